@@ -1,0 +1,203 @@
+//! The blocking client of both doors.
+//!
+//! It verifies that the agent runs as the same user before it sends a byte, finds the agent by its lock record where the
+//! environment points elsewhere, and starts one where none runs ([`crate::start`]).
+
+use std::io;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::ask::Request;
+use crate::frame::{self, FrameError};
+use crate::limits;
+use crate::line::{Line, NoLine};
+use crate::place::Places;
+use crate::refusal::{Code, Refusal};
+use crate::reply::{Answer, Reply};
+use crate::start::{self, Launch};
+
+/// Which socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    /// `agent.sock`: ask for credentials.
+    Tool,
+    /// `control.sock`: everything that changes something.
+    Control,
+}
+
+impl Door {
+    /// Bytes that one frame of this door may have.
+    pub fn frame_limit(self) -> usize {
+        match self {
+            Self::Tool => limits::TOOL_FRAME,
+            Self::Control => limits::CONTROL_FRAME,
+        }
+    }
+}
+
+/// A connection to the agent.
+#[derive(Debug)]
+pub struct Client {
+    line: Line,
+    reader: frame::Reader,
+    limit: usize,
+}
+
+/// Why a client could not be made.
+#[derive(Debug)]
+pub(crate) enum NoClient {
+    /// No agent runs.
+    Absent,
+    /// An agent or an impostor is there, but cannot be used.
+    Refused(Refusal),
+}
+
+impl Client {
+    /// Connects to the running agent.
+    ///
+    /// # Errors
+    /// [`Code::AgentUnreachable`] where none runs, [`Code::AgentForeign`] where another user answers.
+    pub fn connect(places: &Places, door: Door) -> Result<Self, Refusal> {
+        Self::try_connect(places, door).map_err(|no| match no {
+            NoClient::Absent => {
+                Refusal::new(Code::AgentUnreachable, "the agent is not running").hint("keyfob agent start")
+            }
+            NoClient::Refused(refusal) => refusal,
+        })
+    }
+
+    /// Connects to the agent, and starts it first where none runs. `launch` is called only then.
+    ///
+    /// # Errors
+    /// [`Code::AgentUnreachable`] where it cannot be started, [`Code::AgentForeign`] where another user answers.
+    pub fn connect_or_start(
+        places: &Places,
+        door: Door,
+        launch: impl FnOnce() -> Result<Launch, Refusal>,
+    ) -> Result<Self, Refusal> {
+        match Self::try_connect(places, door) {
+            Ok(client) => Ok(client),
+            Err(NoClient::Refused(refusal)) => Err(refusal),
+            Err(NoClient::Absent) => start::start(places, door, &launch()?),
+        }
+    }
+
+    pub(crate) fn try_connect(places: &Places, door: Door) -> Result<Self, NoClient> {
+        let usual = match door {
+            Door::Tool => places.agent_socket(),
+            Door::Control => places.control_socket(),
+        };
+        match Self::open(&usual, door) {
+            Err(NoClient::Absent) => {}
+            other => return other,
+        }
+        // The caller's environment may differ from the agent's: the lock file names the live sockets.
+        let Some(record) = places.record() else { return Err(NoClient::Absent) };
+        let named = match door {
+            Door::Tool => record.agent,
+            Door::Control => record.control,
+        };
+        if named == usual { Err(NoClient::Absent) } else { Self::open(&named, door) }
+    }
+
+    fn open(address: &Path, door: Door) -> Result<Self, NoClient> {
+        match Line::connect(address) {
+            Ok(line) => Ok(Self { line, reader: frame::Reader::default(), limit: door.frame_limit() }),
+            Err(NoLine::Absent) => Err(NoClient::Absent),
+            Err(NoLine::Foreign) => Err(NoClient::Refused(
+                Refusal::new(
+                    Code::AgentForeign,
+                    format!("the socket `{}` is answered by another user's program", address.display()),
+                )
+                .hint("check who owns that folder, then set XDG_RUNTIME_DIR to your own"),
+            )),
+            Err(NoLine::Io(error)) => Err(NoClient::Refused(Refusal::new(
+                Code::AgentUnreachable,
+                format!("the socket `{}` cannot be used ({error})", address.display()),
+            ))),
+        }
+    }
+
+    /// Asks, and waits for the reply (a refusal of the agent is an `Err`).
+    ///
+    /// # Errors
+    /// The agent's refusal, or [`Code::AgentUnreachable`] where no reply comes within `patience`.
+    pub fn ask<A: Serialize>(&mut self, ask: A, patience: Duration) -> Result<Reply, Refusal> {
+        self.send(ask, patience)?;
+        self.receive(patience)
+    }
+
+    /// Sends a request.
+    ///
+    /// # Errors
+    /// [`Code::TooLarge`], or [`Code::AgentUnreachable`] where the agent takes nothing.
+    pub fn send<A: Serialize>(&mut self, ask: A, patience: Duration) -> Result<(), Refusal> {
+        self.line.set_patience(patience).map_err(|error| unreachable_agent(&error))?;
+        frame::write(&mut self.line, &Request::new(ask), self.limit).map_err(refuse_frame)
+    }
+
+    /// Waits for the next reply.
+    ///
+    /// # Errors
+    /// The agent's refusal, or [`Code::AgentUnreachable`] where no reply comes within `patience`.
+    pub fn receive(&mut self, patience: Duration) -> Result<Reply, Refusal> {
+        let frame = self.frame(Instant::now() + patience).map_err(refuse_frame)?;
+        let Some(frame) = frame else {
+            return Err(Refusal::new(
+                Code::AgentUnreachable,
+                "the agent closed the connection without an answer",
+            )
+            .hint("keyfob agent status"));
+        };
+        let answer: Answer = frame::decode(&frame).map_err(refuse_frame)?;
+        match answer.reply {
+            Reply::Refused(refusal) => Err(refusal),
+            reply => Ok(reply),
+        }
+    }
+}
+
+impl Client {
+    /// The deadline is for the whole frame: an agent that trickles does not extend it.
+    fn frame(&mut self, deadline: Instant) -> Result<Option<Zeroizing<Vec<u8>>>, FrameError> {
+        loop {
+            if let Some(frame) = self.reader.take(self.limit)? {
+                return Ok(Some(frame));
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(FrameError::Io(io::Error::from(io::ErrorKind::TimedOut)));
+            }
+            self.line.set_patience(left)?;
+            if !self.reader.fill(&mut self.line)? {
+                return if self.reader.is_empty() { Ok(None) } else { Err(FrameError::Half) };
+            }
+        }
+    }
+}
+
+fn unreachable_agent(error: &io::Error) -> Refusal {
+    let say = match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => "the agent does not answer in time".to_owned(),
+        _ => format!("the connection to the agent broke ({error})"),
+    };
+    Refusal::new(Code::AgentUnreachable, say).hint("keyfob agent restart")
+}
+
+fn refuse_frame(error: FrameError) -> Refusal {
+    match error {
+        FrameError::Io(error) => unreachable_agent(&error),
+        FrameError::Half => {
+            Refusal::new(Code::AgentUnreachable, "the agent ended in the middle of its answer")
+                .hint("keyfob agent status")
+        }
+        FrameError::TooLarge { .. } => Refusal::new(Code::TooLarge, error.to_string()),
+        FrameError::Malformed => {
+            Refusal::new(Code::VersionMismatch, "the running agent speaks another protocol version")
+                .hint("keyfob agent restart")
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! Every limit of the doors, with its reason. Both sides read them from here.
+
+use std::time::Duration;
+
+/// Largest frame on the tool door, in bytes without the length prefix. Bazel sends full download URLs, AWS session
+/// tokens reach a few kilobytes; 64 KiB is far above both and far below what could hurt.
+pub const TOOL_FRAME: usize = 64 * 1024;
+
+/// Largest frame on the control door, in bytes: a status of ten thousand entries must fit.
+pub const CONTROL_FRAME: usize = 8 * 1024 * 1024;
+
+/// Largest input of a Bazel credential helper, in bytes: the frame must carry it, escaped.
+pub const HELPER_INPUT: usize = 60 * 1024;
+
+/// How long a peer may take to deliver a frame that it has begun. A slow writer holds a place that a build needs.
+pub const FRAME_READ: Duration = Duration::from_secs(5);
+
+/// How long a connection may stay open between two requests.
+pub const IDLE: Duration = Duration::from_secs(60);
+
+/// Open connections per door. A Bazel burst is 150 processes and more, a Terraform run multiplies it.
+pub const CONNECTIONS: usize = 1024;
+
+/// Within this time the agent answers or refuses a tool (Bazel gives up after 10 s, older AWS SDKs after 5 s).
+pub const TOOL_ANSWER: Duration = Duration::from_millis(1800);
+
+/// How long the client waits for such an answer before it calls the agent unreachable.
+pub const TOOL_PATIENCE: Duration = Duration::from_millis(3500);
+
+/// How long the client waits for an agent that it has just started.
+pub const START: Duration = Duration::from_secs(4);
+
+/// How long the client waits for one frame on the control door where no person is involved.
+pub const CONTROL_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a sign-in may take, from the address handed out to the person's return.
+pub const SIGN_IN: Duration = Duration::from_secs(10 * 60);

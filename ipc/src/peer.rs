@@ -1,0 +1,32 @@
+//! The platform's word on users and processes. One surface, three bodies.
+//!
+//! | | user of a connection | process pinned by |
+//! |---|---|---|
+//! | Linux | `SO_PEERCRED` | an open `/proc/PID` folder and the start time |
+//! | macOS | `LOCAL_PEERCRED` | `LOCAL_PEERPID` and the start time |
+//! | Windows | the token behind the pipe's process | an open process handle |
+//!
+//! Use a [`Process`], then ask [`Process::is_alive`] again: only then was it about the caller.
+
+#[cfg(target_os = "linux")]
+#[path = "peer/linux.rs"]
+mod platform;
+#[cfg(target_os = "macos")]
+#[path = "peer/macos.rs"]
+mod platform;
+#[cfg(windows)]
+#[path = "peer/windows.rs"]
+mod platform;
+
+#[cfg(unix)]
+mod unix;
+#[cfg(unix)]
+pub use unix::{check_folder, is_ours};
+
+#[cfg(all(test, windows))]
+pub(crate) use platform::tests::{pipe_name, serve};
+pub use platform::{Process, caller_of, server_is_ours, this_user};
+#[cfg(windows)]
+pub use platform::{check_folder, is_ours, only_this_user};
+#[cfg(windows)]
+pub(crate) use platform::{read_within, write_within};

@@ -1,0 +1,340 @@
+//! Where things are: state folder, configuration, sockets.
+//!
+//! There is one agent per user. Its places follow from the home folder alone; `XDG_RUNTIME_DIR` may differ between a
+//! login shell, a cron job and `sudo`, so the record in the lock file ([`Record`]) has the last word on where the
+//! live sockets are. `KEYFOB_RUNTIME_DIR`, `KEYFOB_STATE_DIR` and `KEYFOB_CONFIG` make a profile of its own.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::refusal::{Code, Refusal};
+
+/// What of the environment decides about places. Filled by `main` alone.
+#[derive(Debug, Clone, Default)]
+pub struct Surroundings {
+    /// Home folder by the environment (`HOME`, on Windows `USERPROFILE`).
+    pub home: Option<PathBuf>,
+    /// Home folder by the user database (`/etc/passwd`, read as a file: a static binary must not ask the name service).
+    pub passwd_home: Option<PathBuf>,
+    /// `XDG_RUNTIME_DIR`, on Windows unused.
+    pub runtime: Option<PathBuf>,
+    /// `LOCALAPPDATA` (Windows).
+    pub local_app_data: Option<PathBuf>,
+    /// `APPDATA` (Windows).
+    pub app_data: Option<PathBuf>,
+    /// `KEYFOB_RUNTIME_DIR`.
+    pub own_runtime: Option<PathBuf>,
+    /// `KEYFOB_STATE_DIR`.
+    pub own_state: Option<PathBuf>,
+    /// `KEYFOB_CONFIG`.
+    pub own_config: Option<PathBuf>,
+    /// The user: a number on Unix, a SID on Windows.
+    pub user: String,
+}
+
+impl Surroundings {
+    /// Reads them from this process. For `main` only.
+    pub fn of_this_process() -> Self {
+        let variable = |name: &str| {
+            std::env::var_os(name).filter(|value: &OsString| !value.is_empty()).map(PathBuf::from)
+        };
+        let user = crate::peer::this_user();
+        Self {
+            home: variable(if cfg!(windows) { "USERPROFILE" } else { "HOME" }),
+            passwd_home: passwd_home(&user),
+            runtime: variable("XDG_RUNTIME_DIR"),
+            local_app_data: variable("LOCALAPPDATA"),
+            app_data: variable("APPDATA"),
+            own_runtime: variable("KEYFOB_RUNTIME_DIR"),
+            own_state: variable("KEYFOB_STATE_DIR"),
+            own_config: variable("KEYFOB_CONFIG"),
+            user,
+        }
+    }
+}
+
+/// The home folder that `/etc/passwd` has for the user; users of a directory service are not in it.
+fn passwd_home(user: &str) -> Option<PathBuf> {
+    if cfg!(not(target_os = "linux")) {
+        return None;
+    }
+    let text = std::fs::read_to_string("/etc/passwd").ok()?;
+    home_in_passwd(&text, user)
+}
+
+fn home_in_passwd(text: &str, user: &str) -> Option<PathBuf> {
+    text.lines()
+        .map(|line| line.split(':').collect::<Vec<_>>())
+        .find(|fields| fields.get(2) == Some(&user))
+        .and_then(|fields| fields.get(5).map(PathBuf::from))
+        .filter(|home| home.is_absolute())
+}
+
+/// The places of one agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Places {
+    /// Lock file, encrypted keychain, logs.
+    pub state: PathBuf,
+    /// The configuration file.
+    pub config: PathBuf,
+    /// The folder of the sockets (Unix).
+    pub runtime: PathBuf,
+    /// Whether this is a profile of its own, apart from the person's real one: another keychain namespace, and plain
+    /// `http` to loopback addresses is accepted.
+    pub own_profile: bool,
+    /// The user, part of pipe names on Windows.
+    pub user: String,
+}
+
+impl Places {
+    /// The places that follow from the surroundings.
+    ///
+    /// # Errors
+    /// [`Code::PlaceUnsafe`] where no home folder is known or a path is not absolute.
+    pub fn of(surroundings: &Surroundings) -> Result<Self, Refusal> {
+        let given = [&surroundings.own_runtime, &surroundings.own_state, &surroundings.own_config];
+        if let Some(path) = given.into_iter().flatten().find(|path| !path.is_absolute()) {
+            return Err(Refusal::new(
+                Code::PlaceUnsafe,
+                format!("`{}` is not an absolute path", path.display()),
+            )
+            .hint("set the KEYFOB_ variables to absolute paths"));
+        }
+        let profile = given.into_iter().any(Option::is_some);
+        let home = surroundings.home.clone().filter(|home| home.is_absolute());
+        let home = home.or_else(|| surroundings.passwd_home.clone());
+        // A home folder other than the user database's is another profile too: whoever sets HOME for the first
+        // caller must not get an agent over the person's keychain with a configuration of their choice.
+        let borrowed_home = match (&home, &surroundings.passwd_home) {
+            (Some(home), Some(real)) => home != real,
+            _ => false,
+        };
+        let state = match &surroundings.own_state {
+            Some(state) => state.clone(),
+            None => {
+                let state = default_state(surroundings, home.as_deref())?;
+                if profile { state.join("profiles").join(profile_name(&given)) } else { state }
+            }
+        };
+        let config = match &surroundings.own_config {
+            Some(config) => config.clone(),
+            // A second profile never falls back to the first one's configuration.
+            None if surroundings.own_state.is_some() => state.join("config.toml"),
+            None => default_config(surroundings, home.as_deref())?,
+        };
+        let runtime = match &surroundings.own_runtime {
+            Some(runtime) => runtime.clone(),
+            None if profile || borrowed_home => state.join("run"),
+            None => default_runtime(surroundings, &state),
+        };
+        Ok(Self {
+            state,
+            config,
+            runtime,
+            own_profile: profile || borrowed_home,
+            user: surroundings.user.clone(),
+        })
+    }
+
+    /// The lock file, which also holds the [`Record`].
+    pub fn lock(&self) -> PathBuf {
+        self.state.join("agent.lock")
+    }
+
+    /// Taken by the caller that starts the agent, so that a burst of first calls starts one.
+    pub fn start_lock(&self) -> PathBuf {
+        self.state.join("start.lock")
+    }
+
+    /// The agent's own log.
+    pub fn log(&self) -> PathBuf {
+        self.state.join("keyfobd.log")
+    }
+
+    /// The address of the tool door.
+    pub fn agent_socket(&self) -> PathBuf {
+        self.socket("agent")
+    }
+
+    /// The address of the control door.
+    pub fn control_socket(&self) -> PathBuf {
+        self.socket("control")
+    }
+
+    fn socket(&self, door: &str) -> PathBuf {
+        if cfg!(windows) {
+            let profile =
+                if self.own_profile { format!("-{:016x}", fingerprint(&self.state)) } else { String::new() };
+            PathBuf::from(format!(r"\\.\pipe\keyfob-{}{profile}-{door}", self.user))
+        } else {
+            self.runtime.join(format!("{door}.sock"))
+        }
+    }
+
+    /// Where the live agent's sockets are, by its own word; `None` where none has left one.
+    pub fn record(&self) -> Option<Record> {
+        let bytes = std::fs::read(self.lock()).ok()?;
+        serde_json::from_slice(&bytes).ok()
+    }
+}
+
+/// What a running agent writes into its lock file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Its process.
+    pub pid: u32,
+    /// Version of its binary.
+    pub version: String,
+    /// The tool door.
+    pub agent: PathBuf,
+    /// The control door.
+    pub control: PathBuf,
+}
+
+/// A stable 64-bit name of a path (FNV-1a). It keeps profiles apart and protects nothing.
+pub fn fingerprint(path: &Path) -> u64 {
+    path.as_os_str()
+        .as_encoded_bytes()
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+fn profile_name(given: &[&Option<PathBuf>]) -> String {
+    let all: OsString = given.iter().map(|path| path.as_deref().unwrap_or(Path::new("-")).as_os_str()).fold(
+        OsString::new(),
+        |mut all, path| {
+            all.push(path);
+            all.push("\n");
+            all
+        },
+    );
+    format!("{:016x}", fingerprint(Path::new(&all)))
+}
+
+fn needs_home(home: Option<&Path>) -> Result<&Path, Refusal> {
+    home.ok_or_else(|| {
+        Refusal::new(Code::PlaceUnsafe, "no home folder is known, so there is no place for the agent")
+            .hint("set HOME to your home folder")
+    })
+}
+
+fn default_state(surroundings: &Surroundings, home: Option<&Path>) -> Result<PathBuf, Refusal> {
+    if cfg!(windows) {
+        let base = surroundings.local_app_data.clone();
+        return Ok(match base {
+            Some(base) => base,
+            None => needs_home(home)?.join(r"AppData\Local"),
+        }
+        .join("Keyfob"));
+    }
+    let home = needs_home(home)?;
+    Ok(if cfg!(target_os = "macos") {
+        home.join("Library/Application Support/Keyfob")
+    } else {
+        home.join(".local/state/keyfob")
+    })
+}
+
+fn default_config(surroundings: &Surroundings, home: Option<&Path>) -> Result<PathBuf, Refusal> {
+    if cfg!(windows) {
+        let base = surroundings.app_data.clone();
+        return Ok(match base {
+            Some(base) => base,
+            None => needs_home(home)?.join(r"AppData\Roaming"),
+        }
+        .join(r"Keyfob\config.toml"));
+    }
+    let home = needs_home(home)?;
+    Ok(if cfg!(target_os = "macos") {
+        home.join("Library/Application Support/Keyfob/config.toml")
+    } else {
+        home.join(".config/keyfob/config.toml")
+    })
+}
+
+fn default_runtime(surroundings: &Surroundings, state: &Path) -> PathBuf {
+    if cfg!(not(target_os = "linux")) {
+        return state.join("run");
+    }
+    let given = surroundings.runtime.clone().filter(|path| path.is_absolute());
+    let usual = PathBuf::from(format!("/run/user/{}", surroundings.user));
+    match given {
+        Some(given) => given.join("keyfob"),
+        None if crate::peer::is_ours(&usual) => usual.join("keyfob"),
+        None => state.join("run"),
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    fn ada() -> Surroundings {
+        Surroundings {
+            home: Some("/home/ada".into()),
+            passwd_home: Some("/home/ada".into()),
+            runtime: Some("/run/user/77".into()),
+            user: "77".to_owned(),
+            ..Surroundings::default()
+        }
+    }
+
+    #[test]
+    fn the_ordinary_places() {
+        let places = Places::of(&ada()).unwrap();
+        assert_eq!(places.state, Path::new("/home/ada/.local/state/keyfob"));
+        assert_eq!(places.config, Path::new("/home/ada/.config/keyfob/config.toml"));
+        assert_eq!(places.agent_socket(), Path::new("/run/user/77/keyfob/agent.sock"));
+        assert!(!places.own_profile);
+    }
+
+    #[test]
+    fn an_empty_environment_finds_the_same_agent() {
+        let empty = Surroundings {
+            passwd_home: Some("/home/ada".into()),
+            user: "77".to_owned(),
+            ..Surroundings::default()
+        };
+        let places = Places::of(&empty).unwrap();
+        assert_eq!(places.lock(), Places::of(&ada()).unwrap().lock());
+        assert!(!places.own_profile);
+    }
+
+    #[test]
+    fn without_any_home_it_refuses_and_says_what_to_set() {
+        let refusal = Places::of(&Surroundings::default()).unwrap_err();
+        assert_eq!(refusal.code, Code::PlaceUnsafe);
+        assert!(refusal.hint.contains("HOME"));
+    }
+
+    #[test]
+    fn each_variable_makes_a_profile_of_its_own_with_its_own_lock() {
+        let ordinary = Places::of(&ada()).unwrap();
+        for change in [
+            Surroundings { own_config: Some("/tmp/evil.toml".into()), ..ada() },
+            Surroundings { own_runtime: Some("/tmp/run".into()), ..ada() },
+            Surroundings { own_state: Some("/tmp/state".into()), ..ada() },
+            Surroundings { home: Some("/tmp/home".into()), ..ada() },
+        ] {
+            let places = Places::of(&change).unwrap();
+            assert!(places.own_profile, "{change:?}");
+            assert_ne!(places.lock(), ordinary.lock(), "{change:?}");
+            assert_ne!(places.agent_socket(), ordinary.agent_socket(), "{change:?}");
+        }
+    }
+
+    #[test]
+    fn relative_variables_are_refused() {
+        let relative = Surroundings { own_state: Some("state".into()), ..ada() };
+        assert_eq!(Places::of(&relative).unwrap_err().code, Code::PlaceUnsafe);
+    }
+
+    #[test]
+    fn passwd_lines_are_read_by_number() {
+        let text = "root:x:0:0:root:/root:/bin/sh\nada:x:77:77::/home/ada:/bin/sh\nbad\n";
+        assert_eq!(home_in_passwd(text, "77"), Some("/home/ada".into()));
+        assert_eq!(home_in_passwd(text, "78"), None);
+    }
+}

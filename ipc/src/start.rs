@@ -1,0 +1,248 @@
+//! Starting the agent on demand, by the first caller that finds none.
+//!
+//! The agent gets a working folder, null standard streams and an environment that this module chooses: its first caller
+//! may be any build step, and must shape nothing of the process that then serves everybody. A burst of first calls
+//! starts one agent: the starters queue at a lock in the state folder, and each looks again before it starts.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::client::{Client, Door, NoClient};
+use crate::limits;
+use crate::place::Places;
+use crate::refusal::{Code, Refusal};
+
+/// How the agent is started. Filled by `main` alone.
+#[derive(Debug, Clone)]
+pub struct Launch {
+    /// The agent's binary: beside the resolved path of the caller's own, never looked up in `PATH`.
+    pub program: PathBuf,
+    /// The environment it gets.
+    pub environment: Vec<(OsString, OsString)>,
+}
+
+impl Launch {
+    /// The agent beside this program, with the allowed part of this environment. For `main` only.
+    ///
+    /// # Errors
+    /// [`Code::AgentUnreachable`] where there is no `keyfobd` beside this program.
+    pub fn of_this_process() -> Result<Self, Refusal> {
+        let here = std::env::current_exe().and_then(std::fs::canonicalize).map_err(|error| {
+            Refusal::new(Code::AgentUnreachable, format!("this program cannot find its own file ({error})"))
+        })?;
+        let program = here.with_file_name(if cfg!(windows) { "keyfobd.exe" } else { "keyfobd" });
+        if !program.is_file() {
+            return Err(Refusal::new(
+                Code::AgentUnreachable,
+                format!("the agent `{}` is not installed", program.display()),
+            )
+            .hint("install keyfob again, keyfob and keyfobd in one folder"));
+        }
+        Ok(Self { program, environment: allowed(std::env::vars_os()) })
+    }
+}
+
+/// Variables that an agent may see: who and where the person is, proxies (every connection is TLS, so a wrong one can only
+/// fail it), and what socket activation hands over. No loader, certificate, AWS or tool variable is among them.
+const ALLOWED: &[&str] = &[
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "LANG",
+    "LC_ALL",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "NO_PROXY",
+    "no_proxy",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "LISTEN_FDNAMES",
+    "CREDENTIALS_DIRECTORY",
+    // Windows cannot load libraries or find folders without these.
+    "SYSTEMROOT",
+    "SystemRoot",
+    "USERPROFILE",
+    "LOCALAPPDATA",
+    "APPDATA",
+    "TEMP",
+    "USERNAME",
+];
+const ALLOWED_PREFIXES: &[&str] = &["XDG_", "KEYFOB_"];
+const BUS: &str = "DBUS_SESSION_BUS_ADDRESS";
+
+/// The allowed part of an environment.
+pub fn allowed(all: impl IntoIterator<Item = (OsString, OsString)>) -> Vec<(OsString, OsString)> {
+    all.into_iter().filter(|(name, value)| is_allowed(name.to_str(), value.to_str())).collect()
+}
+
+fn is_allowed(name: Option<&str>, value: Option<&str>) -> bool {
+    let Some(name) = name else { return false };
+    ALLOWED.contains(&name)
+        || ALLOWED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        || (name == BUS && value.is_some_and(bus_is_ours))
+}
+
+/// Whether a session bus address names a socket file that belongs to this user. A bus of somebody else's would be
+/// handed the person's secrets as their keychain. Abstract sockets have no owner to check.
+fn bus_is_ours(address: &str) -> bool {
+    let Some(path) = address.strip_prefix("unix:path=") else { return false };
+    let path = path.split([',', ';']).next().unwrap_or_default();
+    !address.contains(';') && owned_by_us(Path::new(path))
+}
+
+#[cfg(unix)]
+fn owned_by_us(path: &Path) -> bool {
+    rustix::fs::stat(path).is_ok_and(|stat| stat.st_uid == rustix::process::geteuid().as_raw())
+}
+
+#[cfg(windows)]
+fn owned_by_us(_path: &Path) -> bool {
+    false
+}
+
+/// Starts the agent and connects to it.
+pub(crate) fn start(places: &Places, door: Door, launch: &Launch) -> Result<Client, Refusal> {
+    create_private(&places.state)?;
+    let deadline = Instant::now() + limits::START;
+    let lock = File::create(places.start_lock()).map_err(|error| {
+        Refusal::new(
+            Code::PlaceUnsafe,
+            format!("the folder `{}` cannot be written ({error})", places.state.display()),
+        )
+    })?;
+    let mut wait = Duration::from_millis(1);
+    let mut starter = false;
+    let mut child: Option<Child> = None;
+    loop {
+        starter = starter || lock.try_lock().is_ok();
+        match Client::try_connect(places, door) {
+            Ok(client) => return Ok(client),
+            Err(NoClient::Refused(refusal)) => return Err(refusal),
+            Err(NoClient::Absent) => {}
+        }
+        if let Some(running) = &mut child {
+            if let Ok(Some(status)) = running.try_wait()
+                && !status.success()
+            {
+                return Err(failed_start(places));
+            }
+        } else if starter {
+            forget_failure(places);
+            child = Some(spawn(launch)?);
+        }
+        if Instant::now() >= deadline {
+            return Err(Refusal::new(Code::AgentUnreachable, "the agent was started and does not answer")
+                .hint(format!("look at its log, `{}`", places.log().display())));
+        }
+        std::thread::sleep(wait);
+        wait = (wait * 2).min(Duration::from_millis(20));
+    }
+}
+
+/// Makes a folder, and those above it, that only this user can enter.
+///
+/// # Errors
+/// [`Code::PlaceUnsafe`] naming the folder.
+pub fn create_private(folder: &Path) -> Result<(), Refusal> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder).map_err(|error| {
+        Refusal::new(Code::PlaceUnsafe, format!("the folder `{}` cannot be made ({error})", folder.display()))
+    })
+}
+
+fn spawn(launch: &Launch) -> Result<Child, Refusal> {
+    // The agent makes a session of its own (setsid) and closes inherited descriptors first thing in its main.
+    Command::new(&launch.program)
+        .env_clear()
+        .envs(launch.environment.iter().map(|(name, value)| (name, value)))
+        .current_dir(if cfg!(windows) {
+            launch.program.parent().unwrap_or(Path::new(""))
+        } else {
+            Path::new("/")
+        })
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|error| {
+            Refusal::new(
+                Code::AgentUnreachable,
+                format!("the agent `{}` cannot be started ({error})", launch.program.display()),
+            )
+        })
+}
+
+/// The agent has no terminal to complain to: where it cannot start, it leaves the refusal in a file.
+fn failure_file(places: &Places) -> PathBuf {
+    places.state.join("start-failure.json")
+}
+
+fn forget_failure(places: &Places) {
+    // Absent is as good as removed, and a stale file only matters if the next start fails too.
+    let _ = std::fs::remove_file(failure_file(places));
+}
+
+/// For the agent: leaves word of why it could not start.
+pub fn leave_failure(places: &Places, refusal: &Refusal) {
+    if let Ok(bytes) = serde_json::to_vec(refusal) {
+        // Where even this file cannot be written, the caller's own time limit speaks.
+        let _ = std::fs::write(failure_file(places), bytes);
+    }
+}
+
+fn failed_start(places: &Places) -> Refusal {
+    std::fs::read(failure_file(places))
+        .ok()
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        .unwrap_or_else(|| {
+            Refusal::new(Code::AgentUnreachable, "the agent ended as soon as it was started")
+                .hint(format!("look at its log, `{}`", places.log().display()))
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hostile_environment_does_not_pass() {
+        let names = |all: &[(&str, &str)]| {
+            allowed(all.iter().map(|(name, value)| (OsString::from(name), OsString::from(value))))
+                .into_iter()
+                .map(|(name, _)| name.into_string().unwrap())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            names(&[
+                ("HOME", "/home/ada"),
+                ("LD_PRELOAD", "/tmp/evil.so"),
+                ("SSL_CERT_FILE", "/tmp/evil.pem"),
+                ("SSL_CERT_DIR", "/tmp"),
+                ("AWS_PROFILE", "x"),
+                ("PATH", "/tmp"),
+                ("DBUS_SESSION_BUS_ADDRESS", "tcp:host=evil.example,port=1"),
+                ("XDG_RUNTIME_DIR", "/run/user/1"),
+            ]),
+            ["HOME", "XDG_RUNTIME_DIR"]
+        );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_a_bus_of_our_own_is_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("bus");
+        let _socket = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        assert!(bus_is_ours(&format!("unix:path={},guid=1", path.display())));
+        assert!(!bus_is_ours(&format!("unix:path={};unix:path=/tmp/evil", path.display())));
+        assert!(!bus_is_ours("unix:abstract=/tmp/dbus-1"));
+        assert!(!bus_is_ours("tcp:host=evil.example,port=1"));
+        assert!(!bus_is_ours("unix:path=/nowhere"));
+    }
+}
