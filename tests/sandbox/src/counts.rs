@@ -1,0 +1,82 @@
+//! What was called how often, so that a test can say "one refresh".
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use serde::{Deserialize, Serialize};
+
+use crate::common::locked;
+use crate::faults::Endpoint;
+
+/// A picture of the counters; `GET /sandbox/counts` answers it as JSON.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Every request that arrived, also those that a fault ate.
+    pub arrived: BTreeMap<Endpoint, u64>,
+    /// Token requests that the issuer processed, by `grant_type`, refused ones too.
+    pub grants: BTreeMap<String, u64>,
+    /// STS requests that were processed, by `Action`, refused ones too.
+    pub sts_actions: BTreeMap<String, u64>,
+    /// `AssumeRoleWithWebIdentity` requests that were processed, by role ARN, refused ones too.
+    pub sts_roles: BTreeMap<String, u64>,
+    /// The `RoleSessionName` of the last of those.
+    pub last_role_session_name: Option<String>,
+}
+
+impl Counts {
+    /// Requests that arrived at one endpoint.
+    #[must_use]
+    pub fn arrived(&self, endpoint: Endpoint) -> u64 {
+        self.arrived.get(&endpoint).copied().unwrap_or_default()
+    }
+
+    /// Token requests of one grant type that were processed.
+    #[must_use]
+    pub fn grant(&self, grant_type: &str) -> u64 {
+        self.grants.get(grant_type).copied().unwrap_or_default()
+    }
+
+    /// Refreshes that were processed.
+    #[must_use]
+    pub fn refreshes(&self) -> u64 {
+        self.grant("refresh_token")
+    }
+
+    /// `AssumeRoleWithWebIdentity` calls for one role.
+    #[must_use]
+    pub fn role(&self, arn: &str) -> u64 {
+        self.sts_roles.get(arn).copied().unwrap_or_default()
+    }
+}
+
+/// The counters themselves.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Counter(Arc<Mutex<Counts>>);
+
+impl Counter {
+    pub(crate) fn snapshot(&self) -> Counts {
+        locked(&self.0).clone()
+    }
+
+    pub(crate) fn reset(&self) {
+        *locked(&self.0) = Counts::default();
+    }
+
+    pub(crate) fn arrived(&self, endpoint: Endpoint) {
+        *locked(&self.0).arrived.entry(endpoint).or_default() += 1;
+    }
+
+    pub(crate) fn grant(&self, grant_type: &str) {
+        *locked(&self.0).grants.entry(grant_type.into()).or_default() += 1;
+    }
+
+    pub(crate) fn action(&self, action: &str) {
+        *locked(&self.0).sts_actions.entry(action.into()).or_default() += 1;
+    }
+
+    pub(crate) fn role(&self, arn: &str, session_name: &str) {
+        let mut counts = locked(&self.0);
+        *counts.sts_roles.entry(arn.into()).or_default() += 1;
+        counts.last_role_session_name = Some(session_name.into());
+    }
+}

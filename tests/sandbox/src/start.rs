@@ -1,0 +1,259 @@
+//! Starting and ending the whole company.
+
+use std::fmt;
+use std::sync::Arc;
+
+use axum::Router;
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use url::Url;
+
+use crate::cluster::{Cluster, ClusterOptions};
+use crate::common::{Clock, Common, system_clock};
+use crate::counts::Counts;
+use crate::faults::Faults;
+use crate::issuer::{Issuer, IssuerOptions};
+use crate::portal::Portal;
+use crate::sts::{Sts, StsOptions};
+use crate::{admin, cluster, issuer, portal, sts};
+
+/// How the company behaves. Every field has a default; unknown JSON keys are errors.
+#[derive(Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Options {
+    /// What time it is for every part. Not part of the JSON form.
+    #[serde(skip, default = "system_clock")]
+    pub clock: Clock,
+    /// The OpenID provider.
+    pub issuer: IssuerOptions,
+    /// The STS.
+    pub sts: StsOptions,
+    /// The cluster front.
+    pub cluster: ClusterOptions,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            clock: system_clock(),
+            issuer: IssuerOptions::default(),
+            sts: StsOptions::default(),
+            cluster: ClusterOptions::default(),
+        }
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Options")
+            .field("issuer", &self.issuer)
+            .field("sts", &self.sts)
+            .field("cluster", &self.cluster)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where everything is. This is also the line of JSON that the program prints.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Addresses {
+    /// The issuer, exactly as its metadata and its ID tokens name it: no slash at the end.
+    pub issuer_url: String,
+    /// The STS, for `endpoint_url`.
+    pub sts_url: String,
+    /// The page where a person generates a personal access token.
+    pub portal_url: String,
+    /// The cluster front; any path below it.
+    pub cluster_url: String,
+    /// Where `/sandbox/faults`, `/sandbox/counts`, `/sandbox/trust` and `/sandbox/tokens` are.
+    pub admin_url: String,
+    /// The public client that the issuer knows.
+    pub client_id: String,
+    /// ARNs of the roles that the STS knows.
+    pub roles: Vec<String>,
+}
+
+/// Why the company did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// No loopback port, thread or runtime to be had.
+    #[error("the sandbox cannot listen on a loopback port")]
+    Listen(#[from] std::io::Error),
+    /// The system's random source or the key generation failed.
+    #[error("the sandbox cannot make a signing key")]
+    Key,
+}
+
+/// The running company; it ends when this is dropped.
+#[derive(Debug)]
+pub struct Sandbox {
+    addresses: Addresses,
+    common: Common,
+    issuer: Arc<Issuer>,
+    sts: Arc<Sts>,
+    portal: Arc<Portal>,
+    stop: watch::Sender<()>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Sandbox {
+    /// Starts every part on the current tokio runtime.
+    ///
+    /// # Errors
+    /// When no loopback port or no randomness can be had.
+    pub async fn start(options: Options) -> Result<Self, StartError> {
+        let common = Common::new(Arc::clone(&options.clock));
+        let stop = watch::Sender::new(());
+        let [at_issuer, at_sts, at_portal, at_cluster, at_admin] =
+            [listen().await?, listen().await?, listen().await?, listen().await?, listen().await?];
+
+        let issuer_url = base(&at_issuer)?;
+        let issuer = Issuer::new(common.clone(), issuer_url.clone(), options.issuer.clone());
+        let issuer = Arc::new(issuer.map_err(|_| StartError::Key)?);
+        let sts = Arc::new(Sts::new(common.clone(), &issuer, options.sts.clone()));
+        let portal = Arc::new(Portal::new(common.clone(), options.issuer.person.name.clone()));
+        let cluster = Arc::new(Cluster::new(common.clone(), &portal, &issuer, &options.cluster));
+
+        let addresses = Addresses {
+            issuer_url,
+            sts_url: base(&at_sts)?,
+            portal_url: format!("{}/token", base(&at_portal)?),
+            cluster_url: base(&at_cluster)?,
+            admin_url: base(&at_admin)?,
+            client_id: options.issuer.client_id.clone(),
+            roles: options.sts.roles.iter().map(|role| role.arn.clone()).collect(),
+        };
+        serve(at_issuer, issuer::routes(&common, &issuer), &stop);
+        serve(at_sts, sts::routes(&common, &sts), &stop);
+        serve(at_portal, portal::routes(&common, &portal), &stop);
+        serve(at_cluster, cluster::routes(&common, &cluster), &stop);
+        serve(at_admin, admin::routes(&common, &sts, &portal, &issuer), &stop);
+        Ok(Self { addresses, common, issuer, sts, portal, stop, thread: None })
+    }
+
+    /// Starts every part on a thread and a runtime of its own, for tests that block. Open connections end with it.
+    ///
+    /// # Errors
+    /// As for [`Sandbox::start`], and when no thread or runtime can be had.
+    pub fn start_blocking(options: Options) -> Result<Self, StartError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let mut sandbox = runtime.block_on(Self::start(options))?;
+        let mut stopped = sandbox.stop.subscribe();
+        let thread = std::thread::Builder::new().name("sandbox".into()).spawn(move || {
+            runtime.block_on(async {
+                let _ = stopped.changed().await;
+            });
+        })?;
+        sandbox.thread = Some(thread);
+        Ok(sandbox)
+    }
+
+    /// Where everything is.
+    #[must_use]
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// Faults on demand.
+    #[must_use]
+    pub fn faults(&self) -> &Faults {
+        &self.common.faults
+    }
+
+    /// What has been called so far.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.common.counts.snapshot()
+    }
+
+    /// The OpenID provider.
+    #[must_use]
+    pub fn issuer(&self) -> &Issuer {
+        &self.issuer
+    }
+
+    /// The STS.
+    #[must_use]
+    pub fn sts(&self) -> &Sts {
+        &self.sts
+    }
+
+    /// The token portal.
+    #[must_use]
+    pub fn portal(&self) -> &Portal {
+        &self.portal
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        self.stop.send_replace(());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+async fn listen() -> std::io::Result<TcpListener> {
+    TcpListener::bind(("127.0.0.1", 0)).await
+}
+
+fn base(listener: &TcpListener) -> std::io::Result<String> {
+    let url = format!("http://{}", listener.local_addr()?);
+    debug_assert!(Url::parse(&url).is_ok());
+    Ok(url)
+}
+
+fn serve(listener: TcpListener, routes: Router, stop: &watch::Sender<()>) {
+    let mut stopped = stop.subscribe();
+    tokio::spawn(async move {
+        let ended = async move {
+            let _ = stopped.changed().await;
+        };
+        let _ = axum::serve(listener, routes).with_graceful_shutdown(ended).await;
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpStream;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{Endpoint, Fault};
+
+    fn ask(url: &str, path: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: sandbox\r\nconnection: close\r\n\r\n").unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        stream
+    }
+
+    #[test]
+    fn a_blocking_company_ends_with_its_owner_and_takes_open_calls_along() {
+        let sandbox = Sandbox::start_blocking(Options::default()).unwrap();
+        let addresses = sandbox.addresses().clone();
+        let mut answer = String::new();
+        ask(&addresses.issuer_url, "/jwks").read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.contains("P-256"), "{answer}");
+        sandbox.faults().set(Endpoint::Jwks, Fault::Slow(Duration::from_secs(3600)));
+        let mut waiting = ask(&addresses.issuer_url, "/jwks");
+        drop(sandbox);
+        let mut nothing = Vec::new();
+        assert!(waiting.read_to_end(&mut nothing).map_or(true, |length| length == 0));
+        assert!(TcpStream::connect(addresses.sts_url.strip_prefix("http://").unwrap()).is_err());
+    }
+
+    #[test]
+    fn options_have_a_json_form_and_refuse_what_they_do_not_know() {
+        let options: Options = serde_json::from_str(
+            r#"{"issuer": {"id_token_seconds": 20}, "sts": {"credential_seconds": 1200, "forward": "http://127.0.0.1:5000/"}}"#,
+        )
+        .unwrap();
+        assert_eq!((options.issuer.id_token_seconds, options.issuer.client_id.as_str()), (20, "keyfob-demo"));
+        assert_eq!(options.sts.credential_seconds, Some(1200));
+        assert!(serde_json::from_str::<Options>(r#"{"isuer": {}}"#).is_err());
+    }
+}
