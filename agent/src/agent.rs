@@ -1,0 +1,301 @@
+//! The agent: its parts put together, and the questions that go through them.
+//!
+//! The way of a question: a door accepts it and knows the caller, [`Agent::tool`] or [`Agent::control`] finds the entry,
+//! the entry's kind answers from a holding or a lease, a lease that is missing is bought in a flight
+//! ([`crate::renew`]), and only the flight talks to the network ([`crate::upstream`]).
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+use keyfob_ipc::reply::About;
+use keyfob_ipc::{Code, Places, Refusal};
+use tokio::sync::Notify;
+
+use crate::clock::{SharedClock, rfc3339};
+use crate::config::{Config, Entry, EntryName, KeychainKind, Limits, Network, Store, Version};
+use crate::holding::Holding;
+use crate::holdings::Holdings;
+use crate::keychain::Keychain;
+use crate::lease::{Body, Lease, Leases};
+use crate::renew::Flights;
+use crate::state::States;
+use crate::upstream::http::Http;
+use crate::upstream::oidc::{OidcError, Provider, Registration};
+
+/// Makes the keychain that the configuration names.
+pub type Keychains = Box<dyn Fn(KeychainKind) -> Arc<dyn Keychain> + Send + Sync>;
+
+/// What an agent is made of.
+pub struct Parts {
+    /// Where things are.
+    pub places: Places,
+    /// The doors' real addresses (socket activation may have chosen them).
+    pub socket: PathBuf,
+    /// Time.
+    pub clock: SharedClock,
+    /// Keychains.
+    pub keychains: Keychains,
+}
+
+/// The agent.
+pub struct Agent {
+    /// Time.
+    pub clock: SharedClock,
+    /// Every entry's newest lease.
+    pub leases: Leases,
+    /// Renewals under way.
+    pub flights: Flights,
+    /// What happened to entries since the start.
+    pub states: States,
+    /// Asked to end.
+    pub stop: Notify,
+    places: Places,
+    socket: PathBuf,
+    started: Timestamp,
+    store: Store,
+    keychains: Keychains,
+    applied: Mutex<Applied>,
+    providers: tokio::sync::Mutex<HashMap<String, Provider>>,
+}
+
+/// What follows from the configuration, and from which one.
+struct Applied {
+    version: Version,
+    config: Arc<Config>,
+    keychain: KeychainKind,
+    holdings: Holdings,
+    http: Option<(Network, Result<Http, Refusal>)>,
+}
+
+impl Agent {
+    /// Puts the parts together and reads the configuration.
+    pub fn new(parts: Parts) -> Arc<Self> {
+        let limits = Limits { plain_loopback: parts.places.own_profile };
+        let store = Store::open(parts.places.config.clone(), limits);
+        let (config, version) = store.config().unwrap_or_default();
+        let keychain = config.agent.keychain;
+        let applied = Applied {
+            version,
+            keychain,
+            holdings: Holdings::over((parts.keychains)(keychain)),
+            http: None,
+            config,
+        };
+        Arc::new(Self {
+            started: parts.clock.now(),
+            clock: parts.clock,
+            leases: Leases::default(),
+            flights: Flights::default(),
+            states: States::default(),
+            stop: Notify::new(),
+            places: parts.places,
+            socket: parts.socket,
+            store,
+            keychains: parts.keychains,
+            applied: Mutex::new(applied),
+            providers: tokio::sync::Mutex::default(),
+        })
+    }
+
+    /// The configuration in force; an edit since the last question takes effect here.
+    ///
+    /// # Errors
+    /// [`Code::ConfigBroken`] where none is good.
+    pub fn config(&self) -> Result<Arc<Config>, Refusal> {
+        let (config, version) = self.store.config()?;
+        let mut applied = self.applied();
+        if applied.version != version {
+            self.apply(&mut applied, config.clone(), version);
+        }
+        Ok(config)
+    }
+
+    fn apply(&self, applied: &mut Applied, config: Arc<Config>, version: Version) {
+        if applied.keychain != config.agent.keychain {
+            applied.keychain = config.agent.keychain;
+            applied.holdings = Holdings::over((self.keychains)(config.agent.keychain));
+            self.leases.drop_where(|_| true);
+            self.states.forget_where(|_| true);
+        }
+        // A lease was bought by the words of its entry and of those behind it: other words, no lease.
+        let before = applied.config.clone();
+        let is_other = |name: &EntryName| words(&before, name) != words(&config, name);
+        self.leases.drop_where(is_other);
+        self.states.forget_where(is_other);
+        self.flights.forget_failures();
+        applied.config = config;
+        applied.version = version;
+    }
+
+    /// The file and its errors.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Every entry's holding.
+    pub fn holdings(&self) -> Holdings {
+        self.applied().holdings.clone()
+    }
+
+    /// The client for the settings in force.
+    ///
+    /// # Errors
+    /// [`Code::ConfigBroken`] where the certificate file or the proxy cannot be used.
+    pub fn http(&self) -> Result<Http, Refusal> {
+        let network = self.config()?.network.clone();
+        let mut applied = self.applied();
+        match &applied.http {
+            Some((made_for, http)) if *made_for == network && http.is_ok() => http.clone(),
+            _ => {
+                let http = Http::new(&network, self.places.own_profile);
+                applied.http = Some((network, http.clone()));
+                http
+            }
+        }
+    }
+
+    /// A provider, from memory where its metadata is fresh.
+    ///
+    /// # Errors
+    /// Why its metadata cannot be had.
+    pub async fn provider(&self, registration: &Registration, sign_in: &str) -> Result<Provider, Refusal> {
+        let http = self.http()?;
+        let now = self.clock.now();
+        // Held while fetching: a burst fetches once.
+        let mut providers = self.providers.lock().await;
+        if let Some(provider) = providers.get(&registration.issuer)
+            && provider.serves(registration, now)
+        {
+            return Ok(provider.clone());
+        }
+        let provider = Provider::discover(registration.clone(), http, now)
+            .await
+            .map_err(|error: OidcError| error.refusal(sign_in))?;
+        providers.insert(registration.issuer.clone(), provider.clone());
+        Ok(provider)
+    }
+
+    /// What is held for an entry, if it may go where the configuration points it now.
+    ///
+    /// # Errors
+    /// [`Code::SignInNeeded`] or [`Code::TokenNeeded`] where nothing is held, [`Code::DestinationChanged`] where an edit
+    /// widened its destination, and the keychain's.
+    pub async fn usable_holding(&self, entry: &Entry) -> Result<Arc<Holding>, Refusal> {
+        let holdings = self.holdings();
+        let Some(holding) = holdings.get(&entry.name).await? else { return Err(nothing_held(entry)) };
+        let widened =
+            holding.destination.widened_by(&entry.source.destination(&entry.name, &*self.config()?));
+        if !widened.is_empty() {
+            return Err(destination_changed(&entry.name, &widened));
+        }
+        holdings.settle(&entry.name).await?;
+        Ok(holding)
+    }
+
+    /// The entry at the bottom: the one with the holding that everything is bought with.
+    ///
+    /// # Errors
+    /// [`Code::UnknownEntry`] where the configuration changed meanwhile.
+    pub fn root_of(&self, entry: &Entry) -> Result<EntryName, Refusal> {
+        let config = self.config()?;
+        let mut name = entry.name.clone();
+        let mut next = entry.source.through().cloned();
+        // Circles are errors at load.
+        while let Some(through) = next {
+            let Some(entry) = config.entry(&through) else {
+                return Err(Refusal::new(
+                    Code::UnknownEntry,
+                    format!("there is no entry `{through}` any more"),
+                ));
+            };
+            next = entry.source.through().cloned();
+            name = through;
+        }
+        Ok(name)
+    }
+
+    /// Drops what was bought with an entry's holding.
+    pub fn drop_bought_with(&self, root: &EntryName) {
+        let bought = |name: &EntryName| {
+            let config = self.applied().config.clone();
+            config.entry(name).is_none_or(|entry| {
+                let mut through = Some(&entry.name);
+                while let Some(name) = through {
+                    if name == root {
+                        return true;
+                    }
+                    through = config.entry(name).and_then(|entry| entry.source.through());
+                }
+                false
+            })
+        };
+        self.leases.drop_where(bought);
+        self.states.forget_where(bought);
+        self.flights.forget_failures();
+    }
+
+    /// The end that `status` shows for an entry with this lease.
+    pub fn shown_end(&self, name: &EntryName, lease: &Lease) -> Option<Timestamp> {
+        match lease.body {
+            Body::Aws(_) => Some(lease.until),
+            // An access token's end is nobody's business: what ends for a person is the session.
+            Body::Session(_) => self.holdings().at_hand(name).and_then(|holding| holding.facts.ends),
+        }
+    }
+
+    /// Itself, for people.
+    pub fn about(&self) -> About {
+        About {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            protocol: keyfob_ipc::PROTOCOL,
+            pid: std::process::id(),
+            started: rfc3339(self.started),
+            memory_kib: memory(),
+            socket: self.socket.display().to_string(),
+            own_profile: self.places.own_profile,
+        }
+    }
+
+    fn applied(&self) -> std::sync::MutexGuard<'_, Applied> {
+        self.applied.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn nothing_held(entry: &Entry) -> Refusal {
+    let hint = entry.source.sign_in(&entry.name).unwrap_or_default();
+    if entry.source.as_sso().is_some() {
+        Refusal::new(Code::SignInNeeded, format!("you are not signed in to `{}`", entry.name)).hint(hint)
+    } else {
+        Refusal::new(Code::TokenNeeded, format!("no token is held for `{}`", entry.name)).hint(hint)
+    }
+}
+
+/// An edit would send a holding to a new place.
+pub fn destination_changed(name: &EntryName, widened: &[String]) -> Refusal {
+    let say = format!(
+        "the configuration points `{name}` at a new place: {}",
+        keyfob_ipc::text::escape(&widened.join(", "))
+    );
+    Refusal::new(Code::DestinationChanged, say).hint(format!("keyfob config confirm {name}"))
+}
+
+/// The words of an entry and of those that it is obtained through. A configuration holds no secret, so `Debug` is its text.
+fn words(config: &Config, name: &EntryName) -> Option<Vec<String>> {
+    let mut words = Vec::new();
+    let mut next = Some(name);
+    while let Some(name) = next {
+        let entry = config.entry(name)?;
+        words.push(format!("{:?}", entry.source));
+        next = entry.source.through();
+    }
+    Some(words)
+}
+
+/// Proportional set size of this process in KiB (Linux).
+fn memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/smaps_rollup").ok()?;
+    let line = text.lines().find(|line| line.starts_with("Pss:"))?;
+    line.split_ascii_whitespace().nth(1)?.parse().ok()
+}

@@ -1,0 +1,206 @@
+//! The configuration: what a person wrote, read into a form that has only valid states.
+//!
+//! A text becomes a [`Config`] in one pass ([`load`]) that reports *every* error with its line. Entries come from the list
+//! of kinds ([`crate::kind::KINDS`]); this module knows none of them. [`Store`] keeps the last good one while a person
+//! edits.
+
+mod fields;
+mod host;
+mod load;
+mod store;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use keyfob_ipc::{Code, Refusal};
+
+pub use fields::{nearest, of as fields_of};
+pub use host::{Host, HostError, HostPattern};
+pub(crate) use load::read_table;
+pub use load::{Limits, Problem, Reading, load};
+pub use store::{Store, Version};
+
+use crate::kind::Source;
+
+/// A configuration in force. Cheap to share, never changed.
+#[derive(Debug, Default)]
+pub struct Config {
+    /// `[agent]`.
+    pub agent: AgentSettings,
+    /// `[network]`.
+    pub network: Network,
+    /// Every entry, in the order of kinds and then of the file.
+    pub entries: Vec<Arc<Entry>>,
+    routes: HashMap<HostPattern, usize>,
+}
+
+/// `[agent]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentSettings {
+    /// Where secrets are kept.
+    pub keychain: KeychainKind,
+    /// What Bazel gets for a host that no entry has.
+    pub unknown_host: UnknownHost,
+    /// Whether answers to Bazel carry `expires` (versions 7.1 to 7.3 mistook it).
+    pub bazel_expires: bool,
+}
+
+impl Default for AgentSettings {
+    fn default() -> Self {
+        Self { keychain: KeychainKind::System, unknown_host: UnknownHost::Empty, bazel_expires: true }
+    }
+}
+
+/// `[agent] keychain`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KeychainKind {
+    /// The platform's own.
+    System,
+    /// Files, encrypted by a passphrase.
+    File,
+    /// Nothing at rest.
+    Memory,
+}
+
+/// `[agent] unknown_host`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UnknownHost {
+    /// `{"headers":{}}`.
+    Empty,
+    /// A refusal.
+    Error,
+}
+
+/// `[network]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Network {
+    /// Proxy for everything but loopback and `no_proxy`; else the system's, else `HTTPS_PROXY`.
+    pub proxy: Option<url::Url>,
+    /// Hosts reached without the proxy.
+    pub no_proxy: Vec<String>,
+    /// A PEM file of certificates trusted beside the platform's own.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// `kind.name`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EntryName {
+    /// `sso`, `token`, `aws`.
+    pub kind: &'static str,
+    /// The name of the table.
+    pub name: String,
+}
+
+impl fmt::Display for EntryName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}.{}", self.kind, self.name)
+    }
+}
+
+/// One table of the configuration.
+#[derive(Debug)]
+pub struct Entry {
+    /// Its name.
+    pub name: EntryName,
+    /// What it is.
+    pub source: Box<dyn Source>,
+}
+
+impl Config {
+    /// Puts entries together, the most specific host first. Callers have checked that no pattern stands twice.
+    pub(crate) fn new(agent: AgentSettings, network: Network, entries: Vec<Arc<Entry>>) -> Self {
+        let routes = entries
+            .iter()
+            .enumerate()
+            .flat_map(|(index, entry)| {
+                entry.source.hosts().iter().map(move |pattern| (pattern.clone(), index))
+            })
+            .collect();
+        Self { agent, network, entries, routes }
+    }
+
+    /// The entry that answers for a host: its exact name first, then the wildcards from the nearest parent up.
+    pub fn route(&self, host: &Host) -> Option<&Arc<Entry>> {
+        let exact = self.routes.get(&HostPattern::Exact(host.clone()));
+        let index = exact.or_else(|| {
+            let parents = std::iter::successors(Some(host.as_str()), |name| Some(name.split_once('.')?.1));
+            parents
+                .filter_map(|name| Host::parse(name).ok())
+                .find_map(|name| self.routes.get(&HostPattern::Below(name)))
+        })?;
+        self.entries.get(*index)
+    }
+
+    /// The entry of that very name.
+    pub fn entry(&self, name: &EntryName) -> Option<&Arc<Entry>> {
+        self.entries.iter().find(|entry| entry.name == *name)
+    }
+
+    /// The entry that a person means: `kind.name`, or a bare name where exactly one entry of a fitting kind has it.
+    ///
+    /// # Errors
+    /// [`Code::UnknownEntry`] with the nearest name, [`Code::AmbiguousEntry`] with the candidates.
+    pub fn find(&self, text: &str, fits: &[&str]) -> Result<&Arc<Entry>, Refusal> {
+        let fitting = || self.entries.iter().filter(|entry| fits.contains(&entry.name.kind));
+        if let Some(entry) = fitting().find(|entry| entry.name.to_string() == text) {
+            return Ok(entry);
+        }
+        let named: Vec<_> = fitting().filter(|entry| entry.name.name == text).collect();
+        match named.as_slice() {
+            [entry] => Ok(entry),
+            [] => Err(self.unknown(text, fits)),
+            several => {
+                let names =
+                    several.iter().map(|entry| format!("`{}`", entry.name)).collect::<Vec<_>>().join(", ");
+                Err(Refusal::new(Code::AmbiguousEntry, format!("several entries have this name: {names}"))
+                    .hint("name one of them in full"))
+            }
+        }
+    }
+
+    /// The entry that a person means by giving no name: the only one of that kind.
+    ///
+    /// # Errors
+    /// [`Code::UnknownEntry`] where there is none, [`Code::AmbiguousEntry`] where there are several.
+    pub fn only(&self, kind: &str, command: &str) -> Result<&Arc<Entry>, Refusal> {
+        let all: Vec<_> = self.entries.iter().filter(|entry| entry.name.kind == kind).collect();
+        match all.as_slice() {
+            [entry] => Ok(entry),
+            [] => Err(Refusal::new(Code::UnknownEntry, format!("the configuration has no [{kind}.…] entry"))
+                .hint("keyfob config check")),
+            [first, ..] => {
+                let names =
+                    all.iter().map(|entry| format!("`{}`", entry.name.name)).collect::<Vec<_>>().join(", ");
+                Err(Refusal::new(Code::AmbiguousEntry, format!("there are several: {names}"))
+                    .hint(format!("{command} {}", first.name.name)))
+            }
+        }
+    }
+
+    fn unknown(&self, text: &str, fits: &[&str]) -> Refusal {
+        let shown = keyfob_ipc::text::escape(text);
+        let names: Vec<String> = self
+            .entries
+            .iter()
+            .filter(|entry| fits.contains(&entry.name.kind))
+            .map(|entry| entry.name.to_string())
+            .collect();
+        let bare = names.iter().filter_map(|name| name.split_once('.').map(|(_, bare)| bare));
+        let known: Vec<&str> = names.iter().map(String::as_str).chain(bare).collect();
+        let say = match nearest(text, &known) {
+            Some(near) => format!("there is no entry `{shown}`; did you mean `{near}`?"),
+            None if names.is_empty() => {
+                format!(
+                    "there is no entry `{shown}`, and the configuration has none of kind {}",
+                    fits.join(" or ")
+                )
+            }
+            None => format!("there is no entry `{shown}`; there is {}", names.join(", ")),
+        };
+        Refusal::new(Code::UnknownEntry, say).hint("keyfob status")
+    }
+}

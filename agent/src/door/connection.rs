@@ -1,0 +1,152 @@
+//! One connection: the caller's user checked, frames in and out, deadlines on both.
+
+use interprocess::local_socket::tokio::Stream;
+use keyfob_ipc::ask::Request;
+use keyfob_ipc::frame::{self, FrameError};
+use keyfob_ipc::reply::{Answer, Reply, Step};
+use keyfob_ipc::{Caller, Code, Door, OLDEST_PROTOCOL, PROTOCOL, Refusal, limits};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
+use zeroize::Zeroizing;
+
+use super::Conversation;
+use crate::keychain::Pending;
+
+/// An accepted connection of this user's.
+pub(super) struct Connection {
+    stream: Stream,
+    reader: frame::Reader,
+    limit: usize,
+    /// Who asks.
+    pub(super) caller: Caller,
+}
+
+/// What a peer sent.
+pub(super) enum Incoming<A> {
+    /// A request.
+    Ask(A),
+    /// Something that is answered with a refusal, after which the connection ends.
+    Bad(Refusal),
+    /// Nothing more.
+    Closed,
+}
+
+impl Connection {
+    /// Takes a connection in; `None` where the caller is another user, who gets no byte.
+    pub(super) fn of(stream: Stream, door: Door) -> Option<Self> {
+        let caller = caller(&stream).ok()?;
+        if caller.user != keyfob_ipc::peer::this_user() {
+            tracing::warn!(user = %caller.user, "another user's connection was closed");
+            return None;
+        }
+        Some(Self { stream, reader: frame::Reader::default(), limit: door.frame_limit(), caller })
+    }
+
+    /// The next request.
+    pub(super) async fn next<A: DeserializeOwned>(&mut self) -> Incoming<A> {
+        match self.frame().await {
+            Ok(Some(frame)) => parse(&frame),
+            Ok(None) => Incoming::Closed,
+            Err(FrameError::TooLarge { announced, limit }) => {
+                let say = format!("the request has {announced} bytes, and this door takes {limit}");
+                Incoming::Bad(Refusal::new(Code::TooLarge, say))
+            }
+            // Half a frame, a broken or a silent peer: nobody is there to be told.
+            Err(_) => Incoming::Closed,
+        }
+    }
+
+    /// Answers, in one write.
+    pub(super) async fn answer(&mut self, reply: Reply) -> bool {
+        let bytes = match frame::encode(&Answer::new(reply), self.limit) {
+            Ok(bytes) => bytes,
+            Err(_) => {
+                let refusal = Refusal::new(Code::TooLarge, "the answer is too large for this door");
+                match frame::encode(&Answer::new(Reply::Refused(refusal)), self.limit) {
+                    Ok(bytes) => bytes,
+                    Err(_) => return false,
+                }
+            }
+        };
+        matches!(timeout(limits::FRAME_READ, self.stream.write_all(&bytes)).await, Ok(Ok(())))
+    }
+
+    async fn frame(&mut self) -> Result<Option<Zeroizing<Vec<u8>>>, FrameError> {
+        let mut began: Option<tokio::time::Instant> = None;
+        let mut chunk = Zeroizing::new([0u8; 8 * 1024]);
+        loop {
+            if let Some(frame) = self.reader.take(self.limit)? {
+                return Ok(Some(frame));
+            }
+            if !self.reader.is_empty() {
+                began.get_or_insert_with(tokio::time::Instant::now);
+            }
+            // The deadline is for the whole frame: a byte now and then does not extend it.
+            let left = began.map_or(limits::IDLE, |began| limits::FRAME_READ.saturating_sub(began.elapsed()));
+            let read = match timeout(left, self.stream.read(&mut chunk[..])).await {
+                Ok(read) => read?,
+                Err(_) => return Err(FrameError::Half),
+            };
+            if read == 0 {
+                return if self.reader.is_empty() { Ok(None) } else { Err(FrameError::Half) };
+            }
+            self.reader.push(&chunk[..read]);
+        }
+    }
+}
+
+impl Conversation for Connection {
+    fn step(&mut self, step: Step) -> Pending<'_, bool> {
+        Box::pin(self.answer(Reply::Step(step)))
+    }
+
+    fn gone(&mut self) -> Pending<'_, ()> {
+        Box::pin(async {
+            // A client in a conversation says nothing: a byte ends it as the end does.
+            let mut byte = [0u8; 1];
+            let _ = self.stream.read(&mut byte).await;
+        })
+    }
+}
+
+#[cfg(unix)]
+fn caller(stream: &Stream) -> std::io::Result<Caller> {
+    use std::os::fd::AsFd;
+    let Stream::UdSocket(socket) = stream;
+    keyfob_ipc::peer::caller_of(socket.inner().as_fd())
+}
+
+#[cfg(windows)]
+fn caller(stream: &Stream) -> std::io::Result<Caller> {
+    use std::os::windows::io::AsHandle;
+    let Stream::NamedPipe(pipe) = stream;
+    keyfob_ipc::peer::caller_of(pipe.inner().as_handle())
+}
+
+/// The version is read first: a request of another version may have any shape.
+fn parse<A: DeserializeOwned>(frame: &[u8]) -> Incoming<A> {
+    #[derive(Deserialize)]
+    struct Version {
+        v: u16,
+    }
+    match frame::decode::<Request<A>>(frame) {
+        Ok(Request { v: OLDEST_PROTOCOL..=PROTOCOL, ask }) => Incoming::Ask(ask),
+        Ok(_) => Incoming::Bad(other_version()),
+        Err(_) => match frame::decode::<Version>(frame) {
+            Ok(Version { v: OLDEST_PROTOCOL..=PROTOCOL }) => {
+                Incoming::Bad(Refusal::new(Code::BadRequest, "this door knows no such request"))
+            }
+            Ok(_) => Incoming::Bad(other_version()),
+            Err(_) => {
+                Incoming::Bad(Refusal::new(Code::BadRequest, "the request is no message of this protocol"))
+            }
+        },
+    }
+}
+
+fn other_version() -> Refusal {
+    Refusal::new(Code::VersionMismatch, "the running agent speaks another protocol version")
+        .hint("keyfob agent restart")
+}

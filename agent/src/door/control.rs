@@ -1,0 +1,268 @@
+//! The control door: everything that a person does.
+
+use std::sync::Arc;
+
+use keyfob_ipc::reply::{Change, EntryReport, Reply, Status};
+use keyfob_ipc::{Code, ControlAsk, Refusal, Secret};
+
+use super::connection::{Connection, Incoming};
+use crate::agent::Agent;
+use crate::clock::rfc3339;
+use crate::config::{Config, Entry};
+use crate::kind::SsoSession;
+use crate::state::State;
+
+pub(super) async fn converse(agent: &Arc<Agent>, mut connection: Connection) {
+    loop {
+        let reply = match connection.next::<ControlAsk>().await {
+            Incoming::Ask(ControlAsk::Login { name, flow }) => {
+                agent.sign_in(name.as_deref(), flow, &mut connection).await
+            }
+            Incoming::Ask(ask) => agent.control(ask).await,
+            Incoming::Bad(refusal) => {
+                connection.answer(Reply::Refused(refusal)).await;
+                return;
+            }
+            Incoming::Closed => return,
+        };
+        if !connection.answer(reply.unwrap_or_else(Reply::Refused)).await {
+            return;
+        }
+    }
+}
+
+impl Agent {
+    /// Answers a person, but for signing in ([`Agent::sign_in`]), which is a conversation.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub async fn control(self: &Arc<Self>, ask: ControlAsk) -> Result<Reply, Refusal> {
+        match ask {
+            ControlAsk::Status => Ok(Reply::Status(Box::new(self.status().await))),
+            ControlAsk::About => Ok(Reply::About(self.about())),
+            ControlAsk::Entry { name } => {
+                let config = self.config()?;
+                let entry = config.find(&name, &kinds())?;
+                Ok(Reply::Entry(Box::new(self.report(entry).await)))
+            }
+            ControlAsk::Login { .. } => {
+                Err(Refusal::new(Code::Internal, "a sign-in needs a connection of its own"))
+            }
+            ControlAsk::Logout { name } => self.sign_out(name.as_deref()).await.map(done),
+            ControlAsk::TokenAdd { name, value } => self.add_value(&name, value).await.map(done),
+            ControlAsk::TokenRemove { name } => self.remove_value(&name).await.map(done),
+            ControlAsk::ConfigCheck => Ok(Reply::Config(self.store().check())),
+            ControlAsk::ConfigConfirm { name, accept } => {
+                self.confirm(name.as_deref(), accept.as_deref()).await.map(Reply::Changes)
+            }
+            ControlAsk::Unlock { passphrase } => {
+                self.holdings().unlock(&passphrase).await?;
+                self.states.forget_where(|_| true);
+                self.flights.forget_failures();
+                Ok(done("the keychain is open".to_owned()))
+            }
+            ControlAsk::Stop => {
+                self.stop.notify_one();
+                Ok(done("the agent ends".to_owned()))
+            }
+        }
+    }
+
+    async fn status(self: &Arc<Self>) -> Status {
+        let entries = self.config().map(|config| config.entries.clone()).unwrap_or_default();
+        // The keychain is asked for all of them at once: its deadline passes once.
+        let reports: Vec<_> = entries
+            .into_iter()
+            .map(|entry| {
+                let agent = self.clone();
+                tokio::spawn(async move { agent.report(&entry).await })
+            })
+            .collect();
+        let mut entries = Vec::with_capacity(reports.len());
+        for report in reports {
+            entries.extend(report.await);
+        }
+        Status {
+            agent: self.about(),
+            keychain: self.holdings().report().await,
+            config: self.store().report(),
+            entries,
+        }
+    }
+
+    /// One entry and its state.
+    pub async fn report(self: &Arc<Self>, entry: &Arc<Entry>) -> EntryReport {
+        let now = self.clock.now();
+        let through = entry.source.through();
+        let root = self.root_of(entry).unwrap_or_else(|_| entry.name.clone());
+        let held = self.holdings().get(&root).await;
+        let lease = self.leases.get(&entry.name).filter(|lease| lease.until > now);
+        let facts =
+            held.as_ref().ok().and_then(|holding| Some(holding.as_ref()?.facts.clone())).unwrap_or_default();
+        let until = if through.is_some() { lease.as_ref().map(|lease| lease.until) } else { facts.ends };
+        let mut state = match (&held, self.states.get(&entry.name)) {
+            (Err(refusal), _) => State::held(None).failed(refusal),
+            (Ok(None), _) => State::SignedOut,
+            (Ok(Some(_)), Some(state)) if state.refusal().is_some() => state,
+            (Ok(Some(_)), Some(State::SignedOut)) if through.is_none() => State::SignedOut,
+            (Ok(Some(_)), _) if through.is_some() || facts.ends_assumed => State::held(until),
+            (Ok(Some(_)), _) => State::held(until),
+        };
+        // What a role ends with is renewed by the agent, and an assumed end is for a person to look at.
+        if through.is_none() {
+            state = match state.clone().at(now) {
+                State::SignedOut if facts.ends_assumed => State::Ending { until: facts.ends.unwrap_or(now) },
+                other => other,
+            };
+        }
+        let mut refusal = state.refusal().cloned();
+        let widened = self.widened(entry).await;
+        if !widened.is_empty() {
+            let changed = crate::agent::destination_changed(&entry.name, &widened);
+            state = State::Refused(changed.clone());
+            refusal = Some(changed);
+        }
+        if state == State::SignedOut && refusal.is_none() {
+            refusal = self.root_refusal(entry, &root);
+        }
+        EntryReport {
+            name: entry.name.to_string(),
+            kind: entry.name.kind.to_owned(),
+            state: state.report(),
+            until: until.map(rfc3339),
+            until_assumed: facts.ends_assumed && through.is_none(),
+            owner: facts.owner,
+            hosts: entry.source.hosts().iter().map(ToString::to_string).collect(),
+            through: through.map(ToString::to_string),
+            facts: entry.source.facts(),
+            refusal,
+        }
+    }
+
+    fn root_refusal(&self, entry: &Entry, root: &crate::config::EntryName) -> Option<Refusal> {
+        let config = self.config().ok()?;
+        let holder = config.entry(root)?;
+        let hint = holder.source.sign_in(root)?;
+        let refusal = if holder.source.as_sso().is_some() {
+            Refusal::new(Code::SignInNeeded, format!("you are not signed in to `{root}`"))
+        } else {
+            Refusal::new(Code::TokenNeeded, format!("no token is held for `{}`", entry.name))
+        };
+        Some(refusal.hint(hint))
+    }
+
+    async fn widened(&self, entry: &Entry) -> Vec<String> {
+        let Ok(config) = self.config() else { return Vec::new() };
+        let Ok(Some(holding)) = self.holdings().get(&entry.name).await else { return Vec::new() };
+        holding.destination.widened_by(&entry.source.destination(&entry.name, &config))
+    }
+
+    /// Lists what waits for a confirmation, and binds it where the person accepted that very list.
+    async fn confirm(&self, name: Option<&str>, accepted: Option<&[Change]>) -> Result<Vec<Change>, Refusal> {
+        let config = self.config()?;
+        let entries = match name {
+            Some(name) => vec![config.find(name, &kinds())?.clone()],
+            None => config.entries.clone(),
+        };
+        let mut changes = Vec::new();
+        let mut waiting = Vec::new();
+        for entry in entries {
+            let places = self.widened(&entry).await;
+            if !places.is_empty() {
+                let places = places.iter().map(|place| keyfob_ipc::text::escape(place)).collect();
+                changes.push(Change { entry: entry.name.to_string(), places });
+                waiting.push(entry);
+            }
+        }
+        let Some(accepted) = accepted else { return Ok(changes) };
+        if changes.iter().any(|change| !accepted.contains(change)) {
+            let say = "the configuration changed since it was shown, and nothing was confirmed";
+            return Err(Refusal::new(Code::DestinationChanged, say).hint("keyfob config confirm"));
+        }
+        for entry in waiting {
+            self.bind(&config, &entry).await?;
+        }
+        Ok(changes)
+    }
+
+    /// Lets a holding go where the configuration points it.
+    async fn bind(&self, config: &Config, entry: &Entry) -> Result<(), Refusal> {
+        let holdings = self.holdings();
+        let Some(holding) = holdings.get(&entry.name).await? else { return Ok(()) };
+        let mut bound = crate::holding::Holding::clone(&holding);
+        bound.destination = entry.source.destination(&entry.name, config);
+        holdings.succeed(&entry.name, holding.generation, bound).await?;
+        self.drop_bought_with(&entry.name);
+        Ok(())
+    }
+
+    async fn sign_out(self: &Arc<Self>, name: Option<&str>) -> Result<String, Refusal> {
+        let config = self.config()?;
+        let entry = session_entry(&config, name, "keyfob logout")?;
+        let holding = self.holdings().get(&entry.name).await?;
+        self.holdings().remove(&entry.name).await?;
+        self.drop_bought_with(&entry.name);
+        let Some(holding) = holding else { return Ok(format!("`{}` was not signed in", entry.name)) };
+        // Forgotten here whatever the provider says; revoking it there is a courtesy that may fail.
+        let revoked = match (entry.source.as_sso(), SsoSession::refresh_token(&holding, &entry.name)) {
+            (Some(session), Some(token)) => match self.provider(&session.registration, "").await {
+                Ok(provider) => provider.revoke(&token).await.is_ok(),
+                Err(_) => false,
+            },
+            _ => true,
+        };
+        Ok(if revoked {
+            format!("signed out of `{}`", entry.name)
+        } else {
+            format!("signed out of `{}` here; the provider could not be told", entry.name)
+        })
+    }
+
+    async fn add_value(self: &Arc<Self>, name: &str, value: Secret<String>) -> Result<String, Refusal> {
+        let config = self.config()?;
+        let entry = config.find(name, &["token"])?;
+        let now = self.clock.now();
+        let holding = entry.source.accept_value(&entry.name, value, &config, now)?;
+        let ends = holding.facts.ends;
+        self.holdings().put(&entry.name, holding).await?;
+        self.drop_bought_with(&entry.name);
+        self.states.held(&entry.name, ends);
+        Ok(match ends {
+            Some(ends) => format!("`{}` is kept; it is taken to end on {}", entry.name, &rfc3339(ends)[..10]),
+            None => format!("`{}` is kept", entry.name),
+        })
+    }
+
+    async fn remove_value(self: &Arc<Self>, name: &str) -> Result<String, Refusal> {
+        let config = self.config()?;
+        let entry = config.find(name, &["token"])?;
+        let was_there = self.holdings().get(&entry.name).await.is_ok_and(|holding| holding.is_some());
+        self.holdings().remove(&entry.name).await?;
+        self.drop_bought_with(&entry.name);
+        Ok(if was_there {
+            format!("`{}` is removed here; delete it on its portal too if it should stop working", entry.name)
+        } else {
+            format!("`{}` held nothing", entry.name)
+        })
+    }
+}
+
+/// The session that a person means.
+pub(crate) fn session_entry(
+    config: &Config,
+    name: Option<&str>,
+    command: &str,
+) -> Result<Arc<Entry>, Refusal> {
+    match name {
+        Some(name) => config.find(name, &["sso"]).cloned(),
+        None => config.only("sso", command).cloned(),
+    }
+}
+
+fn kinds() -> Vec<&'static str> {
+    crate::kind::KINDS.iter().map(|kind| kind.name).collect()
+}
+
+fn done(say: String) -> Reply {
+    Reply::Done { say }
+}

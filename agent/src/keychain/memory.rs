@@ -1,0 +1,55 @@
+//! Nothing at rest: for the demo, for CI, and for tests.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use keyfob_ipc::Secret;
+use keyfob_ipc::reply::KeychainState;
+
+use super::{Keychain, KeychainError, Pending};
+
+/// Keeps items until the process ends.
+#[derive(Debug, Default)]
+pub struct MemoryKeychain {
+    items: Mutex<HashMap<String, Secret<Vec<u8>>>>,
+}
+
+impl MemoryKeychain {
+    fn with<T>(&self, act: impl FnOnce(&mut HashMap<String, Secret<Vec<u8>>>) -> T) -> T {
+        act(&mut self.items.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Keychain for MemoryKeychain {
+    fn kind(&self) -> &'static str {
+        "memory"
+    }
+
+    fn state(&self) -> Pending<'_, KeychainState> {
+        Box::pin(std::future::ready(KeychainState::Present))
+    }
+
+    fn load<'a>(&'a self, item: &'a str) -> Pending<'a, Result<Option<Secret<Vec<u8>>>, KeychainError>> {
+        Box::pin(std::future::ready(Ok(self.with(|items| items.get(item).cloned()))))
+    }
+
+    fn store<'a>(
+        &'a self,
+        item: &'a str,
+        value: &'a Secret<Vec<u8>>,
+    ) -> Pending<'a, Result<(), KeychainError>> {
+        self.with(|items| items.insert(item.to_owned(), value.clone()));
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn remove<'a>(&'a self, item: &'a str) -> Pending<'a, Result<(), KeychainError>> {
+        self.with(|items| items.remove(item));
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn unlock<'a>(&'a self, _passphrase: &'a Secret<String>) -> Pending<'a, Result<(), KeychainError>> {
+        Box::pin(std::future::ready(Err(KeychainError::Failed(
+            "a memory keychain has no passphrase".to_owned(),
+        ))))
+    }
+}

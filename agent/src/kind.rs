@@ -1,0 +1,120 @@
+//! Kinds of credential sources: one module each, one shape.
+//!
+//! A new kind is one new file beside these and one line in [`KINDS`]. The shape is [`Source`]: what the configuration
+//! reader, the doors and the renewals need to know of an entry, without knowing its kind.
+
+mod aws;
+mod sso;
+mod token;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use keyfob_ipc::reply::{AwsCredentials, Headers};
+use keyfob_ipc::{Code, Refusal, Secret};
+use toml::Spanned;
+use toml::de::DeValue;
+
+use crate::agent::Agent;
+use crate::config::{Config, Entry, EntryName, HostPattern, Reading};
+use crate::holding::{Destination, Holding};
+use crate::keychain::Pending;
+use crate::lease::Lease;
+
+pub use sso::SsoSession;
+
+/// Every kind, in the order in which `status` shows them.
+pub const KINDS: &[Kind] = &[sso::KIND, token::KIND, aws::KIND];
+
+/// How a kind is read from the configuration.
+#[derive(Debug)]
+pub struct Kind {
+    /// The name of its tables: `[name.…]`.
+    pub name: &'static str,
+    /// Reads one table; `None` with the problems noted.
+    pub read: fn(Spanned<DeValue<'_>>, &mut Reading<'_>) -> Option<Box<dyn Source>>,
+}
+
+/// One entry of some kind.
+pub trait Source: Send + Sync + fmt::Debug {
+    /// Bazel hosts that it answers for.
+    fn hosts(&self) -> &[HostPattern] {
+        &[]
+    }
+
+    /// The entry that it is obtained through.
+    fn through(&self) -> Option<&EntryName> {
+        None
+    }
+
+    /// Where its own holding may go, by this configuration; empty for a kind that holds nothing itself.
+    fn destination(&self, _name: &EntryName, _config: &Config) -> Destination {
+        Destination::default()
+    }
+
+    /// An address of the configuration's own choosing that gets the identity of the entry behind this one.
+    fn sends_identity_to(&self) -> Option<&str> {
+        None
+    }
+
+    /// The session, for a kind that a person signs in to.
+    fn as_sso(&self) -> Option<&SsoSession> {
+        None
+    }
+
+    /// The holding for a value that a person gave, for a kind that takes one.
+    ///
+    /// # Errors
+    /// Why the value cannot be it.
+    fn accept_value(
+        &self,
+        name: &EntryName,
+        _value: Secret<String>,
+        _config: &Config,
+        _now: Timestamp,
+    ) -> Result<Holding, Refusal> {
+        Err(wrong_kind(name, "place for a pasted value"))
+    }
+
+    /// The command that signs in or adds the value, where it holds something.
+    fn sign_in(&self, name: &EntryName) -> Option<String>;
+
+    /// Facts for people and for `setup`: `issuer`, `role_arn`, `region` and so on.
+    fn facts(&self) -> BTreeMap<String, String>;
+
+    /// Headers for one of its hosts.
+    fn headers<'a>(
+        &'a self,
+        agent: &'a Arc<Agent>,
+        entry: &'a Arc<Entry>,
+    ) -> Pending<'a, Result<Headers, Refusal>> {
+        let _ = agent;
+        Box::pin(async move { Err(wrong_kind(&entry.name, "headers")) })
+    }
+
+    /// Keys for an AWS SDK.
+    fn aws_credentials<'a>(
+        &'a self,
+        agent: &'a Arc<Agent>,
+        entry: &'a Arc<Entry>,
+    ) -> Pending<'a, Result<AwsCredentials, Refusal>> {
+        let _ = agent;
+        Box::pin(async move { Err(wrong_kind(&entry.name, "AWS credentials")) })
+    }
+
+    /// Buys a new lease. Runs once at a time per entry ([`crate::renew`]), never within a tool's time limit.
+    fn renew<'a>(
+        &'a self,
+        agent: &'a Arc<Agent>,
+        entry: &'a Arc<Entry>,
+    ) -> Pending<'a, Result<Lease, Refusal>> {
+        let _ = agent;
+        Box::pin(async move { Err(wrong_kind(&entry.name, "leases")) })
+    }
+}
+
+fn wrong_kind(name: &EntryName, what: &str) -> Refusal {
+    Refusal::new(Code::UnknownEntry, format!("`{name}` gives no {what}")).hint("keyfob status")
+}

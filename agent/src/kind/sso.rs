@@ -1,0 +1,344 @@
+//! `[sso.…]`: an SSO session with an OpenID Connect provider.
+//!
+//! The holding is the refresh token. Only a renewal spends it ([`Session::refresh`]), one at a time; a new one is in the
+//! keychain before anything that it bought is handed out. A provider that gives no refresh token gives a session that
+//! lasts as long as its tokens; then these are the holding.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use keyfob_ipc::reply::Headers;
+use keyfob_ipc::secret::{exposed, exposed_option};
+use keyfob_ipc::{Code, Refusal, Secret};
+use serde::{Deserialize, Serialize};
+use toml::Spanned;
+use toml::de::DeValue;
+
+use super::aws::session_name;
+use super::{Kind, Source};
+use crate::agent::Agent;
+use crate::clock::rfc3339;
+use crate::config::{Config, Entry, EntryName, HostPattern, Problem, Reading};
+use crate::holding::{Destination, Facts, Holding};
+use crate::keychain::Pending;
+use crate::lease::{Body, Lease, SessionTokens};
+use crate::renew::Need;
+use crate::upstream::oidc::{Grant, OidcError, Registration};
+
+/// This kind, for the list.
+pub const KIND: Kind = Kind { name: "sso", read };
+
+const SUBJECT: &str = "subject";
+
+#[derive(Deserialize)]
+struct Table {
+    issuer: Spanned<String>,
+    client_id: Spanned<String>,
+    scopes: Option<Vec<Spanned<String>>>,
+    redirect_ports: Option<Spanned<Vec<u16>>>,
+    hosts: Option<Vec<Spanned<String>>>,
+    present: Option<Present>,
+}
+
+/// Which token hosts get.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Present {
+    AccessToken,
+    IdToken,
+}
+
+/// An SSO session as configured.
+#[derive(Debug, Clone)]
+pub struct SsoSession {
+    /// Who we are to which provider.
+    pub registration: Registration,
+    /// Fixed loopback ports to come back to; any port where empty.
+    pub redirect_ports: Vec<u16>,
+    hosts: Vec<HostPattern>,
+    present: Present,
+}
+
+fn read(value: Spanned<DeValue<'_>>, reading: &mut Reading<'_>) -> Option<Box<dyn Source>> {
+    let place = reading.place;
+    let table: Table = crate::config::read_table(place, value, &mut reading.problems)?;
+    // The issuer is compared to the letter with what tokens say, so the text as written is what counts.
+    let issuer = reading.address(&table.issuer).map(|_| table.issuer.get_ref().clone());
+    let client_id = reading.plain(&table.client_id);
+    let usual = ["openid", "profile", "email", "offline_access"].map(str::to_owned).to_vec();
+    let mut scopes = match &table.scopes {
+        Some(texts) => texts.iter().filter_map(|text| reading.plain(text)).collect(),
+        None => usual,
+    };
+    if !scopes.iter().any(|scope| scope == "openid") {
+        scopes.insert(0, "openid".to_owned());
+    }
+    if let Some(ports) = &table.redirect_ports
+        && (ports.get_ref().is_empty() || ports.get_ref().contains(&0))
+    {
+        reading
+            .problems
+            .push(Problem::at(ports, format!("{place}: redirect_ports lists ports from 1 to 65535")));
+    }
+    let hosts = reading.hosts(&table.hosts.unwrap_or_default());
+    Some(Box::new(SsoSession {
+        registration: Registration { issuer: issuer?, client_id: client_id?, scopes },
+        redirect_ports: table.redirect_ports.map(Spanned::into_inner).unwrap_or_default(),
+        hosts,
+        present: table.present.unwrap_or(Present::AccessToken),
+    }))
+}
+
+/// The value of the holding.
+#[derive(Serialize, Deserialize)]
+struct Session {
+    #[serde(default, serialize_with = "exposed_option", skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<Secret<String>>,
+    /// Only where there is no refresh token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tokens: Option<Tokens>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Tokens {
+    #[serde(serialize_with = "exposed")]
+    access_token: Secret<String>,
+    #[serde(serialize_with = "exposed_option")]
+    id_token: Option<Secret<String>>,
+    until: Timestamp,
+}
+
+impl Session {
+    fn to_value(&self) -> Secret<String> {
+        // Strings and a moment: writing them cannot fail.
+        Secret::new(serde_json::to_string(self).unwrap_or_default())
+    }
+
+    fn of(holding: &Holding, entry: &EntryName) -> Result<Self, Refusal> {
+        serde_json::from_str(holding.value.expose()).map_err(|_| {
+            Refusal::new(Code::KeychainFailed, format!("the keychain item of `{entry}` is damaged"))
+                .hint(format!("keyfob login {}", entry.name))
+        })
+    }
+}
+
+impl SsoSession {
+    /// The holding of a new sign-in, and the lease that came with it.
+    ///
+    /// # Errors
+    /// [`Code::ProviderUntrusted`] where the grant does not say who it is about.
+    pub fn signed_in(
+        &self,
+        name: &EntryName,
+        config: &Config,
+        grant: Grant,
+        now: Timestamp,
+    ) -> Result<(Holding, Lease), Refusal> {
+        let Some(person) = grant.person.clone() else {
+            return Err(Refusal::new(
+                Code::ProviderUntrusted,
+                "the identity provider did not say who signed in",
+            ));
+        };
+        let until = ends(&grant);
+        let session = match &grant.refresh_token {
+            Some(token) => Session { refresh_token: Some(token.clone()), tokens: None },
+            None => Session {
+                refresh_token: None,
+                tokens: Some(Tokens {
+                    access_token: grant.access_token.clone(),
+                    id_token: grant.id_token.as_ref().map(|(token, _)| token.clone()),
+                    until,
+                }),
+            },
+        };
+        let facts = Facts {
+            owner: Some(person.name.clone()),
+            ends: session.tokens.as_ref().map(|tokens| tokens.until),
+            ends_assumed: false,
+            added: Some(now),
+            proven: Some(now),
+            more: BTreeMap::from([(SUBJECT.to_owned(), person.subject)]),
+        };
+        let holding = Holding::new(session.to_value(), facts, self.destination(name, config));
+        Ok((holding, lease(grant, &person.name, now)))
+    }
+
+    /// The refresh token of a holding, to be revoked.
+    pub fn refresh_token(holding: &Holding, name: &EntryName) -> Option<Secret<String>> {
+        Session::of(holding, name).ok()?.refresh_token
+    }
+
+    async fn refresh(
+        &self,
+        agent: &Arc<Agent>,
+        entry: &Arc<Entry>,
+        holding: Arc<Holding>,
+    ) -> Result<Lease, Refusal> {
+        let sign_in = sign_in(&entry.name);
+        let session = Session::of(&holding, &entry.name)?;
+        let owner = holding.facts.owner.clone().unwrap_or_default();
+        let now = agent.clock.now();
+        let Some(refresh_token) = session.refresh_token else {
+            return match session.tokens.filter(|tokens| tokens.until > now) {
+                Some(tokens) => {
+                    let id_token = tokens.id_token.map(|token| (token, tokens.until));
+                    let body = SessionTokens {
+                        access_token: tokens.access_token,
+                        id_token,
+                        session_name: session_name(&owner),
+                    };
+                    Ok(Lease::session(body, now, tokens.until))
+                }
+                None => Err(ended(&entry.name)),
+            };
+        };
+        let subject = holding.facts.more.get(SUBJECT).cloned().unwrap_or_default();
+        let mut provider = agent.provider(&self.registration, &sign_in).await?;
+        let grant = match provider.refresh(&refresh_token, &subject, now).await {
+            Err(OidcError::Dead(_)) => {
+                // Another hand may have renewed it: only the same token still in the keychain is the end.
+                let stored = agent.holdings().read_again(&entry.name).await?;
+                let other = stored.filter(|stored| stored.value != holding.value);
+                let Some(other) = other else { return Err(ended(&entry.name)) };
+                let token =
+                    Session::of(&other, &entry.name)?.refresh_token.ok_or_else(|| ended(&entry.name))?;
+                let grant =
+                    provider.refresh(&token, &subject, now).await.map_err(|error| error.refusal(&sign_in))?;
+                return self.keep(agent, entry, &other, grant).await;
+            }
+            other => other.map_err(|error| error.refusal(&sign_in))?,
+        };
+        self.keep(agent, entry, &holding, grant).await
+    }
+
+    /// Stores the new refresh token, and only then gives what came with it.
+    async fn keep(
+        &self,
+        agent: &Arc<Agent>,
+        entry: &Arc<Entry>,
+        holding: &Holding,
+        grant: Grant,
+    ) -> Result<Lease, Refusal> {
+        let now = agent.clock.now();
+        let session = Session::of(holding, &entry.name)?;
+        let owner = grant.person.as_ref().map(|person| person.name.clone());
+        let owner = owner.or_else(|| holding.facts.owner.clone()).unwrap_or_default();
+        if let Some(token) = &grant.refresh_token
+            && session.refresh_token.as_ref() != Some(token)
+        {
+            let value = Session { refresh_token: Some(token.clone()), tokens: None }.to_value();
+            let facts = Facts { owner: Some(owner.clone()), proven: Some(now), ..holding.facts.clone() };
+            let successor = Holding { value, facts, ..holding.clone() };
+            agent.holdings().succeed(&entry.name, holding.generation, successor).await?;
+        }
+        Ok(lease(grant, &owner, now))
+    }
+}
+
+/// The end of what was granted: of the access token, and of the ID token where there is one.
+fn ends(grant: &Grant) -> Timestamp {
+    grant.id_token.as_ref().map_or(grant.access_until, |(_, until)| grant.access_until.min(*until))
+}
+
+fn lease(grant: Grant, owner: &str, now: Timestamp) -> Lease {
+    let until = ends(&grant);
+    let tokens = SessionTokens {
+        access_token: grant.access_token,
+        id_token: grant.id_token,
+        session_name: session_name(owner),
+    };
+    Lease::session(tokens, now, until)
+}
+
+fn sign_in(name: &EntryName) -> String {
+    format!("keyfob login {}", name.name)
+}
+
+fn ended(name: &EntryName) -> Refusal {
+    Refusal::new(Code::SignInNeeded, format!("the session of `{name}` has ended")).hint(sign_in(name))
+}
+
+impl Source for SsoSession {
+    fn hosts(&self) -> &[HostPattern] {
+        &self.hosts
+    }
+
+    fn destination(&self, name: &EntryName, config: &Config) -> Destination {
+        // Roles send the ID token to AWS; an endpoint of the configuration's own choosing is a place of its own.
+        let endpoints = config
+            .entries
+            .iter()
+            .filter(|entry| entry.source.through() == Some(name))
+            .filter_map(|entry| entry.source.sends_identity_to())
+            .map(|endpoint| format!("endpoint {endpoint}"));
+        let own = [
+            format!("issuer {}", self.registration.issuer),
+            format!("client {}", self.registration.client_id),
+        ];
+        Destination {
+            hosts: self.hosts.iter().map(ToString::to_string).collect(),
+            places: own.into_iter().chain(endpoints).collect(),
+        }
+    }
+
+    fn sign_in(&self, name: &EntryName) -> Option<String> {
+        Some(sign_in(name))
+    }
+
+    fn as_sso(&self) -> Option<&SsoSession> {
+        Some(self)
+    }
+
+    fn facts(&self) -> BTreeMap<String, String> {
+        BTreeMap::from([
+            ("issuer".to_owned(), self.registration.issuer.clone()),
+            ("client_id".to_owned(), self.registration.client_id.clone()),
+        ])
+    }
+
+    fn headers<'a>(
+        &'a self,
+        agent: &'a Arc<Agent>,
+        entry: &'a Arc<Entry>,
+    ) -> Pending<'a, Result<Headers, Refusal>> {
+        Box::pin(async move {
+            let lease = agent.lease(entry, Need::Tool).await?;
+            let Body::Session(tokens) = &lease.body else {
+                return Err(super::wrong_kind(&entry.name, "headers"));
+            };
+            let token = match self.present {
+                Present::AccessToken => &tokens.access_token,
+                Present::IdToken => match &tokens.id_token {
+                    Some((token, _)) => token,
+                    None => {
+                        let say = format!("the provider of `{}` gives no ID token", entry.name);
+                        return Err(
+                            Refusal::new(Code::ProviderRefused, say).hint("set present = \"access_token\"")
+                        );
+                    }
+                },
+            };
+            let value = Secret::new(format!("Bearer {}", token.expose()));
+            Ok(Headers {
+                headers: BTreeMap::from([("Authorization".to_owned(), vec![value])]),
+                expires: Some(rfc3339(lease.cache_until(agent.clock.now()))),
+            })
+        })
+    }
+
+    fn renew<'a>(
+        &'a self,
+        agent: &'a Arc<Agent>,
+        entry: &'a Arc<Entry>,
+    ) -> Pending<'a, Result<Lease, Refusal>> {
+        Box::pin(async move {
+            if agent.states.is_signed_out(&entry.name) {
+                return Err(ended(&entry.name));
+            }
+            let holding = agent.usable_holding(entry).await?;
+            self.refresh(agent, entry, holding).await
+        })
+    }
+}

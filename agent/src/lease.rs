@@ -1,0 +1,237 @@
+//! What a tool gets for a while. Leases live in memory only, and never outlive the holding that bought them.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use keyfob_ipc::Secret;
+
+use crate::clock::{after, before};
+use crate::config::EntryName;
+
+/// What is handed out is good for at least this long.
+pub const MARGIN: Duration = Duration::from_secs(60);
+
+/// A tool caches at most this long, so that a rotation or a sign-out is noticed by a running build.
+pub const CACHE: Duration = Duration::from_secs(10 * 60);
+
+/// AWS SDKs run the process again on *every* call with 15 minutes or less left (facts of botocore), so renewal
+/// begins at twenty.
+const AWS_RENEW: Duration = Duration::from_secs(20 * 60);
+const AWS_PREFER: Duration = Duration::from_secs(15 * 60);
+/// An SSO access token is renewed in the background this long before its end.
+const SESSION_RENEW: Duration = Duration::from_secs(5 * 60);
+
+/// A short-lived credential, with the moments that decide about it.
+#[derive(Debug)]
+pub struct Lease {
+    /// What it is.
+    pub body: Body,
+    /// From here on it is renewed in the background, and served meanwhile.
+    pub renew_from: Timestamp,
+    /// From here on a caller waits for the new one, and gets this one only if that fails.
+    pub prefer_until: Timestamp,
+    /// Its end.
+    pub until: Timestamp,
+    used: AtomicBool,
+}
+
+/// What a lease holds, by kind.
+#[derive(Debug)]
+pub enum Body {
+    /// Tokens of an SSO session.
+    Session(SessionTokens),
+    /// Temporary AWS keys.
+    Aws(AwsKeys),
+}
+
+/// Tokens of an SSO session.
+#[derive(Debug)]
+pub struct SessionTokens {
+    /// For Bazel hosts.
+    pub access_token: Secret<String>,
+    /// For STS, and its own end; absent where the provider gave none.
+    pub id_token: Option<(Secret<String>, Timestamp)>,
+    /// The person, as AWS session name.
+    pub session_name: String,
+}
+
+/// Temporary AWS keys.
+#[derive(Debug)]
+pub struct AwsKeys {
+    /// `ASIA…`.
+    pub access_key_id: String,
+    /// The secret half.
+    pub secret_access_key: Secret<String>,
+    /// Sent along with every call.
+    pub session_token: Secret<String>,
+}
+
+impl Lease {
+    /// Tokens that end at `until`.
+    pub fn session(tokens: SessionTokens, now: Timestamp, until: Timestamp) -> Self {
+        let ahead = SESSION_RENEW.min(life(now, until) / 3);
+        Self::new(
+            Body::Session(tokens),
+            before(until, ahead),
+            before(until, MARGIN.min(life(now, until) / 4)),
+            until,
+        )
+    }
+
+    /// Keys that end at `until`. Roles whose sessions are short get shorter margins.
+    pub fn aws(keys: AwsKeys, now: Timestamp, until: Timestamp) -> Self {
+        let life = life(now, until);
+        let renew = AWS_RENEW.min(life / 2);
+        let prefer = if life > AWS_PREFER * 2 { AWS_PREFER } else { MARGIN.min(life / 4) };
+        Self::new(Body::Aws(keys), before(until, renew), before(until, prefer), until)
+    }
+
+    fn new(body: Body, renew_from: Timestamp, prefer_until: Timestamp, until: Timestamp) -> Self {
+        Self { body, renew_from, prefer_until, until, used: AtomicBool::new(false) }
+    }
+
+    /// How it may be used now.
+    pub fn freshness(&self, now: Timestamp) -> Freshness {
+        if now < self.renew_from {
+            Freshness::Fresh
+        } else if now < self.prefer_until {
+            Freshness::Renewing
+        } else if after(now, MARGIN.min(Duration::from_secs(1))) < self.until {
+            Freshness::Last
+        } else {
+            Freshness::Ended
+        }
+    }
+
+    /// Notes that a tool got it: only what is used is renewed ahead of its end.
+    pub fn mark_used(&self) {
+        self.used.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a tool got it.
+    pub fn is_used(&self) -> bool {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// Until when a tool may cache what it gets from this: `min(end - margin, now + 10 minutes)`.
+    pub fn cache_until(&self, now: Timestamp) -> Timestamp {
+        cache_until(now, Some(self.until))
+    }
+}
+
+/// `min(end - 60 s, now + 10 minutes)`, and never in the past.
+pub fn cache_until(now: Timestamp, end: Option<Timestamp>) -> Timestamp {
+    let latest = after(now, CACHE);
+    end.map_or(latest, |end| before(end, MARGIN).min(latest)).max(now)
+}
+
+fn life(now: Timestamp, until: Timestamp) -> Duration {
+    Duration::try_from(until.duration_since(now)).unwrap_or_default()
+}
+
+/// How a lease may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Freshness {
+    /// As it is.
+    Fresh,
+    /// As it is, while a new one is bought.
+    Renewing,
+    /// Only if a new one cannot be had.
+    Last,
+    /// Not at all.
+    Ended,
+}
+
+/// Every entry's newest lease.
+#[derive(Debug, Default)]
+pub struct Leases(Mutex<HashMap<EntryName, Arc<Lease>>>);
+
+impl Leases {
+    /// The newest lease of an entry.
+    pub fn get(&self, name: &EntryName) -> Option<Arc<Lease>> {
+        self.with(|leases| leases.get(name).cloned())
+    }
+
+    /// Takes a new one in.
+    pub fn put(&self, name: EntryName, lease: Arc<Lease>) {
+        self.with(|leases| leases.insert(name, lease));
+    }
+
+    /// Drops those of the entries named.
+    pub fn drop_where(&self, gone: impl Fn(&EntryName) -> bool) {
+        self.with(|leases| leases.retain(|name, _| !gone(name)));
+    }
+
+    /// The next moment at which a used lease wants to be renewed, and its entry.
+    pub fn next_renewal(&self) -> Option<(Timestamp, EntryName)> {
+        self.with(|leases| {
+            leases
+                .iter()
+                .filter(|(_, lease)| lease.is_used())
+                .map(|(name, lease)| (lease.renew_from, name.clone()))
+                .min()
+        })
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut HashMap<EntryName, Arc<Lease>>) -> T) -> T {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + seconds).unwrap()
+    }
+
+    fn keys() -> AwsKeys {
+        AwsKeys {
+            access_key_id: String::new(),
+            secret_access_key: Secret::default(),
+            session_token: Secret::default(),
+        }
+    }
+
+    #[test]
+    fn an_hour_of_aws_keys_is_renewed_at_twenty_minutes_and_withheld_at_fifteen() {
+        let lease = Lease::aws(keys(), at(0), at(3600));
+        assert_eq!(lease.freshness(at(0)), Freshness::Fresh);
+        assert_eq!(lease.freshness(at(3600 - 1200 - 1)), Freshness::Fresh);
+        assert_eq!(lease.freshness(at(3600 - 1200)), Freshness::Renewing);
+        assert_eq!(lease.freshness(at(3600 - 901)), Freshness::Renewing);
+        assert_eq!(lease.freshness(at(3600 - 900)), Freshness::Last);
+        assert_eq!(lease.freshness(at(3600)), Freshness::Ended);
+    }
+
+    #[test]
+    fn a_role_of_fifteen_minutes_is_served_for_most_of_them() {
+        let lease = Lease::aws(keys(), at(0), at(900));
+        assert_eq!(lease.freshness(at(0)), Freshness::Fresh);
+        assert_eq!(lease.freshness(at(450)), Freshness::Renewing);
+        assert_eq!(lease.freshness(at(839)), Freshness::Renewing);
+        assert_eq!(lease.freshness(at(845)), Freshness::Last);
+    }
+
+    #[test]
+    fn a_tool_caches_ten_minutes_or_to_a_minute_before_the_end() {
+        assert_eq!(cache_until(at(0), None), at(600));
+        assert_eq!(cache_until(at(0), Some(at(3600))), at(600));
+        assert_eq!(cache_until(at(0), Some(at(300))), at(240));
+        assert_eq!(cache_until(at(0), Some(at(30))), at(0));
+    }
+
+    #[test]
+    fn only_used_leases_are_renewed_ahead() {
+        let leases = Leases::default();
+        let name = EntryName { kind: "aws", name: "dev".to_owned() };
+        leases.put(name.clone(), Arc::new(Lease::aws(keys(), at(0), at(3600))));
+        assert_eq!(leases.next_renewal(), None);
+        leases.get(&name).unwrap().mark_used();
+        assert_eq!(leases.next_renewal(), Some((at(2400), name)));
+    }
+}

@@ -1,0 +1,21 @@
+//! The agent, as a library for its own binary and its tests.
+//!
+//! Inside, arrows run one way: door -> agent -> kind -> renew -> upstream; keychain and clock are leaves behind traits.
+
+pub mod agent;
+pub mod clock;
+pub mod config;
+pub mod door;
+pub mod harden;
+pub mod holding;
+pub mod holdings;
+pub mod keychain;
+pub mod kind;
+pub mod lease;
+pub mod log;
+pub mod renew;
+pub mod signin;
+pub mod single;
+pub mod state;
+pub mod target;
+pub mod upstream;

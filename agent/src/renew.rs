@@ -1,0 +1,257 @@
+//! Renewals: one flight per entry.
+//!
+//! Whoever needs a new lease joins the flight that is under way, or starts one. A flight is a task of its own: callers that
+//! leave or are killed do not end it. Its result is applied only if nobody signed in, signed out or removed the
+//! value meanwhile. A failure is remembered for a moment, because a build asks again at once, and hundreds at a time.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use keyfob_ipc::{Code, Refusal};
+use tokio::sync::{Notify, watch};
+
+use crate::agent::Agent;
+use crate::clock::after;
+use crate::config::{Entry, EntryName};
+use crate::lease::{Freshness, Lease};
+
+/// How long a failure answers for itself. Bazel tries a failing helper about six times for each call.
+const FAILURE_ANSWERS: Duration = Duration::from_secs(2);
+
+/// Pause after a failed renewal in the background.
+const RETRY: Duration = Duration::from_secs(60);
+
+type Outcome = Result<Arc<Lease>, Refusal>;
+type Landing = watch::Receiver<Option<Outcome>>;
+
+/// Renewals under way, and failures just past.
+#[derive(Debug, Default)]
+pub struct Flights {
+    air: Mutex<Air>,
+    /// Something changed that the background renewal must look at.
+    pub changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Air {
+    flying: HashMap<EntryName, Landing>,
+    failed: HashMap<EntryName, (Timestamp, Refusal)>,
+}
+
+impl Flights {
+    fn air(&self) -> std::sync::MutexGuard<'_, Air> {
+        self.air.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets past failures: somebody acted.
+    pub fn forget_failures(&self) {
+        self.air().failed.clear();
+        self.changed.notify_one();
+    }
+
+    /// Returns when no flight is under way.
+    pub async fn quiet(&self) {
+        loop {
+            let Some(mut landing) = self.air().flying.values().next().cloned() else { return };
+            // A flight that is gone has landed.
+            let _ = landing.wait_for(Option::is_some).await;
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// How far a caller gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// A tool asks: a lease that is about to end is still better than none.
+    Tool,
+    /// Another renewal asks.
+    Renewal,
+    /// The last lease was refused upstream: a new one, whatever the clock says.
+    New,
+}
+
+impl Agent {
+    /// A lease of an entry, new or as it is. Waits for a flight as long as that takes: the door has the time limit.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub async fn lease(self: &Arc<Self>, entry: &Arc<Entry>, need: Need) -> Outcome {
+        let now = self.clock.now();
+        let current = self.leases.get(&entry.name);
+        if let Some(lease) = &current
+            && need == Need::Tool
+        {
+            lease.mark_used();
+        }
+        match current.as_ref().map(|lease| lease.freshness(now)) {
+            Some(Freshness::Fresh) if need != Need::New => return current.ok_or_else(lost),
+            Some(Freshness::Renewing) if need != Need::New => {
+                // Nobody waits for this one.
+                drop(self.fly(entry, need));
+                return current.ok_or_else(lost);
+            }
+            _ => {}
+        }
+        let outcome = match self.recent_failure(&entry.name, now) {
+            Some(refusal) if need != Need::New => Err(refusal),
+            _ => land(self.fly(entry, need)).await,
+        };
+        match (outcome, current) {
+            (Ok(lease), _) => {
+                if need == Need::Tool {
+                    lease.mark_used();
+                    self.flights.changed.notify_one();
+                }
+                Ok(lease)
+            }
+            // Upstream is out of reach, and this one still has some life: better than nothing.
+            (Err(refusal), Some(lease))
+                if need != Need::New
+                    && passes(&refusal)
+                    && lease.freshness(self.clock.now()) == Freshness::Last =>
+            {
+                Ok(lease)
+            }
+            (Err(refusal), _) => Err(refusal),
+        }
+    }
+
+    /// Renews used leases ahead of their end, for as long as the agent lives. Sleeps until the next one is due.
+    pub async fn renew_ahead(self: Arc<Self>) {
+        let mut not_before: HashMap<EntryName, Timestamp> = HashMap::new();
+        loop {
+            let changed = self.flights.changed.notified();
+            let Some((due, name)) = self.leases.next_renewal() else {
+                changed.await;
+                continue;
+            };
+            let due = not_before.get(&name).map_or(due, |pause| due.max(*pause));
+            tokio::select! {
+                () = self.clock.wait_until(due) => {}
+                () = changed => continue,
+            }
+            let Ok(config) = self.config() else {
+                not_before.insert(name, after(self.clock.now(), RETRY));
+                continue;
+            };
+            let Some(entry) = config.entry(&name).cloned() else {
+                self.leases.drop_where(|gone| *gone == name);
+                continue;
+            };
+            match land(self.fly(&entry, Need::Renewal)).await {
+                Ok(_) => not_before.remove(&name),
+                Err(_) => not_before.insert(name.clone(), after(self.clock.now(), RETRY)),
+            };
+            // What has ended waits for a tool to ask again.
+            let ended = self.leases.get(&name).is_some_and(|lease| lease.until <= self.clock.now());
+            if ended {
+                self.leases.drop_where(|gone| *gone == name);
+                not_before.remove(&name);
+            }
+        }
+    }
+
+    fn recent_failure(&self, name: &EntryName, now: Timestamp) -> Option<Refusal> {
+        let air = self.flights.air();
+        let (at, refusal) = air.failed.get(name)?;
+        (*at <= now && now < after(*at, FAILURE_ANSWERS)).then(|| refusal.clone())
+    }
+
+    /// Joins the flight of an entry, or starts it.
+    fn fly(self: &Arc<Self>, entry: &Arc<Entry>, need: Need) -> Landing {
+        let mut air = self.flights.air();
+        if let Some(landing) = air.flying.get(&entry.name) {
+            return landing.clone();
+        }
+        // A flight may have landed since the caller looked.
+        let landed = self
+            .leases
+            .get(&entry.name)
+            .filter(|lease| lease.freshness(self.clock.now()) == Freshness::Fresh);
+        if let Some(lease) = landed
+            && need != Need::New
+        {
+            return watch::channel(Some(Ok(lease))).1;
+        }
+        let (sender, landing) = watch::channel(None);
+        air.flying.insert(entry.name.clone(), landing.clone());
+        drop(air);
+        let (agent, entry) = (self.clone(), entry.clone());
+        tokio::spawn(async move {
+            let mut flight = Flight { agent: &agent, name: &entry.name, sender, outcome: None };
+            flight.outcome = Some(agent.renew(&entry).await);
+        });
+        landing
+    }
+
+    async fn renew(self: &Arc<Self>, entry: &Arc<Entry>) -> Outcome {
+        let root = self.root_of(entry)?;
+        let holdings = self.holdings();
+        let epoch = holdings.epoch(&root);
+        let lease = entry.source.renew(self, entry).await?;
+        if holdings.epoch(&root) != epoch {
+            return Err(
+                Refusal::new(Code::Pending, format!("`{root}` was changed meanwhile")).hint("try again")
+            );
+        }
+        let lease = Arc::new(lease);
+        self.leases.put(entry.name.clone(), lease.clone());
+        Ok(lease)
+    }
+}
+
+/// A flight under way. It lands when dropped, so that a renewal that panics leaves nobody waiting.
+struct Flight<'a> {
+    agent: &'a Agent,
+    name: &'a EntryName,
+    sender: watch::Sender<Option<Outcome>>,
+    outcome: Option<Outcome>,
+}
+
+impl Drop for Flight<'_> {
+    fn drop(&mut self) {
+        let outcome = self.outcome.take().unwrap_or_else(|| Err(lost()));
+        let mut air = self.agent.flights.air();
+        air.flying.remove(self.name);
+        match &outcome {
+            Ok(lease) => {
+                air.failed.remove(self.name);
+                self.agent.states.held(self.name, self.agent.shown_end(self.name, lease));
+            }
+            Err(refusal) => {
+                air.failed.insert(self.name.clone(), (self.agent.clock.now(), refusal.clone()));
+                self.agent.states.failed(self.name, refusal);
+            }
+        }
+        drop(air);
+        self.sender.send_replace(Some(outcome));
+        self.agent.flights.changed.notify_one();
+    }
+}
+
+async fn land(mut landing: Landing) -> Outcome {
+    match landing.wait_for(Option::is_some).await {
+        Ok(outcome) => outcome.clone().unwrap_or_else(|| Err(lost())),
+        Err(_) => Err(lost()),
+    }
+}
+
+/// Whether trying again may help without anybody acting.
+fn passes(refusal: &Refusal) -> bool {
+    matches!(
+        refusal.code,
+        Code::Offline
+            | Code::Pending
+            | Code::KeychainLocked
+            | Code::KeychainFailed
+            | Code::Busy
+            | Code::Internal
+    )
+}
+
+fn lost() -> Refusal {
+    Refusal::new(Code::Internal, "a renewal ended without a result").hint("keyfob agent restart")
+}

@@ -1,0 +1,216 @@
+//! The place on this machine where the browser comes back to (RFC 8252, section 7.3).
+//!
+//! An address and no name is listened on, for the time of one sign-in, and one path answers. A visit without our state is
+//! turned away and changes nothing: any page can send a browser here.
+
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::Router;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use keyfob_ipc::text::escape;
+use keyfob_ipc::{Code, Refusal};
+use serde::Deserialize;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+const PATH: &str = "/callback";
+
+/// An open listener.
+pub(super) struct Loopback {
+    port: u16,
+    expected: Arc<Mutex<Option<Expected>>>,
+    arrivals: mpsc::Receiver<Result<Arrival, Refusal>>,
+    server: JoinHandle<()>,
+}
+
+/// What a genuine return carries.
+struct Expected {
+    state: String,
+    issuer: String,
+    issuer_promised: bool,
+}
+
+/// A person has come back with a code.
+pub(super) struct Arrival {
+    /// The authorization code.
+    pub(super) code: String,
+    page: oneshot::Sender<Result<String, String>>,
+}
+
+impl Arrival {
+    /// Shows the end of it in the browser.
+    pub(super) async fn tell(self, outcome: Result<&str, &Refusal>) {
+        let outcome = outcome.map(str::to_owned).map_err(|refusal| refusal.say.clone());
+        // The person may have closed the tab.
+        let _ = self.page.send(outcome);
+        // Let the page be written before the listener goes.
+        tokio::task::yield_now().await;
+    }
+}
+
+#[derive(Clone)]
+struct Shared {
+    host: String,
+    expected: Arc<Mutex<Option<Expected>>>,
+    arrivals: mpsc::Sender<Result<Arrival, Refusal>>,
+}
+
+/// RFC 6749, section 4.1.2, and RFC 9207.
+#[derive(Deserialize)]
+struct Return {
+    code: Option<String>,
+    state: Option<String>,
+    iss: Option<String>,
+    error: Option<String>,
+    error_description: Option<String>,
+}
+
+impl Loopback {
+    /// Listens on one of the ports given, in their order, or on any.
+    pub(super) async fn open(ports: &[u16]) -> Result<Self, Refusal> {
+        let listener = listen(ports).await?;
+        let port = listener
+            .local_addr()
+            .map(|address| address.port())
+            .map_err(|error| cannot(&error.to_string()))?;
+        let (sender, arrivals) = mpsc::channel(1);
+        let expected = Arc::default();
+        let shared =
+            Shared { host: format!("127.0.0.1:{port}"), expected: Arc::clone(&expected), arrivals: sender };
+        let router = Router::new().route(PATH, axum::routing::get(come_back)).with_state(shared);
+        let server = tokio::spawn(async move {
+            // Ends with the sign-in, when the task is stopped.
+            let _ = axum::serve(listener, router).await;
+        });
+        Ok(Self { port, expected, arrivals, server })
+    }
+
+    /// Where the provider sends the browser.
+    pub(super) fn address(&self) -> String {
+        format!("http://127.0.0.1:{}{PATH}", self.port)
+    }
+
+    /// Says what a genuine return carries.
+    pub(super) fn expect(&self, state: String, issuer: String, issuer_promised: bool) {
+        let expected = Expected { state, issuer, issuer_promised };
+        *self.expected.lock().unwrap_or_else(PoisonError::into_inner) = Some(expected);
+    }
+
+    /// The first genuine return.
+    pub(super) async fn arrival(&mut self) -> Result<Arrival, Refusal> {
+        self.arrivals.recv().await.unwrap_or_else(|| Err(cannot("it ended")))
+    }
+}
+
+impl Drop for Loopback {
+    fn drop(&mut self) {
+        // A page under way gets its moment; the port is not kept longer than that.
+        let server = std::mem::replace(&mut self.server, tokio::spawn(async {}));
+        tokio::spawn(async move {
+            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+            server.abort();
+        });
+    }
+}
+
+async fn listen(ports: &[u16]) -> Result<TcpListener, Refusal> {
+    if ports.is_empty() {
+        return TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(|error| cannot(&error.to_string()));
+    }
+    for port in ports {
+        if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).await {
+            return Ok(listener);
+        }
+    }
+    let ports = ports.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    Err(Refusal::new(Code::CalledOff, format!("every port of redirect_ports is in use ({ports})"))
+        .hint("keyfob login --device, or free one of them"))
+}
+
+fn cannot(why: &str) -> Refusal {
+    Refusal::new(Code::CalledOff, format!("this machine cannot be come back to ({why})"))
+        .hint("keyfob login --device")
+}
+
+async fn come_back(State(shared): State<Shared>, headers: HeaderMap, Query(back): Query<Return>) -> Response {
+    // A page that rebinds its name to this machine still sends its own name.
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    if host != Some(shared.host.as_str()) {
+        return page(StatusCode::BAD_REQUEST, "This is not a sign-in of yours.");
+    }
+    let judged = {
+        let mut expected = shared.expected.lock().unwrap_or_else(PoisonError::into_inner);
+        match expected.take() {
+            Some(known) if back.state.as_deref() == Some(known.state.as_str()) => judge(&known, &back),
+            other => {
+                *expected = other;
+                return page(StatusCode::BAD_REQUEST, "This is not the sign-in that Keyfob waits for.");
+            }
+        }
+    };
+    let code = match judged {
+        Ok(code) => code,
+        Err(refusal) => {
+            let shown = format!("You are not signed in: {}.", refusal.say);
+            // Nobody waits any more: the sign-in was called off.
+            let _ = shared.arrivals.send(Err(refusal)).await;
+            return page(StatusCode::BAD_REQUEST, &shown);
+        }
+    };
+    let (sender, outcome) = oneshot::channel();
+    if shared.arrivals.send(Ok(Arrival { code, page: sender })).await.is_err() {
+        return page(StatusCode::GONE, "This sign-in was called off.");
+    }
+    match outcome.await {
+        Ok(Ok(say)) => page(StatusCode::OK, &format!("Done: {say}. You can close this tab.")),
+        Ok(Err(say)) => page(StatusCode::BAD_REQUEST, &format!("You are not signed in: {say}.")),
+        Err(_) => page(StatusCode::GONE, "This sign-in was called off."),
+    }
+}
+
+/// The issuer is checked before anything else: with two providers, the answer of one must not be taken to the other.
+fn judge(expected: &Expected, back: &Return) -> Result<String, Refusal> {
+    let untrusted = |say: &str| Refusal::new(Code::ProviderUntrusted, say);
+    match &back.iss {
+        Some(issuer) if *issuer != expected.issuer => {
+            return Err(untrusted("the answer to the sign-in comes from another issuer"));
+        }
+        None if expected.issuer_promised => {
+            return Err(untrusted(
+                "the answer to the sign-in does not name its issuer, which the provider promises",
+            ));
+        }
+        _ => {}
+    }
+    if let Some(error) = &back.error {
+        let description = back.error_description.as_deref().map(|text| format!(" ({})", escape(text)));
+        return Err(Refusal::new(
+            Code::ProviderRefused,
+            format!("the identity provider refused: {}{}", escape(error), description.unwrap_or_default()),
+        ));
+    }
+    match &back.code {
+        Some(code) if !code.is_empty() && code.len() <= 8192 => Ok(code.clone()),
+        _ => Err(untrusted("the answer to the sign-in carries no code")),
+    }
+}
+
+fn page(status: StatusCode, say: &str) -> Response {
+    let say = say.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let body = format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Keyfob</title>\
+         <style>:root{{color-scheme:light dark}}body{{font:1.2rem system-ui;margin:20vh auto;max-width:32rem;padding:0 1rem}}</style>\
+         <h1>Keyfob</h1><p>{say}</p></html>"
+    );
+    let headers = [
+        (header::CACHE_CONTROL, "no-store"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CONNECTION, "close"),
+    ];
+    (status, headers, Html(body)).into_response()
+}

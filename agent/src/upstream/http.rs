@@ -1,0 +1,202 @@
+//! The one HTTP client.
+
+use std::error::Error as _;
+use std::io::Read as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response, Uri};
+use keyfob_ipc::{Code, Refusal};
+
+use crate::config::{Host, Network};
+
+/// Largest answer that is read, in bytes. A key set or a token answer has some kilobytes.
+pub const ANSWER: usize = 1024 * 1024;
+const CONNECT: Duration = Duration::from_secs(4);
+const WHOLE: Duration = Duration::from_secs(10);
+/// Largest certificate file that is read, in bytes.
+const CA_FILE: u64 = 4 * 1024 * 1024;
+
+/// A client for providers, with the proxy and the trust of `[network]`.
+#[derive(Debug, Clone)]
+pub struct Http(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    outside: reqwest::Client,
+    /// A proxy has no business with this machine's own addresses (and `HTTP_PROXY` would be used for them).
+    loopback: reqwest::Client,
+    plain_loopback: bool,
+}
+
+/// Why a call has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    /// Plain `http`, or no address.
+    #[error("the address of {0} is not https")]
+    NotAllowed(String),
+    /// The answer did not end within the limit.
+    #[error("the answer of {0} is too large")]
+    TooLarge(String),
+    /// No connection: no name, no route, refused.
+    #[error("{0} cannot be reached")]
+    Unreachable(String),
+    /// The certificate does not convince the platform.
+    #[error("the certificate of {host} is not trusted ({reason})")]
+    Untrusted {
+        /// Scheme, host and port.
+        host: String,
+        /// The verifier's own word.
+        reason: String,
+    },
+    /// It took too long.
+    #[error("{0} does not answer in time")]
+    Slow(String),
+    /// The connection broke before the answer was whole.
+    #[error("the connection to {0} broke")]
+    Broken(String),
+}
+
+impl HttpError {
+    /// What a person is told: the network is the trouble, nobody was signed out.
+    pub fn refusal(&self) -> Refusal {
+        let say = self.to_string();
+        match self {
+            Self::Untrusted { .. } => Refusal::new(Code::ProviderUntrusted, say).hint(
+                "set `ca_file` under [network] to your company's certificate, if that is who signed it",
+            ),
+            Self::NotAllowed(_) => Refusal::new(Code::ProviderUntrusted, say).hint("keyfob config check"),
+            Self::TooLarge(_) => {
+                Refusal::new(Code::ProviderUntrusted, say).hint("check the address in the configuration")
+            }
+            Self::Unreachable(_) | Self::Slow(_) | Self::Broken(_) => {
+                Refusal::new(Code::Offline, say).hint("check the network or the VPN, then try again")
+            }
+        }
+    }
+}
+
+impl Http {
+    /// A client for these settings.
+    ///
+    /// # Errors
+    /// [`Code::ConfigBroken`] where the certificate file or the proxy cannot be used.
+    pub fn new(network: &Network, plain_loopback: bool) -> Result<Self, Refusal> {
+        // A second installation fails and changes nothing: it is the same provider.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let base = || {
+            reqwest::Client::builder()
+                .redirect(reqwest::redirect::Policy::none())
+                .connect_timeout(CONNECT)
+                .timeout(WHOLE)
+                .pool_idle_timeout(Duration::from_secs(15))
+                .user_agent(concat!("keyfob/", env!("CARGO_PKG_VERSION")))
+        };
+        let mut outside = base();
+        if let Some(proxy) = &network.proxy {
+            let proxy = reqwest::Proxy::all(proxy.clone())
+                .map_err(|_| broken("the proxy cannot be used"))?
+                .no_proxy(reqwest::NoProxy::from_string(&network.no_proxy.join(",")));
+            outside = outside.proxy(proxy);
+        }
+        if let Some(path) = &network.ca_file {
+            let mut pem = Vec::new();
+            std::fs::File::open(path).and_then(|file| file.take(CA_FILE).read_to_end(&mut pem)).map_err(
+                |error| broken(&format!("the ca_file `{}` cannot be read ({error})", path.display())),
+            )?;
+            let certificates = reqwest::Certificate::from_pem_bundle(&pem)
+                .ok()
+                .filter(|certificates| !certificates.is_empty())
+                .ok_or_else(|| broken(&format!("the ca_file `{}` holds no certificate", path.display())))?;
+            outside = outside.tls_certs_merge(certificates);
+        }
+        let build = |builder: reqwest::ClientBuilder| {
+            builder.build().map_err(|_| broken("the network client cannot be made"))
+        };
+        Ok(Self(Arc::new(Inner {
+            outside: build(outside)?,
+            loopback: build(base().no_proxy())?,
+            plain_loopback,
+        })))
+    }
+
+    /// Whether an address may be called: `https`, or plain `http` to loopback where this agent may.
+    ///
+    /// # Errors
+    /// [`HttpError::NotAllowed`].
+    pub fn allowed(&self, uri: &Uri) -> Result<(), HttpError> {
+        match uri.scheme_str() {
+            Some("https") if uri.host().is_some() => Ok(()),
+            Some("http") if self.0.plain_loopback && is_loopback(uri) => Ok(()),
+            _ => Err(HttpError::NotAllowed(origin(uri))),
+        }
+    }
+
+    /// Sends a request and reads the whole answer, within the limits.
+    ///
+    /// # Errors
+    /// [`HttpError`]; any status is an answer.
+    pub async fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, HttpError> {
+        let uri = request.uri().clone();
+        self.allowed(&uri)?;
+        let client = if is_loopback(&uri) { &self.0.loopback } else { &self.0.outside };
+        let request = reqwest::Request::try_from(request).map_err(|_| HttpError::NotAllowed(origin(&uri)))?;
+        let mut answer = client.execute(request).await.map_err(|error| explain(&uri, &error))?;
+        let mut response = Response::builder().status(answer.status()).version(answer.version());
+        if let Some(headers) = response.headers_mut() {
+            headers.clone_from(answer.headers());
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(|error| explain(&uri, &error))? {
+            if body.len() + chunk.len() > ANSWER {
+                return Err(HttpError::TooLarge(origin(&uri)));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        response.body(body).map_err(|_| HttpError::Broken(origin(&uri)))
+    }
+}
+
+fn broken(say: &str) -> Refusal {
+    Refusal::new(Code::ConfigBroken, say).hint("keyfob config check")
+}
+
+fn is_loopback(uri: &Uri) -> bool {
+    uri.host().and_then(|host| Host::parse(host).ok()).is_some_and(|host| host.is_loopback())
+}
+
+/// Scheme, host and port: all that may be repeated of an address.
+pub fn origin(uri: &Uri) -> String {
+    let host = keyfob_ipc::text::escape(uri.host().unwrap_or("(no host)"));
+    match (uri.scheme_str(), uri.port_u16()) {
+        (Some(scheme), Some(port)) => format!("{scheme}://{host}:{port}"),
+        (Some(scheme), None) => format!("{scheme}://{host}"),
+        (None, _) => host,
+    }
+}
+
+fn explain(uri: &Uri, error: &reqwest::Error) -> HttpError {
+    let origin = origin(uri);
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        if let Some(tls) = inner.downcast_ref::<rustls::Error>() {
+            return HttpError::Untrusted { host: origin, reason: keyfob_ipc::text::escape(&tls.to_string()) };
+        }
+        // An io::Error hides what it wraps from `source`.
+        if let Some(tls) = inner
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref)
+            .and_then(|wrapped| wrapped.downcast_ref::<rustls::Error>())
+        {
+            return HttpError::Untrusted { host: origin, reason: keyfob_ipc::text::escape(&tls.to_string()) };
+        }
+        cause = inner.source();
+    }
+    if error.is_timeout() {
+        HttpError::Slow(origin)
+    } else if error.is_connect() {
+        HttpError::Unreachable(origin)
+    } else {
+        HttpError::Broken(origin)
+    }
+}

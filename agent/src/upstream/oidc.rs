@@ -1,0 +1,584 @@
+//! OpenID Connect by `openidconnect`, over our own client, with the checks that the crate leaves to its caller.
+//!
+//! * The provider's metadata and keys are fetched anew after an hour, and once more when a signature names an unknown key.
+//! * An ID token must be signed by a key of the provider (never `none`, never a shared secret), for our client, unexpired
+//!   with a minute of leeway for clocks, and have our nonce where we sent one (OpenID Connect Core, section 3.1.3.7).
+//! * A transport error, an HTML page or a 5xx is never taken for the provider's word about a token: only an OAuth error
+//!   answer is (RFC 6749, section 5.2).
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use keyfob_ipc::text::escape;
+use keyfob_ipc::{Code, Refusal, Secret};
+use openidconnect::core::{
+    CoreAuthDisplay, CoreClaimName, CoreClaimType, CoreClient, CoreClientAuthMethod,
+    CoreDeviceAuthorizationResponse, CoreErrorResponseType, CoreGrantType, CoreIdToken, CoreIdTokenClaims,
+    CoreJsonWebKey, CoreJweContentEncryptionAlgorithm, CoreJweKeyManagementAlgorithm,
+    CoreJwsSigningAlgorithm, CoreResponseMode, CoreResponseType, CoreSubjectIdentifierType,
+    CoreTokenResponse,
+};
+use openidconnect::{
+    AccessToken, AccessTokenHash, AdditionalProviderMetadata, AsyncHttpClient, AuthType, AuthenticationFlow,
+    AuthorizationCode, ClaimsVerificationError, ClientId, CsrfToken, DeviceAuthorizationUrl, DiscoveryError,
+    EndpointMaybeSet, EndpointNotSet, EndpointSet, HttpRequest, HttpResponse, IssuerUrl, Nonce,
+    OAuth2TokenResponse, PkceCodeChallenge, PkceCodeVerifier, ProviderMetadata, RedirectUrl, RefreshToken,
+    RequestTokenError, RevocationUrl, Scope, TokenResponse,
+};
+use serde::{Deserialize, Serialize};
+
+use super::http::{Http, HttpError};
+use crate::clock::{after, before};
+
+/// Clocks may differ by this much.
+const LEEWAY: Duration = Duration::from_secs(60);
+/// Metadata and keys are fetched anew after this long.
+const METADATA: Duration = Duration::from_secs(3600);
+/// Assumed for an access token whose answer names no life (RFC 6749 only recommends `expires_in`).
+const ASSUMED_LIFE: Duration = Duration::from_secs(300);
+
+/// What the crate's own metadata lacks: RFC 8628, RFC 9207, RFC 7009.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+struct More {
+    device_authorization_endpoint: Option<DeviceAuthorizationUrl>,
+    revocation_endpoint: Option<RevocationUrl>,
+    #[serde(default)]
+    authorization_response_iss_parameter_supported: bool,
+}
+
+impl AdditionalProviderMetadata for More {}
+
+type Metadata = ProviderMetadata<
+    More,
+    CoreAuthDisplay,
+    CoreClientAuthMethod,
+    CoreClaimName,
+    CoreClaimType,
+    CoreGrantType,
+    CoreJweContentEncryptionAlgorithm,
+    CoreJweKeyManagementAlgorithm,
+    CoreJsonWebKey,
+    CoreResponseMode,
+    CoreResponseType,
+    CoreSubjectIdentifierType,
+>;
+
+type ConfiguredClient = CoreClient<
+    EndpointSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointMaybeSet,
+    EndpointMaybeSet,
+>;
+
+/// Who we are to which provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registration {
+    /// The issuer, exactly as its tokens name it.
+    pub issuer: String,
+    /// Our public client there.
+    pub client_id: String,
+    /// What to ask for; `openid` is always among them.
+    pub scopes: Vec<String>,
+}
+
+/// A provider whose metadata was fetched.
+#[derive(Clone)]
+pub struct Provider {
+    registration: Registration,
+    metadata: Metadata,
+    fetched: Timestamp,
+    http: Http,
+}
+
+/// What a provider gave.
+#[derive(Debug)]
+pub struct Grant {
+    /// For hosts.
+    pub access_token: Secret<String>,
+    /// Its end, by our clock.
+    pub access_until: Timestamp,
+    /// The ID token, verified, and its end by our clock.
+    pub id_token: Option<(Secret<String>, Timestamp)>,
+    /// The refresh token, where there is one; rotated ones replace the one that was spent.
+    pub refresh_token: Option<Secret<String>>,
+    /// Who it is about; absent only where a refresh brought no ID token.
+    pub person: Option<Person>,
+}
+
+/// Claims about the person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// `sub`.
+    pub subject: String,
+    /// `email`, else `preferred_username`, else `sub`.
+    pub name: String,
+}
+
+/// A browser sign-in that has been prepared.
+pub struct Attempt {
+    /// Where to send the person.
+    pub url: String,
+    /// Must come back.
+    pub state: String,
+    nonce: Nonce,
+    verifier: PkceCodeVerifier,
+    redirect: RedirectUrl,
+}
+
+/// A device sign-in that has been begun.
+pub struct DeviceAttempt {
+    /// What the person is shown.
+    pub details: CoreDeviceAuthorizationResponse,
+}
+
+/// What asking for the tokens of a device sign-in brought.
+pub enum Poll {
+    /// The person is not there yet.
+    Pending,
+    /// The same, and we ask too often (RFC 8628, section 3.5).
+    SlowDown,
+    /// Signed in.
+    Granted(Box<Grant>),
+}
+
+/// Why a provider gave nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum OidcError {
+    /// The network.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    /// The answer is no OAuth answer: a captive portal, a gateway's error page.
+    #[error("{0} answers, but not as an identity provider")]
+    Strange(String),
+    /// An OAuth error answer.
+    #[error("the identity provider refused: {code}{description}")]
+    Refused {
+        /// `error`, escaped.
+        code: String,
+        /// `error_description` with a leading `, `, escaped; or empty.
+        description: String,
+    },
+    /// The grant is dead (`invalid_grant`).
+    #[error("the session has ended at the identity provider{0}")]
+    Dead(String),
+    /// The answer does not prove what it must.
+    #[error("the identity provider's answer is not to be trusted: {0}")]
+    Untrusted(String),
+    /// The provider does not offer what is needed.
+    #[error("the identity provider offers no {0}")]
+    NotOffered(&'static str),
+}
+
+impl OidcError {
+    /// What a person is told; `sign_in` is the command that starts over.
+    pub fn refusal(&self, sign_in: &str) -> Refusal {
+        let say = self.to_string();
+        match self {
+            Self::Http(error) => error.refusal(),
+            Self::Strange(_) => Refusal::new(Code::Offline, say)
+                .hint("sign in to the network (a captive portal may be in between), then try again"),
+            Self::Refused { .. } => Refusal::new(Code::ProviderRefused, say).hint(sign_in),
+            Self::Dead(_) => Refusal::new(Code::SignInNeeded, say).hint(sign_in),
+            Self::Untrusted(_) => Refusal::new(Code::ProviderUntrusted, say)
+                .hint("check `issuer` and `client_id`, then keyfob config check"),
+            Self::NotOffered(_) => {
+                Refusal::new(Code::ProviderRefused, say).hint("ask whoever runs it, or choose another way")
+            }
+        }
+    }
+}
+
+/// The crate's HTTP seam.
+struct Seam<'a>(&'a Http);
+
+impl<'c> AsyncHttpClient<'c> for Seam<'_> {
+    type Error = HttpError;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, HttpError>> + Send + 'c>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(self.0.send(request))
+    }
+}
+
+impl Provider {
+    /// Fetches a provider's metadata and keys (OpenID Connect Discovery).
+    ///
+    /// # Errors
+    /// [`OidcError`]; an issuer that names itself differently is [`OidcError::Untrusted`].
+    pub async fn discover(registration: Registration, http: Http, now: Timestamp) -> Result<Self, OidcError> {
+        let issuer = IssuerUrl::new(registration.issuer.clone())
+            .map_err(|_| OidcError::Untrusted("the configured issuer is no address".to_owned()))?;
+        let origin = origin_of(&registration.issuer);
+        let metadata = Metadata::discover_async(issuer, &Seam(&http)).await.map_err(|error| match error {
+            DiscoveryError::Request(error) => OidcError::Http(error),
+            DiscoveryError::Validation(_) => OidcError::Untrusted(
+                "it names another issuer than the configuration (a trailing slash counts)".to_owned(),
+            ),
+            _ => OidcError::Strange(origin),
+        })?;
+        Ok(Self { registration, metadata, fetched: now, http })
+    }
+
+    /// Whether this is (still) what a caller needs.
+    pub fn serves(&self, registration: &Registration, now: Timestamp) -> bool {
+        self.registration == *registration && self.fetched <= now && now < after(self.fetched, METADATA)
+    }
+
+    /// Whether the authorization response must name the issuer (RFC 9207).
+    pub fn promises_issuer(&self) -> bool {
+        self.metadata.additional_metadata().authorization_response_iss_parameter_supported
+    }
+
+    /// The issuer.
+    pub fn issuer(&self) -> &str {
+        &self.registration.issuer
+    }
+
+    /// Prepares a browser sign-in: PKCE S256, state and nonce, all fresh.
+    ///
+    /// # Errors
+    /// [`OidcError::Untrusted`] where the redirect address is none.
+    pub fn begin(&self, redirect: &str) -> Result<Attempt, OidcError> {
+        let redirect = RedirectUrl::new(redirect.to_owned())
+            .map_err(|_| OidcError::Untrusted("the loopback address is none".to_owned()))?;
+        let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
+        let client = self.client().set_redirect_uri(redirect.clone());
+        let mut request = client
+            .authorize_url(
+                AuthenticationFlow::<CoreResponseType>::AuthorizationCode,
+                CsrfToken::new_random,
+                Nonce::new_random,
+            )
+            .set_pkce_challenge(challenge);
+        for scope in self.registration.scopes.iter().filter(|scope| *scope != "openid") {
+            request = request.add_scope(Scope::new(scope.clone()));
+        }
+        // Without a fresh consent, providers that follow OpenID Connect Core (section 11) grant no refresh token.
+        if self.registration.scopes.iter().any(|scope| scope == "offline_access") {
+            request = request.add_extra_param("prompt", "consent");
+        }
+        let (url, state, nonce) = request.url();
+        self.http.allowed(&url.as_str().parse().map_err(|_| OidcError::Strange(origin_of(url.as_str())))?)?;
+        Ok(Attempt { url: url.into(), state: state.secret().clone(), nonce, verifier, redirect })
+    }
+
+    /// Redeems the code of a browser sign-in.
+    ///
+    /// # Errors
+    /// [`OidcError`].
+    pub async fn redeem(&mut self, attempt: Attempt, code: &str, now: Timestamp) -> Result<Grant, OidcError> {
+        let client = self.client().set_redirect_uri(attempt.redirect);
+        let answer = client
+            .exchange_code(AuthorizationCode::new(code.to_owned()))
+            .map_err(|_| OidcError::NotOffered("token endpoint"))?
+            .set_pkce_verifier(attempt.verifier)
+            .request_async(&Seam(&self.http))
+            .await
+            .map_err(|error| self.explain(error))?;
+        self.accept(answer, Expect::Nonce(&attempt.nonce), now).await
+    }
+
+    /// Begins a device sign-in (RFC 8628).
+    ///
+    /// # Errors
+    /// [`OidcError`].
+    pub async fn begin_device(&self) -> Result<DeviceAttempt, OidcError> {
+        let client = self.client().set_device_authorization_url(self.device_url()?);
+        let mut request = client.exchange_device_code();
+        for scope in &self.registration.scopes {
+            request = request.add_scope(Scope::new(scope.clone()));
+        }
+        let details: CoreDeviceAuthorizationResponse =
+            request.request_async(&Seam(&self.http)).await.map_err(|error| self.explain(error))?;
+        Ok(DeviceAttempt { details })
+    }
+
+    /// Asks once for the tokens of a device sign-in.
+    ///
+    /// # Errors
+    /// [`OidcError`]; the network's are worth another try, the provider's are not.
+    pub async fn poll_device(&mut self, attempt: &DeviceAttempt, now: Timestamp) -> Result<Poll, OidcError> {
+        #[derive(Deserialize)]
+        struct Failure {
+            error: String,
+            error_description: Option<String>,
+        }
+        // The crate's own polling swallows causes and cannot be called off; one request is a form and an answer.
+        let form = form(&[
+            ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
+            ("device_code", attempt.details.device_code().secret()),
+            ("client_id", &self.registration.client_id),
+        ]);
+        let endpoint = self.metadata.token_endpoint().ok_or(OidcError::NotOffered("token endpoint"))?;
+        let request = http::Request::post(endpoint.as_str())
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header("accept", "application/json")
+            .body(form.into_bytes())
+            .map_err(|_| OidcError::Strange(origin_of(endpoint.as_str())))?;
+        let answer = self.http.send(request).await?;
+        let strange = || OidcError::Strange(origin_of(endpoint.as_str()));
+        if !answer.status().is_success() {
+            let failure: Failure = serde_json::from_slice(answer.body()).map_err(|_| strange())?;
+            return match failure.error.as_str() {
+                "authorization_pending" => Ok(Poll::Pending),
+                "slow_down" => Ok(Poll::SlowDown),
+                code => Err(OidcError::Refused {
+                    code: escape(code),
+                    description: describe(failure.error_description.as_deref()),
+                }),
+            };
+        }
+        let tokens: CoreTokenResponse = serde_json::from_slice(answer.body()).map_err(|_| strange())?;
+        let grant = self.accept(tokens, Expect::Anyone, now).await?;
+        Ok(Poll::Granted(Box::new(grant)))
+    }
+
+    /// Spends a refresh token. `openid` is in the scope, else Okta gives no new ID token.
+    ///
+    /// # Errors
+    /// [`OidcError`]; only [`OidcError::Dead`] means that the session is over.
+    pub async fn refresh(
+        &mut self,
+        refresh_token: &Secret<String>,
+        subject: &str,
+        now: Timestamp,
+    ) -> Result<Grant, OidcError> {
+        let token = RefreshToken::new(refresh_token.expose().clone());
+        let client = self.client();
+        let mut request =
+            client.exchange_refresh_token(&token).map_err(|_| OidcError::NotOffered("token endpoint"))?;
+        for scope in &self.registration.scopes {
+            request = request.add_scope(Scope::new(scope.clone()));
+        }
+        let answer = request.request_async(&Seam(&self.http)).await.map_err(|error| self.explain(error))?;
+        self.accept(answer, Expect::Subject(subject), now).await
+    }
+
+    /// Revokes a refresh token where the provider can (RFC 7009). Whether it worked changes nothing here.
+    pub async fn revoke(&self, refresh_token: &Secret<String>) -> Result<(), OidcError> {
+        let Some(url) = self.metadata.additional_metadata().revocation_endpoint.clone() else {
+            return Ok(());
+        };
+        let client = self.client().set_revocation_url(url);
+        client
+            .revoke_token(RefreshToken::new(refresh_token.expose().clone()).into())
+            .map_err(|_| OidcError::NotOffered("safe revocation endpoint"))?
+            .request_async(&Seam(&self.http))
+            .await
+            .map_err(|_| OidcError::Strange(origin_of(&self.registration.issuer)))
+    }
+
+    fn device_url(&self) -> Result<DeviceAuthorizationUrl, OidcError> {
+        let url = self.metadata.additional_metadata().device_authorization_endpoint.clone();
+        url.ok_or(OidcError::NotOffered("sign-in by device code"))
+    }
+
+    fn client(&self) -> ConfiguredClient {
+        CoreClient::from_provider_metadata(
+            self.metadata.clone(),
+            ClientId::new(self.registration.client_id.clone()),
+            None,
+        )
+        // A public client names itself in the body.
+        .set_auth_type(AuthType::RequestBody)
+    }
+
+    fn explain<T>(&self, error: RequestTokenError<HttpError, T>) -> OidcError
+    where
+        T: openidconnect::ErrorResponse + OAuthError,
+    {
+        match error {
+            RequestTokenError::Request(error) => OidcError::Http(error),
+            RequestTokenError::ServerResponse(answer) => answer.judge(),
+            RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
+                OidcError::Strange(origin_of(&self.registration.issuer))
+            }
+        }
+    }
+
+    /// Verifies what came, fetching the keys again where the token was signed by one that is not known yet.
+    async fn accept(
+        &mut self,
+        answer: CoreTokenResponse,
+        expect: Expect<'_>,
+        now: Timestamp,
+    ) -> Result<Grant, OidcError> {
+        let access = answer.access_token();
+        let access_until = after(now, answer.expires_in().unwrap_or(ASSUMED_LIFE));
+        let mut id_token = None;
+        let mut person = None;
+        if let Some(token) = answer.id_token() {
+            let (claims_until, who) = match self.verify(token, access, &expect, now) {
+                Err(Distrust::UnknownKey) => {
+                    *self = Self::discover(self.registration.clone(), self.http.clone(), now).await?;
+                    self.verify(token, access, &expect, now)
+                }
+                other => other,
+            }
+            .map_err(|distrust| OidcError::Untrusted(distrust.to_string()))?;
+            id_token = Some((Secret::new(token.to_string()), claims_until));
+            person = Some(who);
+        } else if !matches!(expect, Expect::Subject(_)) {
+            return Err(OidcError::Untrusted("it sent no ID token".to_owned()));
+        }
+        Ok(Grant {
+            access_token: Secret::new(access.secret().clone()),
+            access_until,
+            id_token,
+            refresh_token: answer.refresh_token().map(|token| Secret::new(token.secret().clone())),
+            person,
+        })
+    }
+
+    fn verify(
+        &self,
+        token: &CoreIdToken,
+        access: &AccessToken,
+        expect: &Expect<'_>,
+        now: Timestamp,
+    ) -> Result<(Timestamp, Person), Distrust> {
+        use CoreJwsSigningAlgorithm as Algorithm;
+        let (early, late) = (to_chrono(before(now, LEEWAY)), to_chrono(after(now, LEEWAY)));
+        let client = self.client();
+        let verifier = client
+            .id_token_verifier()
+            .set_allowed_algs([
+                Algorithm::RsaSsaPkcs1V15Sha256,
+                Algorithm::RsaSsaPkcs1V15Sha384,
+                Algorithm::RsaSsaPkcs1V15Sha512,
+                Algorithm::RsaSsaPssSha256,
+                Algorithm::RsaSsaPssSha384,
+                Algorithm::RsaSsaPssSha512,
+                Algorithm::EcdsaP256Sha256,
+                Algorithm::EcdsaP384Sha384,
+                Algorithm::EdDsa,
+            ])
+            .set_time_fn(move || early.unwrap_or_default())
+            .set_issue_time_verifier_fn(move |issued| {
+                let late = late.ok_or_else(|| "our clock is out of range".to_owned())?;
+                if issued <= late { Ok(()) } else { Err("it was issued in the future".to_owned()) }
+            });
+        let claims = match expect {
+            Expect::Nonce(nonce) => token.claims(&verifier, *nonce),
+            // Refreshed tokens and device sign-ins carry no nonce of ours (OpenID Connect Core, section 12.2).
+            Expect::Anyone | Expect::Subject(_) => token.claims(&verifier, |_: Option<&Nonce>| Ok(())),
+        }
+        .map_err(|error| Distrust::of(&error))?;
+        if let Expect::Subject(subject) = expect
+            && claims.subject().as_str() != *subject
+        {
+            return Err(Distrust::Because("the ID token is about another person".to_owned()));
+        }
+        if let Some(expected) = claims.access_token_hash() {
+            let hashed = token
+                .signing_alg()
+                .ok()
+                .zip(token.signing_key(&verifier).ok())
+                .and_then(|(algorithm, key)| AccessTokenHash::from_token(access, algorithm, key).ok());
+            if hashed.as_ref() != Some(expected) {
+                return Err(Distrust::Because(
+                    "the access token is not the one that the ID token vouches for".to_owned(),
+                ));
+            }
+        }
+        Ok((until_by_our_clock(claims, now), person(claims)))
+    }
+}
+
+/// The provider's clock may differ from ours: what counts is how long the token lives.
+fn until_by_our_clock(claims: &CoreIdTokenClaims, now: Timestamp) -> Timestamp {
+    let life = claims.expiration().timestamp().saturating_sub(claims.issue_time().timestamp());
+    let by_life = after(now, Duration::from_secs(u64::try_from(life).unwrap_or(0)));
+    let by_clock = Timestamp::from_second(claims.expiration().timestamp()).unwrap_or(by_life);
+    by_life.min(after(by_clock, LEEWAY))
+}
+
+fn person(claims: &CoreIdTokenClaims) -> Person {
+    let subject = claims.subject().as_str().to_owned();
+    let email = claims.email().map(|email| email.as_str().to_owned());
+    let user_name = claims.preferred_username().map(|name| name.as_str().to_owned());
+    let name = email.or(user_name).unwrap_or_else(|| subject.clone());
+    Person { subject, name: escape(&name) }
+}
+
+fn to_chrono(moment: Timestamp) -> Option<ChronoUtc> {
+    ChronoUtc::from_timestamp(moment.as_second(), 0)
+}
+
+/// The crate's time type; nothing else here uses it.
+type ChronoUtc = chrono::DateTime<chrono::Utc>;
+
+enum Expect<'a> {
+    /// A browser sign-in: the nonce that was sent.
+    Nonce(&'a Nonce),
+    /// A device sign-in.
+    Anyone,
+    /// A refresh: the same person as before.
+    Subject(&'a str),
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Distrust {
+    #[error("no key of the provider fits the signature of the ID token")]
+    UnknownKey,
+    #[error("{0}")]
+    Because(String),
+}
+
+impl Distrust {
+    fn of(error: &ClaimsVerificationError) -> Self {
+        use openidconnect::SignatureVerificationError as Signature;
+        match error {
+            ClaimsVerificationError::SignatureVerification(Signature::NoMatchingKey) => Self::UnknownKey,
+            ClaimsVerificationError::SignatureVerification(_) => {
+                Self::Because("the ID token is not signed by the provider".to_owned())
+            }
+            ClaimsVerificationError::Expired(_) => {
+                Self::Because("the ID token has expired already (check this machine's clock)".to_owned())
+            }
+            ClaimsVerificationError::InvalidIssuer(_) => {
+                Self::Because("the ID token is of another issuer".to_owned())
+            }
+            ClaimsVerificationError::InvalidAudience(_) => {
+                Self::Because("the ID token is for another client".to_owned())
+            }
+            ClaimsVerificationError::InvalidNonce(_) => {
+                Self::Because("the ID token is not the answer to this sign-in (nonce)".to_owned())
+            }
+            other => Self::Because(escape(&other.to_string())),
+        }
+    }
+}
+
+/// The two shapes of OAuth error answers that we meet.
+trait OAuthError {
+    fn judge(self) -> OidcError;
+}
+
+impl OAuthError for openidconnect::StandardErrorResponse<CoreErrorResponseType> {
+    fn judge(self) -> OidcError {
+        let description = describe(self.error_description().map(String::as_str));
+        match self.error() {
+            CoreErrorResponseType::InvalidGrant => OidcError::Dead(description),
+            other => OidcError::Refused { code: escape(other.as_ref()), description },
+        }
+    }
+}
+
+fn describe(description: Option<&str>) -> String {
+    description.map(|text| format!(" ({})", escape(text))).unwrap_or_default()
+}
+
+fn origin_of(address: &str) -> String {
+    address.parse().map_or_else(|_| "the identity provider".to_owned(), |uri| super::http::origin(&uri))
+}
+
+fn form(pairs: &[(&str, &str)]) -> String {
+    let mut form = url::form_urlencoded::Serializer::new(String::new());
+    form.extend_pairs(pairs);
+    form.finish()
+}
