@@ -1,0 +1,151 @@
+//! `keyfob login`, `keyfob logout`.
+
+use std::time::Duration;
+
+use clap::Args;
+use keyfob_ipc::reply::Step;
+use keyfob_ipc::{Code, ControlAsk, Flow, Refusal, Reply, limits, text};
+
+use super::{Outcome, done};
+use crate::printer::Paint;
+use crate::world::{Environment, World};
+use crate::{browser, life};
+
+/// The agent ends a sign-in at its limit and says so; the client leaves it the time to.
+const GRACE: Duration = Duration::from_secs(15);
+
+/// Sign in to an SSO session.
+///
+/// Opens the identity provider's page in your browser, and keeps the session in the keychain once you have signed in.
+/// Where no browser can be shown (over SSH, without a display) it shows a code to be entered on any other device instead.
+/// With --json nothing is opened: each step is one line {"step":...}, and the end is {"done":...} or {"refused":...}.
+/// Ctrl-C calls the sign-in off.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+EXAMPLES
+  keyfob login                   the only SSO session of the configuration
+  keyfob login okta --device     a code for another device, without a browser here
+
+EXIT CODES
+  0 signed in, 1 refused or called off, 2 wrong use, 4 agent not reachable, 5 keychain locked")]
+pub struct Options {
+    /// The session: `sso.okta` or `okta`. May be left out where only one is configured.
+    name: Option<String>,
+    /// Show a code to be entered on another device.
+    #[arg(long, conflicts_with = "browser")]
+    device: bool,
+    /// Use the browser of this machine, also over SSH.
+    #[arg(long)]
+    browser: bool,
+}
+
+/// Forget an SSO session.
+///
+/// Removes the session from the keychain, takes back what was obtained with it, and revokes it at the provider where that
+/// can be done. Tools get nothing more from it until the next `keyfob login`.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+EXAMPLE
+  keyfob logout okta
+
+EXIT CODES
+  0 signed out, 1 refused, 2 wrong use, 4 agent not reachable, 5 keychain locked")]
+pub struct LogoutOptions {
+    /// The session: `sso.okta` or `okta`. May be left out where only one is configured.
+    name: Option<String>,
+}
+
+pub fn run(options: Options, world: &mut World) -> Outcome {
+    let flow = choose(&options, &world.environment);
+    let opens = flow == Flow::Browser && !world.json;
+    if opens && world.environment.unattended {
+        return Err(Refusal::new(
+            Code::CalledOff,
+            "CI is set, so no browser is opened and nobody can sign in",
+        )
+        .hint("keyfob login --device, if a person watches this output"));
+    }
+    let mut client = world.reach.control()?;
+    client.send(ControlAsk::Login { name: options.name, flow }, limits::CONTROL_PATIENCE)?;
+    loop {
+        match client.receive(limits::SIGN_IN + GRACE)? {
+            reply @ Reply::Step(_) if world.json => world.printer.json(&reply),
+            Reply::Step(step) => show(&step, world)?,
+            reply => return done(reply, world),
+        }
+    }
+}
+
+pub fn logout(options: LogoutOptions, world: &mut World) -> Outcome {
+    let reply = world.reach.ask_control(ControlAsk::Logout { name: options.name })?;
+    done(reply, world)
+}
+
+fn choose(options: &Options, environment: &Environment) -> Flow {
+    // In CI the device flow would wait for a person who is not there; the browser flow is refused at once.
+    let shown = environment.can_browse() || environment.unattended;
+    if options.device || !(options.browser || shown) { Flow::Device } else { Flow::Browser }
+}
+
+fn show(step: &Step, world: &mut World) -> Result<(), Refusal> {
+    match step {
+        Step::OpenBrowser { url } => {
+            if !browser::is_web_address(url) {
+                return Err(Refusal::new(
+                    Code::ProviderUntrusted,
+                    "the provider's sign-in page is no web address",
+                ));
+            }
+            // The address is printed even so: what starts is not always what shows.
+            world.printer.note(&match browser::open(url, &world.environment) {
+                Ok(()) => format!("opening your browser; if nothing opens, go to:\n\n  {url}\n"),
+                Err(error) => format!("{error}; go to:\n\n  {url}\n"),
+            });
+        }
+        Step::DeviceCode { user_code, verification_uri, verification_uri_complete, expires_in } => {
+            let code = device_text(world, user_code, verification_uri, verification_uri_complete.as_deref());
+            let limit = life::words(i64::try_from(*expires_in).unwrap_or(i64::MAX));
+            world.printer.note(&format!(
+                "{code}\nThe code is good for {limit}. Enter it only if it was you who ran this command. Waiting..."
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn device_text(world: &World, code: &str, uri: &str, complete: Option<&str>) -> String {
+    let code = text::escape(code);
+    let frame = "-".repeat(code.chars().count() + 4);
+    let strong = world.printer.paint(Paint::Strong, &code);
+    let shown = |uri: &str| if browser::is_web_address(uri) { uri.to_owned() } else { text::escape(uri) };
+    let direct = complete
+        .map(|complete| format!("\nOr go straight to:\n\n  {}\n", shown(complete)))
+        .unwrap_or_default();
+    format!(
+        "to sign in, open this page on any device:\n\n  {}\n\nand enter the code\n\n  +{frame}+\n  |  {strong}  |\n  +{frame}+\n{direct}",
+        shown(uri)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(device: bool, browser: bool) -> Options {
+        Options { name: None, device, browser }
+    }
+
+    #[test]
+    fn the_flow_follows_the_place_unless_it_is_named() {
+        let desk = Environment { display: true, ..Environment::default() };
+        let ssh = Environment { remote: true, ..desk.clone() };
+        let bare = Environment::default();
+        let bare_with_browser = Environment { browser: Some("w3m".to_owned()), ..Environment::default() };
+        assert_eq!(choose(&options(false, false), &desk), Flow::Browser);
+        assert_eq!(choose(&options(false, false), &ssh), Flow::Device);
+        assert_eq!(choose(&options(false, false), &bare), Flow::Device);
+        assert_eq!(choose(&options(false, false), &bare_with_browser), Flow::Browser);
+        assert_eq!(choose(&options(true, false), &desk), Flow::Device);
+        assert_eq!(choose(&options(false, true), &ssh), Flow::Browser);
+    }
+}

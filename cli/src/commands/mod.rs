@@ -1,0 +1,208 @@
+//! The commands, one file per noun.
+
+mod agent;
+mod config;
+mod credential_process;
+mod get;
+mod login;
+mod setup;
+mod status;
+mod token;
+mod unlock;
+mod why;
+
+use std::ffi::OsString;
+
+use clap::{Parser, Subcommand};
+use keyfob_ipc::{Refusal, Reply};
+
+use crate::world::World;
+
+/// How a command ends: its exit code, or why not.
+type Outcome = Result<u8, Refusal>;
+/// Done.
+const DONE: u8 = 0;
+/// Refused or failed.
+const FAILED: u8 = 1;
+/// Wrong use.
+const WRONG_USE: u8 = 2;
+
+const AFTER_HELP: &str = "\
+FIRST STEPS
+  keyfob login okta              sign in to [sso.okta] of the configuration
+  keyfob setup bazel             let Bazel ask keyfob for credentials
+  keyfob setup aws               one AWS profile for each [aws.*] entry
+  keyfob status                  what is held, until when, and what to do next
+  keyfob why cache.acme.dev      which entry answers for a host, or why none
+
+EXIT CODES
+  0  done
+  1  refused or failed
+  2  wrong use
+  3  sign-in needed (`keyfob login`, `keyfob token add`)
+  4  the agent cannot be reached
+  5  waiting for an approval or an unlock
+
+FILES
+  ~/.config/keyfob/config.toml   the configuration; it never holds a secret
+  ~/.local/state/keyfob/         the agent's lock and log, the file keychain
+  $XDG_RUNTIME_DIR/keyfob/       the sockets: agent.sock for tools, control.sock
+                                 for people
+  ~/.bazelrc, ~/.aws/config      edited by `keyfob setup`, between two marks
+
+  On macOS all but the last are in ~/Library/Application Support/Keyfob, on
+  Windows in %APPDATA%\\Keyfob (configuration) and %LOCALAPPDATA%\\Keyfob.
+
+ENVIRONMENT
+  BROWSER                        programs that show an address, parted by
+                                 colons; %s stands for the address
+  SSH_CONNECTION, SSH_TTY        set over SSH: `login` uses the device flow
+  DISPLAY, WAYLAND_DISPLAY       neither is set (Linux): `login` uses the device
+                                 flow, unless BROWSER is set
+  CI                             set: nothing is ever opened
+  NO_COLOR                       set: no colour
+  AWS_CONFIG_FILE                edited by `setup aws` instead of ~/.aws/config
+  AWS_SHARED_CREDENTIALS_FILE    looked through by `setup aws` instead of
+                                 ~/.aws/credentials
+  KEYFOB_CONFIG, KEYFOB_STATE_DIR, KEYFOB_RUNTIME_DIR
+                                 absolute paths that make a second profile, with
+                                 an agent and a keychain namespace of its own";
+
+/// Short-lived credentials for Bazel and AWS from one sign-in.
+///
+/// Keyfob holds the long-lived things (single sign-on sessions, personal access tokens) in the keychain of the
+/// operating system, in one background agent per user. Tools ask it for credentials and get something short-lived, in
+/// the format that they already speak. This command talks to the agent, and starts it where it does not run.
+#[derive(Debug, Parser)]
+#[command(
+    name = "keyfob",
+    version,
+    after_long_help = AFTER_HELP,
+    arg_required_else_help = true,
+    max_term_width = 110
+)]
+struct CommandLine {
+    /// Write JSON for programs: one object per line on standard output.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Get(get::Options),
+    CredentialProcess(credential_process::Options),
+    Login(login::Options),
+    Logout(login::LogoutOptions),
+    #[command(subcommand)]
+    Token(token::Command),
+    Status(status::Options),
+    Why(why::Options),
+    #[command(subcommand)]
+    Setup(setup::Command),
+    #[command(subcommand)]
+    Config(config::Command),
+    #[command(subcommand)]
+    Agent(agent::Command),
+    Unlock(unlock::Options),
+}
+
+/// Reads the arguments and runs the command. Returns the exit code.
+pub fn run(arguments: Vec<OsString>, world: &mut World) -> u8 {
+    let line = match CommandLine::try_parse_from(arguments) {
+        Ok(line) => line,
+        Err(usage) => {
+            // Help asked for goes to standard output, wrong use to standard error; a closed stream changes neither.
+            let _ = usage.print();
+            return u8::try_from(usage.exit_code()).unwrap_or(WRONG_USE);
+        }
+    };
+    world.json = line.json;
+    let outcome = match line.command {
+        Command::Get(options) => get::run(&options, world),
+        Command::CredentialProcess(options) => credential_process::run(&options, world),
+        Command::Login(options) => login::run(options, world),
+        Command::Logout(options) => login::logout(options, world),
+        Command::Token(command) => token::run(&command, world),
+        Command::Status(options) => status::run(&options, world),
+        Command::Why(options) => why::run(&options, world),
+        Command::Setup(command) => setup::run(&command, world),
+        Command::Config(command) => config::run(command, world),
+        Command::Agent(command) => agent::run(&command, world),
+        Command::Unlock(options) => unlock::run(&options, world),
+    };
+    outcome.unwrap_or_else(|refusal| {
+        let exit = refusal.code.exit();
+        world.printer.refuse(&refusal);
+        if world.json {
+            world.printer.json(&Reply::Refused(refusal));
+        }
+        exit
+    })
+}
+
+/// Reports the end of a request that is answered by `Done`.
+fn done(reply: Reply, world: &mut World) -> Outcome {
+    match reply {
+        reply @ Reply::Done { .. } if world.json => world.printer.json(&reply),
+        Reply::Done { say } => world.printer.say(&say),
+        _ => return Err(crate::reach::unexpected()),
+    }
+    Ok(DONE)
+}
+
+/// `kind.name` for a name that may be bare.
+fn of_kind(kind: &str, name: &str) -> String {
+    if name.contains('.') { name.to_owned() } else { format!("{kind}.{name}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_commands_are_well_formed() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_a_paragraph_and_an_example() {
+        fn visit(command: &clap::Command, path: &str) {
+            for sub in command.get_subcommands() {
+                let path = format!("{path} {}", sub.get_name());
+                let about = sub.get_long_about().map(ToString::to_string).unwrap_or_default();
+                assert!(about.len() > 80, "{path}: no paragraph: {about}");
+                if sub.has_subcommands() {
+                    visit(sub, &path);
+                } else {
+                    let after = sub.get_after_long_help().map(ToString::to_string).unwrap_or_default();
+                    assert!(after.contains("EXAMPLE"), "{path}: no example");
+                }
+            }
+        }
+        visit(&CommandLine::command(), "keyfob");
+    }
+
+    #[test]
+    fn json_is_understood_before_and_after_the_command() {
+        for line in [["keyfob", "--json", "status"], ["keyfob", "status", "--json"]] {
+            assert!(CommandLine::try_parse_from(line).unwrap().json);
+        }
+    }
+
+    #[test]
+    fn wrong_use_ends_with_two() {
+        for line in [&["keyfob", "frobnicate"][..], &["keyfob", "login", "--device", "--browser"]] {
+            assert_eq!(CommandLine::try_parse_from(line).unwrap_err().exit_code(), 2, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn bare_names_get_their_kind() {
+        assert_eq!(of_kind("token", "aspect"), "token.aspect");
+        assert_eq!(of_kind("token", "sso.okta"), "sso.okta");
+    }
+}

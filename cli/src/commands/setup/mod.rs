@@ -1,0 +1,198 @@
+//! `keyfob setup bazel|aws`: writes a tool's own configuration, between two marks.
+
+mod aws;
+mod bazel;
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use keyfob_ipc::reply::Status;
+use keyfob_ipc::{Code, ControlAsk, Refusal, Reply};
+use serde::Serialize;
+
+use super::{DONE, Outcome};
+use crate::block::{self, Broken};
+use crate::dotfile::Dotfile;
+use crate::reach::unexpected;
+use crate::world::World;
+
+/// Point tools at keyfob.
+///
+/// Writes the tool's own configuration: a few lines between two marks, from the entries of the keyfob configuration.
+/// Everything else in the file stays as it is. Run it again after an edit of the configuration; a second run changes
+/// nothing.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Let Bazel ask keyfob for credentials.
+    ///
+    /// Writes one --credential_helper line for each host of the configuration into ~/.bazelrc, so that remote caches,
+    /// remote execution, build events and downloads from these hosts are authenticated. Other hosts are not touched. Bazel
+    /// takes only host names with a dot.
+    #[command(after_long_help = "\
+EXAMPLES
+  keyfob setup bazel
+  keyfob setup bazel --print >> .bazelrc
+  keyfob setup bazel --remove
+
+EXIT CODES
+  0 done, 1 refused, 2 wrong use, 4 agent not reachable")]
+    Bazel(Options),
+    /// Make an AWS profile for each AWS entry.
+    ///
+    /// Writes one [profile NAME] for each [aws.NAME] of the configuration into ~/.aws/config, so that
+    /// `aws s3 ls --profile dev` works. Profiles of the same name outside of the marks, in ~/.aws/config or in
+    /// ~/.aws/credentials, would win over ours: then nothing is written, and they are named. ~/.aws/credentials is never
+    /// written.
+    #[command(after_long_help = "\
+EXAMPLES
+  keyfob setup aws
+  keyfob setup aws --print
+  keyfob setup aws --remove
+
+EXIT CODES
+  0 done, 1 refused, 2 wrong use, 4 agent not reachable")]
+    Aws(Options),
+}
+
+/// What all tools have in common.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// Write the lines to standard output and change no file.
+    #[arg(long, conflicts_with = "remove")]
+    print: bool,
+    /// Take the lines out again; the file is as it was before.
+    #[arg(long)]
+    remove: bool,
+    /// Edit this file instead of the tool's usual one.
+    #[arg(long, value_name = "PATH")]
+    file: Option<PathBuf>,
+}
+
+/// What a tool's configuration needs from us.
+#[derive(Debug)]
+struct Lines {
+    /// The lines of the block, each with its line end.
+    text: String,
+    /// What they do, as the end of a sentence: `3 hosts ask keyfob`.
+    summary: String,
+    /// What a person should know.
+    warnings: Vec<String>,
+}
+
+pub fn run(command: &Command, world: &mut World) -> Outcome {
+    match command {
+        Command::Bazel(options) => {
+            let path = options.file.clone().map_or_else(|| bazel::default_file(world), Ok)?;
+            if options.remove {
+                remove(&path, world)
+            } else {
+                write(options, &path, BAZEL, bazel::lines, world)
+            }
+        }
+        Command::Aws(options) => {
+            let path = options.file.clone().map_or_else(|| aws::default_file(world), Ok)?;
+            if options.remove { remove(&path, world) } else { write(options, &path, AWS, aws::lines, world) }
+        }
+    }
+}
+
+const BAZEL: &str = "keyfob setup bazel";
+const AWS: &str = "keyfob setup aws";
+
+/// Makes the lines of a block from the entries and from what the file holds beside it.
+type MakeLines = fn(&Status, &str, bool, &World) -> Result<Lines, Refusal>;
+
+fn write(options: &Options, path: &Path, command: &str, make: MakeLines, world: &mut World) -> Outcome {
+    let Reply::Status(status) = world.reach.ask_control(ControlAsk::Status)? else {
+        return Err(unexpected());
+    };
+    let file = read(path)?;
+    let current = file.content.as_deref();
+    let beside = block::outside(current.unwrap_or_default()).map_err(|broken| refuse_marks(path, &broken))?;
+    let mut lines = make(&status, &beside, options.print, world)?;
+    if status.agent.own_profile {
+        lines.warnings.push("the tool must run with the same KEYFOB_ variables as this command".to_owned());
+    }
+    if options.print {
+        world.printer.result(&lines.text);
+        lines.warnings.iter().for_each(|warning| world.printer.note(warning));
+        return Ok(DONE);
+    }
+    let content = block::put(current, command, &lines.text).map_err(|broken| refuse_marks(path, &broken))?;
+    let changed = current != Some(&content);
+    if changed {
+        file.replace(&content).map_err(|error| refuse_write(&file.path, &error))?;
+    }
+    let verb = if changed { "is written" } else { "was up to date" };
+    report(&file.path, changed, &format!("{verb}: {}", lines.summary), &lines.warnings, world)
+}
+
+fn remove(path: &Path, world: &mut World) -> Outcome {
+    let file = read(path)?;
+    let content = file.content.as_deref().unwrap_or_default();
+    let rest = block::take_out(content).map_err(|broken| refuse_marks(path, &broken))?;
+    match &rest {
+        None => return report(&file.path, false, "has no lines of keyfob's", &[], world),
+        Some(rest) if rest.is_no_file => file.remove(),
+        Some(rest) => file.replace(&rest.bytes),
+    }
+    .map_err(|error| refuse_write(&file.path, &error))?;
+    report(&file.path, true, "is as it was before", &[], world)
+}
+
+/// For programs.
+#[derive(Debug, Serialize)]
+struct Report<'a> {
+    file: String,
+    changed: bool,
+    warnings: &'a [String],
+}
+
+fn report(path: &Path, changed: bool, what: &str, warnings: &[String], world: &mut World) -> Outcome {
+    if world.json {
+        world.printer.json(&Report { file: path.display().to_string(), changed, warnings });
+    } else {
+        world.printer.say(&format!("`{}` {what}", path.display()));
+        warnings.iter().for_each(|warning| world.printer.note(warning));
+    }
+    Ok(DONE)
+}
+
+fn read(path: &Path) -> Result<Dotfile, Refusal> {
+    Dotfile::read(path).map_err(|error| {
+        Refusal::new(Code::PlaceUnsafe, format!("`{}` cannot be read ({error})", path.display()))
+    })
+}
+
+fn refuse_write(path: &Path, error: &std::io::Error) -> Refusal {
+    Refusal::new(Code::PlaceUnsafe, format!("`{}` cannot be written ({error})", path.display()))
+        .hint("add the lines yourself, --print shows them")
+}
+
+fn refuse_marks(path: &Path, broken: &Broken) -> Refusal {
+    Refusal::new(Code::BadRequest, format!("in `{}`, {broken}", path.display()))
+        .hint("remove both marks and the lines between them")
+}
+
+/// The program that keyfob is, or one beside it.
+fn program(world: &World, name: Option<&str>) -> Result<PathBuf, Refusal> {
+    let own = world
+        .program
+        .clone()
+        .ok_or_else(|| Refusal::new(Code::Internal, "this program cannot find its own file"))?;
+    Ok(match name {
+        Some(name) => own.with_file_name(format!("{name}{}", std::env::consts::EXE_SUFFIX)),
+        None => own,
+    })
+}
+
+/// A path as configuration files want it: forward slashes on Windows too.
+fn plain_path(path: &Path) -> Result<String, Refusal> {
+    let text = path.to_str().ok_or_else(|| {
+        Refusal::new(Code::PlaceUnsafe, format!("the path `{}` is no Unicode text", path.display()))
+            .hint("install keyfob in another folder")
+    })?;
+    // What canonical paths begin with on Windows is understood by no tool.
+    let text = text.strip_prefix(r"\\?\").unwrap_or(text);
+    Ok(if cfg!(windows) { text.replace('\\', "/") } else { text.to_owned() })
+}

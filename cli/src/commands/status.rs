@@ -1,0 +1,306 @@
+//! `keyfob status`.
+
+use std::fmt::Write as _;
+
+use clap::Args;
+use jiff::Timestamp;
+use keyfob_ipc::reply::{EntryReport, EntryState, KeychainState, Status};
+use keyfob_ipc::{ControlAsk, Reply, text};
+
+use super::{DONE, Outcome};
+use crate::life;
+use crate::printer::{Paint, Printer, next_step};
+use crate::reach::unexpected;
+use crate::world::World;
+
+/// Show what is held, until when, and what to do next.
+///
+/// One line for each entry of the configuration: what it is for, who it belongs to, its remaining life, its state, and the
+/// next command where one is needed. Trouble with the keychain or the configuration comes first.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+EXAMPLES
+  keyfob status
+  keyfob status --json | jq '.entries[] | {name, state, until}'
+
+EXIT CODES
+  0 shown, whatever the states are; 4 agent not reachable")]
+pub struct Options {}
+
+pub fn run(_options: &Options, world: &mut World) -> Outcome {
+    let Reply::Status(status) = world.reach.ask_control(ControlAsk::Status)? else {
+        return Err(unexpected());
+    };
+    if world.json {
+        world.printer.json(&status);
+    } else {
+        let text = page(&status, world.now, &world.printer);
+        world.printer.result(&text);
+    }
+    Ok(DONE)
+}
+
+fn page(status: &Status, now: Timestamp, printer: &Printer) -> String {
+    let mut page = trouble(status, printer);
+    if !page.is_empty() {
+        page.push('\n');
+    }
+    if status.entries.is_empty() {
+        let verb = if status.config.exists { "has no entries" } else { "does not exist" };
+        // Writing to a string cannot fail, here and below.
+        let _ = writeln!(page, "The configuration `{}` {verb}.", text::escape(&status.config.path));
+        return page;
+    }
+    page.push_str(&table(&status.entries, now, printer));
+    let notes = notes(&status.entries);
+    if !notes.is_empty() {
+        let _ = write!(page, "\n{notes}");
+    }
+    page
+}
+
+fn trouble(status: &Status, printer: &Printer) -> String {
+    let mut text = String::new();
+    let keychain = &status.keychain;
+    if keychain.state != KeychainState::Present {
+        let (say, next) = match &keychain.refusal {
+            Some(refusal) => (refusal.say.clone(), next_step(&refusal.hint)),
+            None => (
+                format!("the {} keychain is {}", keychain.kind, keychain_word(keychain.state)),
+                String::new(),
+            ),
+        };
+        let _ = writeln!(text, "{}: {}{next}", printer.paint(Paint::Bad, "keychain"), text::escape(&say));
+    }
+    for error in &status.config.errors {
+        let _ = writeln!(text, "{}: {}", printer.paint(Paint::Bad, "configuration"), text::escape(error));
+    }
+    if !status.config.errors.is_empty() && !status.entries.is_empty() {
+        let _ = writeln!(
+            text,
+            "configuration: the last good version stays in force until `{}` is mended",
+            text::escape(&status.config.path)
+        );
+    }
+    text
+}
+
+fn keychain_word(state: KeychainState) -> &'static str {
+    match state {
+        KeychainState::Present => "present",
+        KeychainState::Missing => "missing",
+        KeychainState::Locked => "locked",
+        KeychainState::Denied => "denied",
+        KeychainState::Failing => "failing",
+    }
+}
+
+const HEAD: [&str; 6] = ["ENTRY", "FOR", "WHO", "LEFT", "STATE", "NEXT"];
+/// The column that is coloured.
+const STATE: usize = 4;
+
+fn table(entries: &[EntryReport], now: Timestamp, printer: &Printer) -> String {
+    let rows: Vec<[String; 6]> = entries.iter().map(|entry| row(entry, now)).collect();
+    let widths: Vec<usize> = (0..HEAD.len())
+        .map(|column| {
+            let cells = rows.iter().map(|row| row[column].chars().count());
+            cells.chain([HEAD[column].len()]).max().unwrap_or_default()
+        })
+        .collect();
+    let mut text = line(&HEAD.map(str::to_owned), &widths, |_, cell| printer.paint(Paint::Faint, cell));
+    for (row, entry) in rows.iter().zip(entries) {
+        text.push_str(&line(row, &widths, |column, cell| {
+            if column == STATE { printer.paint(state_paint(entry.state), cell) } else { cell.to_owned() }
+        }));
+    }
+    text
+}
+
+fn line(cells: &[String], widths: &[usize], paint: impl Fn(usize, &str) -> String) -> String {
+    let last = cells.iter().rposition(|cell| !cell.is_empty()).unwrap_or_default();
+    let mut text = String::new();
+    for (column, cell) in cells.iter().enumerate().take(last + 1) {
+        text.push_str(&paint(column, cell));
+        if column < last {
+            text.push_str(&" ".repeat(widths[column] - cell.chars().count() + 2));
+        }
+    }
+    text.push('\n');
+    text
+}
+
+fn row(entry: &EntryReport, now: Timestamp) -> [String; 6] {
+    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    [
+        text::escape(&entry.name),
+        text::escape(&purpose(entry)),
+        or_dash(entry.owner.as_deref().map(text::escape)),
+        or_dash(entry.until.as_deref().map(|until| life::remaining(now, until, entry.until_assumed))),
+        state_word(entry.state).to_owned(),
+        entry.refusal.as_ref().map(|refusal| text::escape(&refusal.hint)).unwrap_or_default(),
+    ]
+}
+
+/// What an entry is for: its Bazel hosts, its role, or where its session comes from.
+pub fn purpose(entry: &EntryReport) -> String {
+    if let Some((first, more)) = entry.hosts.split_first() {
+        return if more.is_empty() { first.clone() } else { format!("{first} and {} more", more.len()) };
+    }
+    if let Some(role) = entry.facts.get("role_arn") {
+        return short_role(role);
+    }
+    match entry.facts.get("issuer") {
+        Some(issuer) => {
+            issuer.split("//").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or(issuer).to_owned()
+        }
+        None => "-".to_owned(),
+    }
+}
+
+/// `123456789012 OktaRole` of `arn:aws:iam::123456789012:role/path/OktaRole`.
+fn short_role(arn: &str) -> String {
+    let fields: Vec<&str> = arn.splitn(6, ':').collect();
+    match fields.as_slice() {
+        [_, _, _, _, account, role] => format!("{account} {}", role.rsplit('/').next().unwrap_or(role)),
+        _ => arn.to_owned(),
+    }
+}
+
+/// The state of an entry in words.
+pub fn state_word(state: EntryState) -> &'static str {
+    match state {
+        EntryState::SignedOut => "signed out",
+        EntryState::Live => "live",
+        EntryState::Ending => "ending",
+        EntryState::Waiting => "waiting",
+        EntryState::Refused => "refused",
+    }
+}
+
+/// How a state is coloured.
+pub fn state_paint(state: EntryState) -> Paint {
+    match state {
+        EntryState::Live => Paint::Good,
+        EntryState::Ending | EntryState::Waiting => Paint::Warning,
+        EntryState::Refused => Paint::Bad,
+        EntryState::SignedOut => Paint::Faint,
+    }
+}
+
+/// Why an entry waits or is refused; that somebody is signed out needs no reason.
+fn notes(entries: &[EntryReport]) -> String {
+    entries
+        .iter()
+        .filter(|entry| entry.state != EntryState::SignedOut)
+        .filter_map(|entry| Some((entry, entry.refusal.as_ref()?)))
+        .fold(String::new(), |mut text, (entry, refusal)| {
+            let _ = writeln!(text, "{}: {}", text::escape(&entry.name), text::escape(&refusal.say));
+            text
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use keyfob_ipc::reply::{About, ConfigReport, KeychainReport};
+    use keyfob_ipc::{Code, Refusal};
+
+    use super::*;
+
+    fn entry(name: &str, state: EntryState) -> EntryReport {
+        EntryReport {
+            name: name.to_owned(),
+            kind: name.split('.').next().unwrap_or_default().to_owned(),
+            state,
+            until: None,
+            until_assumed: false,
+            owner: None,
+            hosts: vec![],
+            through: None,
+            facts: Default::default(),
+            refusal: None,
+        }
+    }
+
+    fn status(entries: Vec<EntryReport>) -> Status {
+        Status {
+            agent: About {
+                version: "0.1.0".to_owned(),
+                protocol: 1,
+                pid: 1,
+                started: "2026-11-21T07:00:00Z".to_owned(),
+                memory_kib: None,
+                socket: "/run/user/77/keyfob/agent.sock".to_owned(),
+                own_profile: false,
+            },
+            keychain: KeychainReport {
+                kind: "system".to_owned(),
+                state: KeychainState::Present,
+                refusal: None,
+            },
+            config: ConfigReport { path: "/home/ada/c.toml".to_owned(), exists: true, errors: vec![] },
+            entries,
+        }
+    }
+
+    fn shown(status: &Status) -> String {
+        let printer = Printer::new(Box::new(std::io::sink()), Box::new(std::io::sink()));
+        page(status, "2026-11-21T08:00:00Z".parse().unwrap(), &printer)
+    }
+
+    #[test]
+    fn one_line_for_each_entry() {
+        let mut okta = entry("sso.okta", EntryState::Live);
+        okta.until = Some("2026-11-21T16:00:00Z".to_owned());
+        okta.owner = Some("ada@acme.dev".to_owned());
+        okta.facts.insert("issuer".to_owned(), "https://acme.okta.com/oauth2/default".to_owned());
+        let mut aspect = entry("token.aspect", EntryState::SignedOut);
+        aspect.hosts = vec!["aw.acme.dev".to_owned(), "b.acme.dev".to_owned()];
+        aspect.refusal = Some(Refusal::new(Code::TokenNeeded, "no token").hint("keyfob token add aspect"));
+        let mut dev = entry("aws.dev", EntryState::Waiting);
+        dev.until = Some("2026-11-21T08:58:00Z".to_owned());
+        dev.facts.insert("role_arn".to_owned(), "arn:aws:iam::123456789012:role/a/OktaRole".to_owned());
+        dev.refusal = Some(Refusal::new(Code::Offline, "STS cannot be reached"));
+        assert_eq!(
+            shown(&status(vec![okta, aspect, dev])),
+            "\
+ENTRY         FOR                     WHO           LEFT        STATE       NEXT
+sso.okta      acme.okta.com           ada@acme.dev  8 hours     live
+token.aspect  aw.acme.dev and 1 more  -             -           signed out  keyfob token add aspect
+aws.dev       123456789012 OktaRole   -             58 minutes  waiting
+
+aws.dev: STS cannot be reached
+"
+        );
+    }
+
+    #[test]
+    fn trouble_comes_first() {
+        let mut status = status(vec![entry("sso.okta", EntryState::SignedOut)]);
+        status.keychain.state = KeychainState::Locked;
+        status.keychain.refusal =
+            Some(Refusal::new(Code::KeychainLocked, "the keychain is locked").hint("keyfob unlock"));
+        status.config.errors = vec!["line 4: unknown key `isuer`".to_owned()];
+        let text = shown(&status);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], "keychain: the keychain is locked. Run: keyfob unlock");
+        assert_eq!(lines[1], "configuration: line 4: unknown key `isuer`");
+        assert!(lines[2].contains("last good version"));
+        assert_eq!(lines[3], "");
+        assert!(lines[4].starts_with("ENTRY"));
+    }
+
+    #[test]
+    fn an_empty_configuration_is_named() {
+        let mut status = status(vec![]);
+        assert_eq!(shown(&status), "The configuration `/home/ada/c.toml` has no entries.\n");
+        status.config.exists = false;
+        assert_eq!(shown(&status), "The configuration `/home/ada/c.toml` does not exist.\n");
+    }
+
+    #[test]
+    fn text_from_outside_cannot_paint() {
+        let mut okta = entry("sso.okta", EntryState::Live);
+        okta.owner = Some("\u{1b}[2Jada".to_owned());
+        assert!(!shown(&status(vec![okta])).contains('\u{1b}'));
+    }
+}

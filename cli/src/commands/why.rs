@@ -1,0 +1,148 @@
+//! `keyfob why`.
+
+use std::fmt::Write as _;
+
+use clap::Args;
+use jiff::Timestamp;
+use keyfob_ipc::reply::{EntryReport, Why};
+use keyfob_ipc::{Reply, ToolAsk, text};
+
+use super::status::{state_paint, state_word};
+use super::{DONE, Outcome};
+use crate::life;
+use crate::printer::{Printer, next_step};
+use crate::reach::unexpected;
+use crate::world::World;
+
+/// Tell which entry answers for an address or a name, and if none does, why.
+///
+/// Takes the address that a build failed on, a host, or an entry's name, and tells which entry answers, for whom, until
+/// when, and the one next step if something stands in the way. Only scheme, host and port of an address are looked at.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+EXAMPLES
+  keyfob why https://cache.acme.dev/ac/1f2e
+  keyfob why cache.acme.dev
+  keyfob why aws.dev
+
+EXIT CODES
+  0 an entry answers; else the code that the tool would get: 1 refused, 3 sign-in needed, 4 agent not reachable,
+  5 keychain locked")]
+pub struct Options {
+    /// An address, a host, or an entry's name.
+    subject: String,
+}
+
+pub fn run(options: &Options, world: &mut World) -> Outcome {
+    let Reply::Why(why) = world.reach.ask_tool(|| ToolAsk::Why { subject: options.subject.clone() })? else {
+        return Err(unexpected());
+    };
+    if world.json {
+        world.printer.json(&why);
+    } else {
+        let text = page(&why, world.now, &world.printer);
+        world.printer.result(&text);
+    }
+    Ok(why.refusal.as_ref().map_or(DONE, |refusal| refusal.code.exit()))
+}
+
+fn page(why: &Why, now: Timestamp, printer: &Printer) -> String {
+    let mut page = format!("{}\n", text::escape(&why.say));
+    for (name, value) in why.entry.iter().flat_map(|entry| facts(entry, now, printer)) {
+        // Writing to a string cannot fail.
+        let _ = writeln!(page, "  {name:<9} {value}");
+    }
+    if let Some(refusal) = &why.refusal {
+        let say = text::escape(refusal.say.trim_end_matches('.'));
+        let repeated = why.say.contains(&refusal.say);
+        match (repeated, next_step(&refusal.hint)) {
+            (true, next) if next.is_empty() => {}
+            (true, next) => page.push_str(&format!("{}\n", next.trim_start_matches(". "))),
+            (false, next) => page.push_str(&format!("{say}{next}\n")),
+        }
+    }
+    page
+}
+
+fn facts(entry: &EntryReport, now: Timestamp, printer: &Printer) -> Vec<(String, String)> {
+    let mut facts = vec![
+        ("entry".to_owned(), text::escape(&entry.name)),
+        ("state".to_owned(), printer.paint(state_paint(entry.state), state_word(entry.state))),
+    ];
+    let mut add = |name: &str, value: Option<String>| {
+        facts.extend(value.map(|value| (text::escape(name), text::escape(&value))));
+    };
+    add("who", entry.owner.clone());
+    add(
+        "left",
+        entry
+            .until
+            .as_deref()
+            .map(|until| format!("{} (until {until})", life::remaining(now, until, entry.until_assumed))),
+    );
+    add("through", entry.through.clone());
+    add("hosts", (!entry.hosts.is_empty()).then(|| entry.hosts.join(", ")));
+    for (name, value) in &entry.facts {
+        add(name, Some(value.clone()));
+    }
+    facts
+}
+
+#[cfg(test)]
+mod tests {
+    use keyfob_ipc::reply::EntryState;
+    use keyfob_ipc::{Code, Refusal};
+
+    use super::*;
+
+    fn shown(why: &Why) -> String {
+        let printer = Printer::new(Box::new(std::io::sink()), Box::new(std::io::sink()));
+        page(why, "2026-11-21T08:00:00Z".parse().unwrap(), &printer)
+    }
+
+    #[test]
+    fn the_entry_its_facts_and_the_next_step() {
+        let refusal = Refusal::new(Code::TokenNeeded, "no token is held").hint("keyfob token add aspect");
+        let why = Why {
+            subject: "aw.acme.dev".to_owned(),
+            entry: Some(EntryReport {
+                name: "token.aspect".to_owned(),
+                kind: "token".to_owned(),
+                state: EntryState::SignedOut,
+                until: Some("2026-11-27T08:00:00Z".to_owned()),
+                until_assumed: true,
+                owner: Some("ada".to_owned()),
+                hosts: vec!["aw.acme.dev".to_owned()],
+                through: None,
+                facts: [("header".to_owned(), "X-Aspect".to_owned())].into(),
+                refusal: None,
+            }),
+            refusal: Some(refusal),
+            say: "token.aspect answers for aw.acme.dev".to_owned(),
+        };
+        assert_eq!(
+            shown(&why),
+            "\
+token.aspect answers for aw.acme.dev
+  entry     token.aspect
+  state     signed out
+  who       ada
+  left      about 6 days (until 2026-11-27T08:00:00Z)
+  hosts     aw.acme.dev
+  header    X-Aspect
+no token is held. Run: keyfob token add aspect
+"
+        );
+    }
+
+    #[test]
+    fn a_sentence_is_not_said_twice() {
+        let why = Why {
+            subject: "x.example".to_owned(),
+            entry: None,
+            refusal: Some(Refusal::new(Code::UnknownHost, "no entry has x.example").hint("keyfob status")),
+            say: "no entry has x.example".to_owned(),
+        };
+        assert_eq!(shown(&why), "no entry has x.example\nRun: keyfob status\n");
+    }
+}

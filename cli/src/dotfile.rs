@@ -1,0 +1,152 @@
+//! Reading and replacing a person's configuration files.
+//!
+//! Dotfiles are often links into a repository: the link stays, the file behind it is replaced. The new content is written
+//! beside it and renamed over it, so that a crash leaves the old or the new file, whole.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+/// Largest file that is edited, in bytes: what is larger is no configuration.
+const LARGEST: u64 = 4 * 1024 * 1024;
+/// Links followed before it is a circle (Linux stops at 40 too).
+const LINKS: usize = 40;
+
+/// A file, links followed; it may be absent.
+#[derive(Debug)]
+pub struct Dotfile {
+    /// The file itself.
+    pub path: PathBuf,
+    /// What it holds; `None` where it is not there.
+    pub content: Option<Vec<u8>>,
+}
+
+impl Dotfile {
+    /// Follows links, also to a file that is not there yet, and reads.
+    pub fn read(path: &Path) -> io::Result<Self> {
+        let path = follow(path)?;
+        let content = match File::open(&path) {
+            Ok(file) => {
+                let mut bytes = Vec::new();
+                file.take(LARGEST + 1).read_to_end(&mut bytes)?;
+                if bytes.len() as u64 > LARGEST {
+                    return Err(io::Error::from(io::ErrorKind::FileTooLarge));
+                }
+                Some(bytes)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        Ok(Self { path, content })
+    }
+
+    /// Replaces the content and keeps the mode. A new file can be read by nobody else.
+    pub fn replace(&self, content: &[u8]) -> io::Result<()> {
+        if let Some(folder) = self.path.parent()
+            && !folder.exists()
+        {
+            make_private(folder)?;
+        }
+        let beside = self.beside();
+        let written = self.write(&beside, content).and_then(|()| fs::rename(&beside, &self.path));
+        if written.is_err() {
+            // The error that matters is the one before.
+            let _ = fs::remove_file(&beside);
+        }
+        written
+    }
+
+    /// Removes the file.
+    pub fn remove(&self) -> io::Result<()> {
+        fs::remove_file(&self.path)
+    }
+
+    fn write(&self, beside: &Path, content: &[u8]) -> io::Result<()> {
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(beside)?;
+        file.write_all(content)?;
+        if self.content.is_some() {
+            file.set_permissions(fs::metadata(&self.path)?.permissions())?;
+        }
+        file.sync_all()
+    }
+
+    fn beside(&self) -> PathBuf {
+        let mut name = self.path.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".keyfob-{}", std::process::id()));
+        self.path.with_file_name(name)
+    }
+}
+
+fn make_private(folder: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+fn follow(path: &Path) -> io::Result<PathBuf> {
+    let mut path = std::path::absolute(path)?;
+    for _ in 0..LINKS {
+        match fs::symlink_metadata(&path) {
+            Ok(metadata) if metadata.is_symlink() => {
+                let target = fs::read_link(&path)?;
+                path = path.parent().unwrap_or(Path::new("/")).join(target);
+            }
+            Ok(metadata) if metadata.is_file() => return Ok(path),
+            Ok(_) => return Err(io::Error::other("it is no file")),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(path),
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::Error::other("its links go in a circle"))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use super::*;
+
+    #[test]
+    fn the_link_stays_and_the_mode_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let (real, link) = (folder.path().join("real"), folder.path().join(".bazelrc"));
+        fs::write(&real, "a\n").unwrap();
+        fs::set_permissions(&real, fs::Permissions::from_mode(0o640)).unwrap();
+        symlink("real", &link).unwrap();
+        let file = Dotfile::read(&link).unwrap();
+        assert_eq!(file.content.as_deref(), Some(&b"a\n"[..]));
+        file.replace(b"b\n").unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read(&real).unwrap(), b"b\n");
+        assert_eq!(fs::metadata(&real).unwrap().permissions().mode() & 0o777, 0o640);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_link_to_nothing_makes_the_file_behind_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("link");
+        symlink(folder.path().join("new/config"), &link).unwrap();
+        let file = Dotfile::read(&link).unwrap();
+        assert!(file.content.is_none());
+        file.replace(b"x").unwrap();
+        let made = folder.path().join("new/config");
+        assert_eq!(fs::metadata(&made).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    }
+
+    #[test]
+    fn folders_and_circles_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(Dotfile::read(folder.path()).is_err());
+        let link = folder.path().join("circle");
+        symlink(&link, &link).unwrap();
+        assert!(Dotfile::read(&link).is_err());
+    }
+}

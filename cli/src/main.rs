@@ -1,0 +1,59 @@
+//! `keyfob`: the command line of Keyfob, and the helper that Bazel and AWS tools run.
+//!
+//! This file is the only one that reads the environment, the arguments and the standard streams; everything else gets them
+//! by parameter. `get` and `credential-process` are told apart before clap sees the arguments ([`dispatch`]) and answered
+//! by [`helper`], because a build runs them by the hundred.
+
+mod block;
+mod browser;
+mod commands;
+mod dispatch;
+mod dotfile;
+mod helper;
+mod life;
+mod printer;
+mod prompt;
+mod reach;
+mod world;
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal as _};
+use std::process::ExitCode;
+
+use keyfob_ipc::Surroundings;
+use keyfob_ipc::start::Launch;
+
+use crate::dispatch::Invocation;
+use crate::printer::Printer;
+use crate::reach::Reach;
+use crate::world::{Environment, Input, World};
+
+fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let reach = Reach { surroundings: Surroundings::of_this_process(), launch: Launch::of_this_process };
+    let mut printer = Printer::new(Box::new(io::stdout()), Box::new(io::stderr()));
+    ExitCode::from(match dispatch::invocation(&arguments) {
+        Invocation::Get => helper::get(&reach, &mut io::stdin().lock(), &mut printer),
+        Invocation::CredentialProcess(name) => helper::credential_process(&reach, name, &mut printer),
+        Invocation::Usage(text) => {
+            printer.aside(&text);
+            1
+        }
+        Invocation::Commands => {
+            let environment = Environment::read(|name| std::env::var_os(name));
+            if io::stdout().is_terminal() && !environment.plain {
+                printer.allow_colour();
+            }
+            let mut world = World {
+                reach,
+                environment,
+                now: jiff::Timestamp::now(),
+                program: std::env::current_exe().and_then(std::fs::canonicalize).ok(),
+                input: Input { is_terminal: io::stdin().is_terminal(), reader: Box::new(io::stdin()) },
+                printer,
+                json: false,
+            };
+            commands::run(arguments, &mut world)
+        }
+    })
+}

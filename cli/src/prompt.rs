@@ -1,0 +1,245 @@
+//! Asking a person, on the controlling terminal: standard input and output may be pipes meanwhile.
+//!
+//! A hidden value is read key by key. Line mode would cut it at 4095 bytes, and would leave the terminal mute for
+//! good when the person presses Ctrl-C; read so, that key is a byte like the others and the terminal is set back first.
+
+use std::io;
+
+use keyfob_ipc::{Code, Refusal, Secret};
+use zeroize::Zeroizing;
+
+/// Longest value that is taken, in bytes. Tokens are far below; what is above is no token.
+pub const LONGEST: usize = 16 * 1024;
+
+/// Asks for a value that is not shown.
+///
+/// # Errors
+/// [`Code::CalledOff`] where the person breaks off, [`Code::BadRequest`] where there is no terminal.
+pub fn hidden(question: &str) -> Result<Secret<String>, Refusal> {
+    platform::hidden(question).map_err(|error| refuse(&error))
+}
+
+/// Asks for a line that is shown.
+///
+/// # Errors
+/// As [`hidden`].
+pub fn shown(question: &str) -> Result<String, Refusal> {
+    platform::shown(question).map_err(|error| refuse(&error))
+}
+
+fn refuse(error: &io::Error) -> Refusal {
+    match error.kind() {
+        io::ErrorKind::Interrupted => Refusal::new(Code::CalledOff, "called off"),
+        io::ErrorKind::InvalidData => {
+            Refusal::new(Code::BadRequest, format!("the input is no text of at most {LONGEST} bytes"))
+        }
+        _ => Refusal::new(Code::BadRequest, format!("there is no terminal to ask on ({error})"))
+            .hint("pass the value through standard input"),
+    }
+}
+
+/// What a key does to the line.
+#[cfg_attr(windows, expect(dead_code, reason = "the Windows console edits its lines itself"))]
+#[derive(Debug, PartialEq, Eq)]
+enum Key {
+    More,
+    Done,
+    CalledOff,
+}
+
+/// The hidden line so far.
+#[cfg_attr(windows, expect(dead_code, reason = "the Windows console edits its lines itself"))]
+struct Line {
+    bytes: Zeroizing<Vec<u8>>,
+    too_long: bool,
+}
+
+#[cfg_attr(windows, expect(dead_code, reason = "the Windows console edits its lines itself"))]
+impl Line {
+    fn new() -> Self {
+        // The full size at once: growing would leave copies of the value in freed memory.
+        Self { bytes: Zeroizing::new(Vec::with_capacity(LONGEST)), too_long: false }
+    }
+
+    fn press(&mut self, byte: u8) -> Key {
+        match byte {
+            b'\r' | b'\n' => return Key::Done,
+            // Ctrl-C and Ctrl-\.
+            0x03 | 0x1c => return Key::CalledOff,
+            // Ctrl-D ends a line, and is a way out of an empty one.
+            0x04 if self.bytes.is_empty() => return Key::CalledOff,
+            0x04 => return Key::Done,
+            // Backspace takes a whole character: its continuation bytes too.
+            0x08 | 0x7f => while self.bytes.pop().is_some_and(|byte| byte & 0xc0 == 0x80) {},
+            // Ctrl-U.
+            0x15 => self.bytes.clear(),
+            byte if self.bytes.len() < LONGEST => self.bytes.push(byte),
+            _ => self.too_long = true,
+        }
+        Key::More
+    }
+
+    fn finish(self) -> io::Result<Secret<String>> {
+        let text =
+            std::str::from_utf8(&self.bytes).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
+        if self.too_long {
+            return Err(io::Error::from(io::ErrorKind::InvalidData));
+        }
+        Ok(Secret::from(text))
+    }
+}
+
+#[cfg(unix)]
+mod platform {
+    use std::fs::File;
+    use std::io::{self, Read as _, Write as _};
+
+    use keyfob_ipc::Secret;
+    use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
+
+    use super::{Key, LONGEST, Line};
+
+    /// The terminal, keys unseen; set back when dropped.
+    struct Quiet<'a> {
+        terminal: &'a File,
+        before: Termios,
+    }
+
+    impl<'a> Quiet<'a> {
+        fn new(terminal: &'a File) -> io::Result<Self> {
+            let before = tcgetattr(terminal)?;
+            let mut quiet = before.clone();
+            quiet.local_modes -=
+                LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG | LocalModes::IEXTEN;
+            quiet.special_codes[SpecialCodeIndex::VMIN] = 1;
+            quiet.special_codes[SpecialCodeIndex::VTIME] = 0;
+            // What was typed before the question is no answer to it.
+            tcsetattr(terminal, OptionalActions::Flush, &quiet)?;
+            Ok(Self { terminal, before })
+        }
+    }
+
+    impl Drop for Quiet<'_> {
+        fn drop(&mut self) {
+            // Nothing can be done about a terminal that has gone.
+            let _ = tcsetattr(self.terminal, OptionalActions::Flush, &self.before);
+        }
+    }
+
+    fn terminal() -> io::Result<File> {
+        File::options().read(true).write(true).open("/dev/tty")
+    }
+
+    pub(super) fn hidden(question: &str) -> io::Result<Secret<String>> {
+        let terminal = terminal()?;
+        let quiet = Quiet::new(&terminal)?;
+        (&terminal).write_all(question.as_bytes())?;
+        let mut line = Line::new();
+        let ended = loop {
+            let mut key = [0];
+            match (&terminal).read(&mut key) {
+                Ok(0) => break Key::CalledOff,
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            }
+            match line.press(key[0]) {
+                Key::More => {}
+                end => break end,
+            }
+        };
+        drop(quiet);
+        (&terminal).write_all(b"\n")?;
+        if ended == Key::CalledOff {
+            return Err(io::Error::from(io::ErrorKind::Interrupted));
+        }
+        line.finish()
+    }
+
+    pub(super) fn shown(question: &str) -> io::Result<String> {
+        let terminal = terminal()?;
+        (&terminal).write_all(question.as_bytes())?;
+        super::read_line((&terminal).take(LONGEST as u64))
+    }
+}
+
+#[cfg(windows)]
+mod platform {
+    use std::fs::File;
+    use std::io::{self, Read as _, Write as _};
+
+    use keyfob_ipc::Secret;
+
+    use super::LONGEST;
+
+    pub(super) fn hidden(question: &str) -> io::Result<Secret<String>> {
+        let value = rpassword::prompt_password(question).map(Secret::new)?;
+        if value.expose().len() > LONGEST {
+            return Err(io::Error::from(io::ErrorKind::InvalidData));
+        }
+        Ok(value)
+    }
+
+    pub(super) fn shown(question: &str) -> io::Result<String> {
+        File::options().write(true).open("CONOUT$")?.write_all(question.as_bytes())?;
+        super::read_line(File::open("CONIN$")?.take(LONGEST as u64))
+    }
+}
+
+fn read_line(from: impl io::Read) -> io::Result<String> {
+    let mut line = String::new();
+    let read = io::BufRead::read_line(&mut io::BufReader::new(from), &mut line)?;
+    if read == 0 {
+        return Err(io::Error::from(io::ErrorKind::Interrupted));
+    }
+    Ok(line.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn type_in(keys: &[u8]) -> (Key, io::Result<String>) {
+        let mut line = Line::new();
+        let mut last = Key::More;
+        for key in keys {
+            last = line.press(*key);
+            if last != Key::More {
+                break;
+            }
+        }
+        (last, line.finish().map(|secret| secret.expose().clone()))
+    }
+
+    #[test]
+    fn keys_make_a_line() {
+        let (end, line) = type_in(b"aw_1\r");
+        assert_eq!((end, line.unwrap().as_str()), (Key::Done, "aw_1"));
+        assert_eq!(type_in(b"abc\x7f\x7fd\n").1.unwrap(), "ad");
+        assert_eq!(type_in(b"wrong\x15right\n").1.unwrap(), "right");
+        assert_eq!(type_in("a\u{20ac}\u{7f}b\n".as_bytes()).1.unwrap(), "ab");
+        assert_eq!(type_in(b"\x7f\x7fx\n").1.unwrap(), "x");
+    }
+
+    #[test]
+    fn ways_out() {
+        assert_eq!(type_in(b"abc\x03").0, Key::CalledOff);
+        assert_eq!(type_in(b"\x04").0, Key::CalledOff);
+        assert_eq!(type_in(b"abc\x04").0, Key::Done);
+    }
+
+    #[test]
+    fn what_is_too_long_or_no_text_is_refused() {
+        let mut keys = vec![b'x'; LONGEST];
+        assert!(type_in(&keys).1.is_ok());
+        keys.push(b'x');
+        assert!(type_in(&keys).1.is_err());
+        assert!(type_in(b"\xff\n").1.is_err());
+    }
+
+    #[test]
+    fn a_shown_line_is_trimmed_and_the_end_of_input_calls_off() {
+        assert_eq!(read_line(&b" yes \nmore"[..]).unwrap(), "yes");
+        assert_eq!(read_line(&b""[..]).unwrap_err().kind(), io::ErrorKind::Interrupted);
+    }
+}

@@ -1,0 +1,71 @@
+//! The way to the agent.
+
+use std::time::{Duration, Instant};
+
+use keyfob_ipc::start::Launch;
+use keyfob_ipc::{Client, Code, ControlAsk, Door, Places, Refusal, Reply, Surroundings, ToolAsk, limits};
+
+/// The longest that a tool waits where its call has to start the agent, before the agent is called unreachable: the
+/// shortest limit among the tools (older AWS SDKs) is five seconds for the whole process.
+const FIRST_CALL: Duration = Duration::from_millis(4800);
+/// What is left for the answer itself, however long the start took.
+const LEAST_PATIENCE: Duration = Duration::from_millis(500);
+
+/// Where the agent is, and how it is started.
+pub struct Reach {
+    /// What decides about places.
+    pub surroundings: Surroundings,
+    /// Finds the agent's binary; called only where an agent has to be started.
+    pub launch: fn() -> Result<Launch, Refusal>,
+}
+
+impl Reach {
+    /// The agent's places.
+    pub fn places(&self) -> Result<Places, Refusal> {
+        Places::of(&self.surroundings)
+    }
+
+    /// Asks at the tool door and starts the agent where none runs. An agent that was just ending closes the
+    /// connection unanswered: then it is asked once more, which starts the next one.
+    pub fn ask_tool(&self, ask: impl Fn() -> ToolAsk) -> Result<Reply, Refusal> {
+        let places = self.places()?;
+        let begun = Instant::now();
+        let mut again = true;
+        loop {
+            let mut client = Client::connect_or_start(&places, Door::Tool, self.launch)?;
+            let left = FIRST_CALL.saturating_sub(begun.elapsed());
+            let patience = limits::TOOL_PATIENCE.min(left).max(LEAST_PATIENCE);
+            let asked = Instant::now();
+            match client.ask(ask(), patience) {
+                Err(refusal) if again && is_broken_connection(&refusal, asked, patience) => again = false,
+                other => return other,
+            }
+        }
+    }
+
+    /// Asks at the control door and starts the agent where none runs.
+    pub fn ask_control(&self, ask: ControlAsk) -> Result<Reply, Refusal> {
+        self.control()?.ask(ask, limits::CONTROL_PATIENCE)
+    }
+
+    /// A connection to the control door; the agent is started where none runs.
+    pub fn control(&self) -> Result<Client, Refusal> {
+        Client::connect_or_start(&self.places()?, Door::Control, self.launch)
+    }
+
+    /// A connection to the control door of an agent that runs already.
+    pub fn running(&self) -> Result<Client, Refusal> {
+        Client::connect(&self.places()?, Door::Control)
+    }
+}
+
+/// Whether the connection broke, as against an agent that kept silent until the time was up.
+fn is_broken_connection(refusal: &Refusal, asked: Instant, patience: Duration) -> bool {
+    refusal.code == Code::AgentUnreachable && asked.elapsed() < patience
+}
+
+/// For a reply of another kind than was asked for.
+pub fn unexpected() -> Refusal {
+    Refusal::new(Code::VersionMismatch, "the running agent answers another question than was asked")
+        .hint("keyfob agent restart")
+}

@@ -1,0 +1,134 @@
+//! What a command sees of the machine. Filled by `main` alone.
+
+use std::ffi::OsString;
+use std::io::Read;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use keyfob_ipc::{Code, Refusal};
+
+use crate::printer::Printer;
+use crate::reach::Reach;
+
+/// Everything outside of a command: places, time, streams.
+pub struct World {
+    /// The way to the agent.
+    pub reach: Reach,
+    /// What the environment says about this terminal and this person's files.
+    pub environment: Environment,
+    /// The time at which the command was called.
+    pub now: Timestamp,
+    /// This program's own file, links resolved; `None` where the system does not tell.
+    pub program: Option<PathBuf>,
+    /// Standard input.
+    pub input: Input,
+    /// Where all output goes.
+    pub printer: Printer,
+    /// Whether a program reads the output (`--json`).
+    pub json: bool,
+}
+
+/// Standard input.
+pub struct Input {
+    /// Whether a person sits there. Then values are asked for on the controlling terminal instead.
+    pub is_terminal: bool,
+    /// The stream.
+    pub reader: Box<dyn Read>,
+}
+
+/// Facts out of environment variables.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Environment {
+    /// Over SSH (`SSH_CONNECTION`, `SSH_TTY`): a browser would open on the wrong machine.
+    pub remote: bool,
+    /// A display is announced (`DISPLAY`, `WAYLAND_DISPLAY`); always so on macOS and Windows.
+    pub display: bool,
+    /// `BROWSER`.
+    pub browser: Option<String>,
+    /// `CI`: nobody watches, so nothing is ever opened.
+    pub unattended: bool,
+    /// `NO_COLOR` (any value but the empty one) or a terminal without capabilities.
+    pub plain: bool,
+    /// `AWS_CONFIG_FILE`.
+    pub aws_config: Option<PathBuf>,
+    /// `AWS_SHARED_CREDENTIALS_FILE`.
+    pub aws_credentials: Option<PathBuf>,
+    /// `SystemRoot` (Windows).
+    pub system_root: Option<PathBuf>,
+}
+
+impl Environment {
+    /// Reads the facts; `variable` looks one up.
+    pub fn read(variable: impl Fn(&str) -> Option<OsString>) -> Self {
+        let filled = |name: &str| variable(name).filter(|value| !value.is_empty());
+        Self {
+            remote: filled("SSH_CONNECTION").or_else(|| filled("SSH_TTY")).is_some(),
+            display: cfg!(not(target_os = "linux"))
+                || filled("DISPLAY").or_else(|| filled("WAYLAND_DISPLAY")).is_some(),
+            browser: filled("BROWSER").and_then(|value| value.into_string().ok()),
+            unattended: filled("CI").is_some_and(|value| value != "false" && value != "0"),
+            plain: filled("NO_COLOR").is_some() || filled("TERM").is_some_and(|value| value == "dumb"),
+            aws_config: filled("AWS_CONFIG_FILE").map(PathBuf::from),
+            aws_credentials: filled("AWS_SHARED_CREDENTIALS_FILE").map(PathBuf::from),
+            system_root: filled("SystemRoot").map(PathBuf::from),
+        }
+    }
+
+    /// Whether a browser can be shown to the person who typed the command.
+    pub fn can_browse(&self) -> bool {
+        !self.remote && !self.unattended && (self.display || self.browser.is_some())
+    }
+}
+
+impl World {
+    /// The person's home folder.
+    ///
+    /// # Errors
+    /// [`Code::PlaceUnsafe`] where none is known.
+    pub fn home(&self) -> Result<PathBuf, Refusal> {
+        let around = &self.reach.surroundings;
+        around
+            .home
+            .clone()
+            .filter(|home| home.is_absolute())
+            .or_else(|| around.passwd_home.clone())
+            .ok_or_else(|| {
+                Refusal::new(Code::PlaceUnsafe, "no home folder is known")
+                    .hint("set HOME to your home folder")
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(all: &[(&str, &str)]) -> Environment {
+        Environment::read(|name| {
+            all.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value))
+        })
+    }
+
+    #[test]
+    fn a_browser_needs_a_display_or_to_be_named() {
+        assert_eq!(read(&[]).can_browse(), cfg!(not(target_os = "linux")));
+        assert!(read(&[("DISPLAY", ":0")]).can_browse());
+        assert!(read(&[("WAYLAND_DISPLAY", "wayland-0")]).can_browse());
+        assert!(read(&[("BROWSER", "lynx")]).can_browse());
+    }
+
+    #[test]
+    fn neither_over_ssh_nor_in_ci() {
+        assert!(!read(&[("DISPLAY", ":0"), ("SSH_CONNECTION", "a b c d")]).can_browse());
+        assert!(!read(&[("BROWSER", "code"), ("SSH_TTY", "/dev/pts/1")]).can_browse());
+        assert!(!read(&[("DISPLAY", ":0"), ("CI", "true")]).can_browse());
+        assert!(read(&[("DISPLAY", ":0"), ("CI", "false")]).can_browse());
+    }
+
+    #[test]
+    fn colour_is_refused_by_any_value_but_the_empty_one() {
+        assert!(read(&[("NO_COLOR", "0")]).plain);
+        assert!(!read(&[("NO_COLOR", "")]).plain);
+        assert!(read(&[("TERM", "dumb")]).plain);
+    }
+}

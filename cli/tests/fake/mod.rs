@@ -1,0 +1,146 @@
+//! An agent of a few lines: it answers at the two doors as a test tells it to, and remembers what it was asked.
+
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+
+use keyfob_ipc::frame::{self, Reader};
+use keyfob_ipc::reply::Answer;
+use keyfob_ipc::{Door, Reply};
+use serde_json::Value;
+
+/// What happens to one request.
+pub enum Act {
+    /// These replies, in this order.
+    Say(Vec<Reply>),
+    /// No byte comes, and the connection is closed or stays open.
+    Nothing {
+        /// Whether it stays open.
+        open: bool,
+    },
+}
+
+impl From<Reply> for Act {
+    fn from(reply: Reply) -> Self {
+        Self::Say(vec![reply])
+    }
+}
+
+/// A profile of its own in a temporary folder, with or without an agent.
+pub struct Profile {
+    folder: tempfile::TempDir,
+    asked: Arc<Mutex<Vec<Value>>>,
+}
+
+impl Profile {
+    /// Without an agent.
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["run", "state", "home"] {
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        Self { folder, asked: Arc::default() }
+    }
+
+    /// With an agent at this door; `answer` gets the number of the request, from 0, and what is asked.
+    pub fn with_agent(door: Door, answer: impl Fn(usize, &Value) -> Act + Send + 'static) -> Self {
+        let profile = Self::new();
+        let name = match door {
+            Door::Tool => "agent.sock",
+            Door::Control => "control.sock",
+        };
+        let listener = UnixListener::bind(profile.path("run").join(name)).unwrap();
+        let asked = Arc::clone(&profile.asked);
+        std::thread::spawn(move || serve(&listener, door.frame_limit(), &asked, answer));
+        profile
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Everything that the agent was asked so far.
+    pub fn asked(&self) -> Vec<Value> {
+        self.asked.lock().unwrap().clone()
+    }
+
+    /// A call of the binary in this profile, with nothing else in its environment.
+    pub fn command(&self, program: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
+        command
+            .args(arguments)
+            .env_clear()
+            .env("HOME", self.path("home"))
+            .env("KEYFOB_RUNTIME_DIR", self.path("run"))
+            .env("KEYFOB_STATE_DIR", self.path("state"))
+            .current_dir("/");
+        command
+    }
+
+    pub fn keyfob(&self, arguments: &[&str], input: &[u8]) -> Output {
+        feed(self.command(Path::new(env!("CARGO_BIN_EXE_keyfob")), arguments), input)
+    }
+}
+
+/// Runs to the end, with this standard input.
+pub fn feed(mut command: Command, input: &[u8]) -> Output {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = loop {
+        match command.spawn() {
+            // A copied binary is still open for writing in a child that another test has just forked.
+            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => std::thread::yield_now(),
+            other => break other.unwrap(),
+        }
+    };
+    let mut stdin = child.stdin.take().unwrap();
+    let input = input.to_vec();
+    // A call that does not read its input may end first.
+    let writer = std::thread::spawn(move || stdin.write_all(&input).is_ok());
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap();
+    output
+}
+
+fn serve(
+    listener: &UnixListener,
+    limit: usize,
+    asked: &Mutex<Vec<Value>>,
+    answer: impl Fn(usize, &Value) -> Act,
+) {
+    let mut kept: Vec<UnixStream> = Vec::new();
+    for stream in listener.incoming() {
+        let mut stream = stream.unwrap();
+        let mut reader = Reader::default();
+        while let Ok(Some(bytes)) = reader.next(&mut stream, limit) {
+            let request: Value = frame::decode(&bytes).unwrap();
+            let number = {
+                let mut asked = asked.lock().unwrap();
+                asked.push(request["ask"].clone());
+                asked.len() - 1
+            };
+            match answer(number, &request["ask"]) {
+                Act::Say(replies) => {
+                    for reply in replies {
+                        frame::write(&mut stream, &Answer::new(reply), limit).unwrap();
+                    }
+                }
+                Act::Nothing { open } => {
+                    kept.extend(open.then_some(stream));
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// Standard output, as text.
+pub fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// Standard error, as text.
+pub fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
