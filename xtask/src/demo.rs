@@ -1,0 +1,142 @@
+//! `cargo xtask demo`: signs in at a company in a box, and shows what Bazel and AWS then receive. Needs Rust alone.
+
+mod story;
+
+use std::io::Write as _;
+use std::thread;
+use std::time::Duration;
+
+use clap::Args;
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::failure::{Doing as _, Failure};
+use crate::processes::{adopt_orphans, check_interrupted, end_orphans, is_interrupted};
+use crate::scene::{Programs, ROLE, SESSION_URI, Scene, Setting, TOKEN_URI};
+use crate::{Checkout, say};
+
+/// Between two looks whether it is time to leave.
+const LOOK: Duration = Duration::from_millis(100);
+
+#[derive(Args)]
+pub struct Arguments {
+    /// End as soon as the answers are shown
+    #[arg(long)]
+    once: bool,
+    /// Print one JSON object with the answers, unshortened: all of it is the sandbox's and worthless elsewhere
+    #[arg(long)]
+    json: bool,
+}
+
+/// What the real programs answered, to the letter.
+pub struct Answers {
+    /// `keyfob get` for the personal access token.
+    pub bazel: String,
+    /// `keyfob get` for the SSO session.
+    pub bazel_sso: String,
+    /// `keyfob credential-process`.
+    pub aws: String,
+    /// `keyfob status --json`.
+    pub status: String,
+}
+
+/// Builds, plays, and leaves nothing behind.
+pub fn run(checkout: &Checkout, arguments: &Arguments) -> Result<(), Failure> {
+    let programs = Programs::build(checkout)?;
+    adopt_orphans()?;
+    let outcome = play(&programs, arguments);
+    end_orphans(None);
+    if outcome.is_err() {
+        // What a signal ended did not fail by itself.
+        check_interrupted()?;
+    }
+    outcome
+}
+
+fn play(programs: &Programs, arguments: &Arguments) -> Result<(), Failure> {
+    let mut scene = Scene::start(programs, &Setting::default())?;
+    let signed_in = scene.sign_in("okta")?;
+    scene.add_token()?;
+    let answers = Answers::collect(&scene)?;
+    if arguments.json {
+        show(&answers.to_json())?;
+    } else {
+        show(&story::tell(&signed_in, &answers, Timestamp::now())?)?;
+    }
+    if arguments.once {
+        return Ok(());
+    }
+    let next = story::what_next(&scene);
+    // With --json, standard output is the object's alone.
+    if arguments.json {
+        say(&next)
+    } else {
+        show(&next)?
+    }
+    stay(&mut scene)
+}
+
+/// Until Ctrl-C, which is how the demo is meant to end.
+fn stay(scene: &mut Scene) -> Result<(), Failure> {
+    while !is_interrupted() {
+        if let Some(status) = scene.company().ended()? {
+            // The terminal's Ctrl-C reaches the company too, and perhaps first.
+            thread::sleep(LOOK);
+            return if is_interrupted() {
+                Ok(())
+            } else {
+                Err(Failure::new(format!("the sandbox company ended by itself: {status}")))
+            };
+        }
+        thread::sleep(LOOK);
+    }
+    Ok(())
+}
+
+impl Answers {
+    fn collect(scene: &Scene) -> Result<Self, Failure> {
+        let answers = Self {
+            bazel: scene.get(TOKEN_URI)?,
+            bazel_sso: scene.get(SESSION_URI)?,
+            aws: scene.ask(&["credential-process", ROLE], "")?,
+            status: scene.ask(&["status", "--json"], "")?,
+        };
+        for answer in [&answers.bazel, &answers.bazel_sso, &answers.aws, &answers.status] {
+            let _: Value = serde_json::from_str(answer).doing("read an answer as JSON")?;
+        }
+        Ok(answers)
+    }
+
+    /// The answers as they are: parsing and writing them again could hide what tools see.
+    fn to_json(&self) -> String {
+        let [bazel, bazel_sso, aws, status] =
+            [&self.bazel, &self.bazel_sso, &self.aws, &self.status].map(|answer| answer.trim());
+        format!("{{\"bazel\":{bazel},\"bazel_sso\":{bazel_sso},\"aws\":{aws},\"status\":{status}}}\n")
+    }
+}
+
+fn show(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).doing("write to standard output")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_passed_on_to_the_letter() {
+        let answers = Answers {
+            bazel: "{\"headers\": {\"X\": [\"\\u0061\"]}}\n".into(),
+            bazel_sso: "{}".into(),
+            aws: "{\"Version\":1}\n".into(),
+            status: "{}\n".into(),
+        };
+        let json = answers.to_json();
+        assert_eq!(
+            json,
+            "{\"bazel\":{\"headers\": {\"X\": [\"\\u0061\"]}},\"bazel_sso\":{},\"aws\":{\"Version\":1},\"status\":{}}\n"
+        );
+        assert!(serde_json::from_str::<Value>(&json).is_ok());
+    }
+}

@@ -1,0 +1,124 @@
+//! The stage: everything that the tester executes, in a fresh folder that everybody can read. The checkout may lie
+//! where no other user can go.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use crate::Checkout;
+use crate::build;
+use crate::cargo::{Artifact, Kind};
+use crate::failure::{Doing as _, Failure};
+use crate::processes;
+use crate::setup::Parts;
+
+/// Folders of the packages whose programs are staged, relative to the checkout.
+const PACKAGES: [&str; 4] = ["cli", "agent", "tests/sandbox", "tests/e2e"];
+const END_TO_END: &str = "tests/e2e";
+/// What the tests cannot do without; the sandbox's browser and the like are staged when they exist.
+const REQUIRED: [&str; 4] = ["keyfob", "keyfobd", "keyfob-sandbox", FOREIGNER];
+const FOREIGNER: &str = "keyfob-foreigner";
+
+/// `bin/` programs, `tests/` test executables, `real/` the scripts of `tests/real` beside their `node_modules`. Gone when
+/// dropped.
+pub struct Stage {
+    folder: TempDir,
+    tests: Vec<PathBuf>,
+}
+
+impl Stage {
+    /// Builds programs and tests, and lays them out.
+    pub fn build(checkout: &Checkout, parts: &Parts) -> Result<Self, Failure> {
+        let built = checkout.artifacts(&["build", "--workspace", "--bins", "--tests"], &[])?;
+        let keyfob = build::keyfob(checkout, false)?;
+        processes::adopt_orphans()?;
+        let folder = tempfile::Builder::new()
+            .prefix("keyfob-stage-")
+            .permissions(fs::Permissions::from_mode(0o755))
+            .tempdir_in("/tmp")
+            .doing("make a stage")?;
+        let mut stage = Self { folder, tests: Vec::new() };
+        for name in ["bin", "tests", "real"] {
+            fs::create_dir(stage.path().join(name)).doing("make a stage")?;
+        }
+        stage.add_programs(checkout, &built, &keyfob)?;
+        stage.add_tests(checkout, &built)?;
+        stage.add_scripts(checkout, parts)?;
+        Ok(stage)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The test executables, by name.
+    pub fn tests(&self) -> &[PathBuf] {
+        &self.tests
+    }
+
+    /// The programs and test executables.
+    pub fn programs(&self) -> impl Iterator<Item = PathBuf> {
+        REQUIRED.into_iter().map(|name| self.program(name)).chain(self.tests.iter().cloned())
+    }
+
+    /// The program for the foreign user.
+    pub fn foreigner(&self) -> PathBuf {
+        self.program(FOREIGNER)
+    }
+
+    fn program(&self, name: &str) -> PathBuf {
+        self.path().join("bin").join(name)
+    }
+
+    fn add_programs(&self, checkout: &Checkout, built: &[Artifact], keyfob: &Path) -> Result<(), Failure> {
+        let programs = built.iter().filter(|artifact| {
+            artifact.kind == Kind::Program && PACKAGES.iter().any(|package| artifact.is_of(checkout, package))
+        });
+        for program in programs {
+            // The one that ships is linked statically, and so is the one that is tested.
+            let from = if program.name == "keyfob" { keyfob } else { &program.path };
+            copy(from, &self.program(&program.name))?;
+        }
+        let missing: Vec<_> = REQUIRED.into_iter().filter(|name| !self.program(name).exists()).collect();
+        if !missing.is_empty() {
+            return Err(Failure::new(format!("the workspace has no program {}", missing.join(", "))));
+        }
+        build::add_other_names(&self.program("keyfob"), &self.path().join("bin"))
+    }
+
+    fn add_tests(&mut self, checkout: &Checkout, built: &[Artifact]) -> Result<(), Failure> {
+        let is_ours = |artifact: &&Artifact| {
+            artifact.kind == Kind::IntegrationTest && artifact.is_of(checkout, END_TO_END)
+        };
+        for test in built.iter().filter(is_ours) {
+            let to = self.path().join("tests").join(&test.name);
+            copy(&test.path, &to)?;
+            self.tests.push(to);
+        }
+        self.tests.sort();
+        if self.tests.is_empty() {
+            return Err(Failure::new("the workspace has no end-to-end test"));
+        }
+        Ok(())
+    }
+
+    fn add_scripts(&self, checkout: &Checkout, parts: &Parts) -> Result<(), Failure> {
+        let real = self.path().join("real");
+        let scripts = fs::read_dir(checkout.root.join("tests/real")).doing("read tests/real")?;
+        for script in scripts.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file())) {
+            let to = real.join(script.file_name());
+            copy(&script.path(), &to)?;
+        }
+        // Node looks for packages beside the script that asks for them.
+        symlink(&parts.node_modules, real.join("node_modules")).doing("link node_modules")
+    }
+}
+
+fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
+    fs::copy(from, to).doing(format_args!("copy {} to {}", from.display(), to.display()))?;
+    // A checkout or a build made under another mask may hide it from other users.
+    fs::set_permissions(to, fs::Permissions::from_mode(0o755)).doing(format_args!("open {}", to.display()))
+}

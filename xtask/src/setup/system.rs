@@ -1,0 +1,114 @@
+//! Programs and libraries of the system, by the Debian packages that bring them.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// The system's own interpreter: Debian's `python3-dbus` is built for it, and the test users can reach it.
+pub const PYTHON: &str = "/usr/bin/python3";
+
+/// How to see that a package's part is there, also on systems that name their packages differently.
+enum Probe {
+    Program(&'static str),
+    PythonModule(&'static str),
+    /// A library that gcc finds by this file name.
+    Library(&'static str),
+}
+
+/// Each package with the part of it that the tests use.
+const PACKAGES: [(&str, Probe); 11] = [
+    ("dbus", Probe::Program("dbus-run-session")),
+    ("gcc", Probe::Program("gcc")),
+    ("gnome-keyring", Probe::Program("gnome-keyring-daemon")),
+    // The static library, which the shipped `keyfob` is linked with.
+    ("libc6-dev", Probe::Library("libc.a")),
+    ("libsecret-tools", Probe::Program("secret-tool")),
+    ("passwd", Probe::Program("useradd")),
+    ("procps", Probe::Program("ps")),
+    ("python3", Probe::Program("python3")),
+    ("python3-dbus", Probe::PythonModule("dbus")),
+    ("python3-venv", Probe::PythonModule("ensurepip")),
+    ("systemd", Probe::Program("systemd-socket-activate")),
+];
+
+/// The packages whose part is not there.
+pub fn missing_packages() -> Vec<&'static str> {
+    let missing = PACKAGES.iter().filter(|(_, probe)| !probe.is_there());
+    missing.map(|(package, _)| *package).collect()
+}
+
+/// Whether packages are installed by apt, under Debian's names.
+pub fn is_debian() -> bool {
+    Path::new("/etc/debian_version").exists() && Probe::Program("apt-get").is_there()
+}
+
+/// The shell lines that install the packages; none for no packages.
+pub fn install_script(packages: &[&str]) -> Vec<String> {
+    if packages.is_empty() {
+        return Vec::new();
+    }
+    let install = format!(
+        "DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends -o DPkg::Lock::Timeout=120 {}",
+        packages.join(" ")
+    );
+    let update = "apt-get update -q";
+    if has_package_lists() {
+        // Lists from long ago name versions that the archive no longer has.
+        return vec![format!("{{ {install} || {{ {update}; {install}; }}; }}")];
+    }
+    // One source out of order must not keep the others from serving.
+    vec![format!("{{ {update}; {install}; }}")]
+}
+
+fn has_package_lists() -> bool {
+    let Ok(lists) = fs::read_dir("/var/lib/apt/lists") else { return false };
+    lists.flatten().any(|list| list.file_name().to_string_lossy().contains("_Packages"))
+}
+
+impl Probe {
+    fn is_there(&self) -> bool {
+        match self {
+            // Where packages put programs, whatever PATH says: the tests see no others.
+            Self::Program(name) => ["/usr/bin", "/usr/sbin", "/bin", "/sbin"]
+                .iter()
+                .any(|folder| Path::new(folder).join(name).exists()),
+            Self::PythonModule(name) => {
+                let mut python = Command::new(PYTHON);
+                python.args(["-I", "-c", &format!("import {name}")]);
+                python.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+                python.status().is_ok_and(|status| status.success())
+            }
+            // gcc answers with the bare name when it finds no such file.
+            Self::Library(name) => {
+                let found = Command::new("gcc").arg(format!("-print-file-name={name}")).output();
+                found.is_ok_and(|output| output.stdout.starts_with(b"/"))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_missing_installs_nothing() {
+        assert!(install_script(&[]).is_empty());
+    }
+
+    #[test]
+    fn packages_are_installed_without_recommendations() {
+        let script = install_script(&["dbus", "gcc"]).join("\n");
+        assert!(script.contains("--no-install-recommends"), "{script}");
+        assert!(script.contains(" dbus gcc"), "{script}");
+        assert!(script.contains("apt-get update"), "{script}");
+    }
+
+    #[test]
+    fn a_probe_sees_what_is_there_and_what_is_not() {
+        assert!(Probe::Program("sh").is_there());
+        assert!(!Probe::Program("keyfob-has-no-such-program").is_there());
+        assert!(!Probe::PythonModule("keyfob_has_no_such_module").is_there());
+        assert!(!Probe::Library("libkeyfob-has-no-such-library.a").is_there());
+    }
+}
