@@ -121,7 +121,8 @@ impl Agent {
         }
         // A lease was bought by the words of its entry and of those behind it: other words, no lease.
         let before = applied.config.clone();
-        let is_other = |name: &EntryName| words(&before, name) != words(&config, name);
+        let is_other =
+            |name: &EntryName| words(&before, name) != words(&config, name) || config.entry(name).is_none();
         self.leases.drop_where(is_other);
         self.states.forget_where(is_other);
         self.flights.forget_failures();
@@ -200,37 +201,26 @@ impl Agent {
     /// [`Code::UnknownEntry`] where the configuration changed meanwhile.
     pub fn root_of(&self, entry: &Entry) -> Result<EntryName, Refusal> {
         let config = self.config()?;
-        let mut name = entry.name.clone();
-        let mut next = entry.source.through().cloned();
-        // Circles are errors at load.
-        while let Some(through) = next {
-            let Some(entry) = config.entry(&through) else {
-                return Err(Refusal::new(
-                    Code::UnknownEntry,
-                    format!("there is no entry `{through}` any more"),
-                ));
-            };
-            next = entry.source.through().cloned();
-            name = through;
+        match chain(&config, &entry.name).last() {
+            Some(root) if root.source.through().is_none() => Ok(root.name.clone()),
+            _ => {
+                Err(Refusal::new(Code::UnknownEntry, format!("`{}` is no longer as configured", entry.name))
+                    .hint("keyfob config check"))
+            }
         }
-        Ok(name)
     }
 
-    /// Drops what was bought with an entry's holding.
+    /// What an entry's leases are bought by: its own words, and those of the entries that it is obtained through.
+    pub fn terms(&self, entry: &Entry) -> Vec<String> {
+        let config = self.applied().config.clone();
+        let behind = entry.source.through().map(|name| words(&config, name)).unwrap_or_default();
+        std::iter::once(format!("{:?}", entry.source)).chain(behind).collect()
+    }
+
+    /// Drops what was bought with an entry's holding, its own lease included.
     pub fn drop_bought_with(&self, root: &EntryName) {
-        let bought = |name: &EntryName| {
-            let config = self.applied().config.clone();
-            config.entry(name).is_none_or(|entry| {
-                let mut through = Some(&entry.name);
-                while let Some(name) = through {
-                    if name == root {
-                        return true;
-                    }
-                    through = config.entry(name).and_then(|entry| entry.source.through());
-                }
-                false
-            })
-        };
+        let config = self.applied().config.clone();
+        let bought = |name: &EntryName| chain(&config, name).any(|entry| entry.name == *root);
         self.leases.drop_where(bought);
         self.states.forget_where(bought);
         self.flights.forget_failures();
@@ -281,16 +271,14 @@ pub fn destination_changed(name: &EntryName, widened: &[String]) -> Refusal {
     Refusal::new(Code::DestinationChanged, say).hint(format!("keyfob config confirm {name}"))
 }
 
-/// The words of an entry and of those that it is obtained through. A configuration holds no secret, so `Debug` is its text.
-fn words(config: &Config, name: &EntryName) -> Option<Vec<String>> {
-    let mut words = Vec::new();
-    let mut next = Some(name);
-    while let Some(name) = next {
-        let entry = config.entry(name)?;
-        words.push(format!("{:?}", entry.source));
-        next = entry.source.through();
-    }
-    Some(words)
+/// An entry and those that it is obtained through. Circles are errors at load.
+fn chain<'a>(config: &'a Config, name: &EntryName) -> impl Iterator<Item = &'a Arc<Entry>> {
+    std::iter::successors(config.entry(name), |entry| config.entry(entry.source.through()?))
+}
+
+/// The words of such a chain. A configuration holds no secret, so `Debug` is its text.
+fn words(config: &Config, name: &EntryName) -> Vec<String> {
+    chain(config, name).map(|entry| format!("{:?}", entry.source)).collect()
 }
 
 /// Proportional set size of this process in KiB (Linux).

@@ -33,9 +33,12 @@ pub const KINDS: &[Kind] = &[sso::KIND, token::KIND, aws::KIND];
 pub struct Kind {
     /// The name of its tables: `[name.…]`.
     pub name: &'static str,
-    /// Reads one table; `None` with the problems noted.
-    pub read: fn(Spanned<DeValue<'_>>, &mut Reading<'_>) -> Option<Box<dyn Source>>,
+    /// Reads one table.
+    pub read: Read,
 }
+
+/// Reads one table of a kind; `None` with the problems noted.
+pub type Read = fn(Spanned<DeValue<'_>>, &mut Reading<'_>) -> Option<Box<dyn Source>>;
 
 /// One entry of some kind.
 pub trait Source: Send + Sync + fmt::Debug {

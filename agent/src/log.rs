@@ -4,6 +4,10 @@ use std::fs::{File, OpenOptions};
 use std::path::Path;
 use std::sync::Mutex;
 
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+
 /// A log that is larger than this at start is put aside, in bytes.
 const SIZE: u64 = 1024 * 1024;
 
@@ -13,14 +17,18 @@ pub fn open(path: &Path) {
         let _ = std::fs::rename(path, path.with_extension("log.1"));
     }
     let Ok(file) = append(path) else { return };
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::INFO)
-        .with_ansi(false)
-        .with_target(false)
-        .with_writer(Mutex::new(file))
-        .finish();
+    // Our own lines alone: what a library writes about a request is not ours to vouch for.
+    let ours = Targets::new().with_target("keyfob", LevelFilter::INFO);
+    let lines =
+        tracing_subscriber::fmt::layer().with_ansi(false).with_target(false).with_writer(Mutex::new(file));
+    let subscriber = tracing_subscriber::registry().with(lines.with_filter(ours));
     // Only a second call fails, and there is none.
     let _ = tracing::subscriber::set_global_default(subscriber);
+    // The message of a panic may repeat what it was about; where it happened is enough to look.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, "a task of the agent failed");
+    }));
 }
 
 fn append(path: &Path) -> std::io::Result<File> {

@@ -112,11 +112,12 @@ async fn serve(places: &Places, single: &mut Single) -> Result<(), Refusal> {
         Some(doors) => (doors, false),
         None => (listen::open(places)?, true),
     };
+    let [tool, control] = doors.addresses;
     let record = Record {
         pid: std::process::id(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        agent: places.agent_socket(),
-        control: places.control_socket(),
+        agent: tool,
+        control,
     };
     let agent = Agent::new(Parts {
         places: places.clone(),

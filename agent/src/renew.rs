@@ -214,18 +214,16 @@ struct Flight<'a> {
 impl Drop for Flight<'_> {
     fn drop(&mut self) {
         let outcome = self.outcome.take().unwrap_or_else(|| Err(lost()));
+        match &outcome {
+            Ok(lease) => self.agent.states.held(self.name, self.agent.shown_end(self.name, lease)),
+            Err(refusal) => self.agent.states.failed(self.name, refusal),
+        }
         let mut air = self.agent.flights.air();
         air.flying.remove(self.name);
         match &outcome {
-            Ok(lease) => {
-                air.failed.remove(self.name);
-                self.agent.states.held(self.name, self.agent.shown_end(self.name, lease));
-            }
-            Err(refusal) => {
-                air.failed.insert(self.name.clone(), (self.agent.clock.now(), refusal.clone()));
-                self.agent.states.failed(self.name, refusal);
-            }
-        }
+            Ok(_) => air.failed.remove(self.name),
+            Err(refusal) => air.failed.insert(self.name.clone(), (self.agent.clock.now(), refusal.clone())),
+        };
         drop(air);
         self.sender.send_replace(Some(outcome));
         self.agent.flights.changed.notify_one();

@@ -20,6 +20,8 @@ use loopback::Loopback;
 
 /// Polling where the provider names no interval (RFC 8628, section 3.2), and what `slow_down` adds (section 3.5).
 const SLOW_DOWN: Duration = Duration::from_secs(5);
+/// Longest pause between two polls while the network is away.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 impl Agent {
     /// Signs a person in.
@@ -119,10 +121,9 @@ impl Agent {
                 Ok(Poll::SlowDown) => interval += SLOW_DOWN,
                 Ok(Poll::Granted(grant)) => return Ok(Signed::Granted(grant)),
                 // The network may come back while the code lives (RFC 8628, section 3.5).
-                Err(OidcError::Http(error)) if error.refusal().code == Code::Offline => {
-                    interval = (interval * 2).min(Duration::from_secs(60))
+                Err(error) if error.refusal(command).code == Code::Offline => {
+                    interval = (interval * 2).min(LONGEST_PAUSE);
                 }
-                Err(OidcError::Strange(_)) => interval = (interval * 2).min(Duration::from_secs(60)),
                 Err(error) => return Err(device_refusal(&error, command)),
             }
         }

@@ -1,6 +1,6 @@
 //! Opening the doors.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use interprocess::local_socket::tokio::Listener;
 use interprocess::local_socket::{GenericFilePath, ListenerOptions, ToFsName};
@@ -12,6 +12,8 @@ pub struct Doors {
     pub tool: Listener,
     /// The control door.
     pub control: Listener,
+    /// Where they are: the tool door, the control door.
+    pub addresses: [PathBuf; 2],
 }
 
 /// Opens the doors at their places.
@@ -24,7 +26,8 @@ pub fn open(places: &Places) -> Result<Doors, Refusal> {
         keyfob_ipc::start::create_private(&places.runtime)?;
         keyfob_ipc::peer::check_folder(&places.runtime)?;
     }
-    Ok(Doors { tool: bind(&places.agent_socket())?, control: bind(&places.control_socket())? })
+    let addresses = [places.agent_socket(), places.control_socket()];
+    Ok(Doors { tool: bind(&addresses[0])?, control: bind(&addresses[1])?, addresses })
 }
 
 /// Removes the names of our doors; the caller holds the agent's lock, so nobody else's are there.
@@ -126,10 +129,14 @@ pub fn inherited(names: Option<&str>) -> Result<Option<Doors>, Refusal> {
         };
         let listener = handed.take_unix_listener(position(name, usual)).ok().flatten().ok_or_else(wrong)?;
         listener.set_nonblocking(true).map_err(|_| wrong())?;
+        let address =
+            listener.local_addr().ok().and_then(|address| address.as_pathname().map(Path::to_owned));
         let listener = interprocess::os::unix::uds_local_socket::tokio::Listener::try_from(
             std::os::fd::OwnedFd::from(listener),
         );
-        listener.map(Listener::from).map_err(|_| wrong())
+        Ok::<_, Refusal>((listener.map(Listener::from).map_err(|_| wrong())?, address.ok_or_else(wrong)?))
     };
-    Ok(Some(Doors { tool: take("agent", 0)?, control: take("control", 1)? }))
+    let (tool, tool_address) = take("agent", 0)?;
+    let (control, control_address) = take("control", 1)?;
+    Ok(Some(Doors { tool, control, addresses: [tool_address, control_address] }))
 }

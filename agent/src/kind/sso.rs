@@ -334,10 +334,11 @@ impl Source for SsoSession {
         entry: &'a Arc<Entry>,
     ) -> Pending<'a, Result<Lease, Refusal>> {
         Box::pin(async move {
+            let holding = agent.usable_holding(entry).await?;
+            // The provider has said so: asking again before somebody signs in changes nothing.
             if agent.states.is_signed_out(&entry.name) {
                 return Err(ended(&entry.name));
             }
-            let holding = agent.usable_holding(entry).await?;
             self.refresh(agent, entry, holding).await
         })
     }

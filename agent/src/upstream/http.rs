@@ -1,6 +1,5 @@
 //! The one HTTP client.
 
-use std::error::Error as _;
 use std::io::Read as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +15,9 @@ const CONNECT: Duration = Duration::from_secs(4);
 const WHOLE: Duration = Duration::from_secs(10);
 /// Largest certificate file that is read, in bytes.
 const CA_FILE: u64 = 4 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests;
 
 /// A client for providers, with the proxy and the trust of `[network]`.
 #[derive(Debug, Clone)]
@@ -92,11 +94,11 @@ impl Http {
                 .pool_idle_timeout(Duration::from_secs(15))
                 .user_agent(concat!("keyfob/", env!("CARGO_PKG_VERSION")))
         };
-        let mut outside = base();
+        let (mut outside, mut loopback) = (base(), base().no_proxy());
         if let Some(proxy) = &network.proxy {
             let proxy = reqwest::Proxy::all(proxy.clone())
                 .map_err(|_| broken("the proxy cannot be used"))?
-                .no_proxy(reqwest::NoProxy::from_string(&network.no_proxy.join(",")));
+                .no_proxy(reqwest::NoProxy::from_string(&no_proxy(network)));
             outside = outside.proxy(proxy);
         }
         if let Some(path) = &network.ca_file {
@@ -108,16 +110,13 @@ impl Http {
                 .ok()
                 .filter(|certificates| !certificates.is_empty())
                 .ok_or_else(|| broken(&format!("the ca_file `{}` holds no certificate", path.display())))?;
-            outside = outside.tls_certs_merge(certificates);
+            outside = outside.tls_certs_merge(certificates.clone());
+            loopback = loopback.tls_certs_merge(certificates);
         }
         let build = |builder: reqwest::ClientBuilder| {
             builder.build().map_err(|_| broken("the network client cannot be made"))
         };
-        Ok(Self(Arc::new(Inner {
-            outside: build(outside)?,
-            loopback: build(base().no_proxy())?,
-            plain_loopback,
-        })))
+        Ok(Self(Arc::new(Inner { outside: build(outside)?, loopback: build(loopback)?, plain_loopback })))
     }
 
     /// Whether an address may be called: `https`, or plain `http` to loopback where this agent may.
@@ -157,6 +156,11 @@ impl Http {
     }
 }
 
+/// In the form of `NO_PROXY`, where a name stands for itself and everything below it.
+fn no_proxy(network: &Network) -> String {
+    network.no_proxy.iter().map(|host| host.strip_prefix("*.").unwrap_or(host)).collect::<Vec<_>>().join(",")
+}
+
 fn broken(say: &str) -> Refusal {
     Refusal::new(Code::ConfigBroken, say).hint("keyfob config check")
 }
@@ -175,22 +179,21 @@ pub fn origin(uri: &Uri) -> String {
     }
 }
 
+/// The TLS error at the bottom of a failure.
+fn find_tls<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
+    if let Some(tls) = error.downcast_ref::<rustls::Error>() {
+        return Some(tls);
+    }
+    // An io::Error skips what it wraps when it is asked for its source.
+    let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    let wrapped = wrapped.map(|wrapped| wrapped as &(dyn std::error::Error + 'static));
+    wrapped.or_else(|| error.source()).and_then(find_tls)
+}
+
 fn explain(uri: &Uri, error: &reqwest::Error) -> HttpError {
     let origin = origin(uri);
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        if let Some(tls) = inner.downcast_ref::<rustls::Error>() {
-            return HttpError::Untrusted { host: origin, reason: keyfob_ipc::text::escape(&tls.to_string()) };
-        }
-        // An io::Error hides what it wraps from `source`.
-        if let Some(tls) = inner
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref)
-            .and_then(|wrapped| wrapped.downcast_ref::<rustls::Error>())
-        {
-            return HttpError::Untrusted { host: origin, reason: keyfob_ipc::text::escape(&tls.to_string()) };
-        }
-        cause = inner.source();
+    if let Some(tls) = find_tls(error) {
+        return HttpError::Untrusted { host: origin, reason: keyfob_ipc::text::escape(&tls.to_string()) };
     }
     if error.is_timeout() {
         HttpError::Slow(origin)

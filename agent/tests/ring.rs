@@ -1,0 +1,33 @@
+//! The agent as a whole against a company in the same process: its clock, its keychain and its person are doubles, the
+//! network between it and the company is real.
+
+#![expect(clippy::unwrap_used, reason = "a test may, and so may what stages it")]
+
+#[path = "ring/aws.rs"]
+mod aws;
+#[path = "ring/aws_errors.rs"]
+mod aws_errors;
+#[path = "ring/bazel.rs"]
+mod bazel;
+#[path = "ring/company.rs"]
+mod company;
+#[path = "ring/config.rs"]
+mod config;
+#[path = "ring/destination.rs"]
+mod destination;
+#[path = "ring/device.rs"]
+mod device;
+#[path = "ring/doors.rs"]
+mod doors;
+#[path = "ring/flights.rs"]
+mod flights;
+#[path = "ring/lies.rs"]
+mod lies;
+#[path = "ring/person.rs"]
+mod person;
+#[path = "ring/refresh.rs"]
+mod refresh;
+#[path = "ring/sign_in.rs"]
+mod sign_in;
+#[path = "ring/vault.rs"]
+mod vault;
