@@ -178,6 +178,11 @@ impl Agent {
         Ok(provider)
     }
 
+    /// Remembers what a provider's answer taught us (new signing keys).
+    pub async fn learn(&self, provider: Provider) {
+        self.providers.lock().await.insert(provider.issuer().to_owned(), provider);
+    }
+
     /// What is held for an entry, if it may go where the configuration points it now.
     ///
     /// # Errors

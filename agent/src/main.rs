@@ -38,6 +38,7 @@ fn main() -> ExitCode {
     let handed = std::env::var("LISTEN_FDS").ok().and_then(|count| count.parse().ok()).unwrap_or(0);
     harden::shed(handed);
     let held = harden::keep_out();
+    harden::make_room();
     match std::env::args().nth(1).as_deref() {
         None => {}
         Some("--version" | "-V") => {

@@ -50,3 +50,17 @@ pub fn keep_out() -> Vec<&'static str> {
     }
     held
 }
+
+/// Lets this process have as many open files as both doors full of callers need. Most systems start a program with a soft
+/// limit of 1024, which one door alone would use up.
+pub fn make_room() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    // Each connection is a socket and, on Linux, the pinned process at its other end.
+    let wanted = 2 * 2 * keyfob_ipc::limits::CONNECTIONS as u64 + 256;
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let reachable = maximum.map_or(wanted, |maximum| maximum.min(wanted));
+    if current.is_some_and(|current| current < reachable) {
+        // Where it fails, callers over the old limit wait in the kernel's queue.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(reachable), maximum });
+    }
+}

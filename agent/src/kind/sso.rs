@@ -24,7 +24,7 @@ use crate::holding::{Destination, Facts, Holding};
 use crate::keychain::Pending;
 use crate::lease::{Body, Lease, SessionTokens};
 use crate::renew::Need;
-use crate::upstream::oidc::{Grant, OidcError, Registration};
+use crate::upstream::oidc::{Grant, OidcError, Registration, Spent};
 
 /// This kind, for the list.
 pub const KIND: Kind = Kind { name: "sso", read };
@@ -194,9 +194,8 @@ impl SsoSession {
                 None => Err(ended(&entry.name)),
             };
         };
-        let subject = holding.facts.more.get(SUBJECT).cloned().unwrap_or_default();
         let mut provider = agent.provider(&self.registration, &sign_in).await?;
-        let grant = match provider.refresh(&refresh_token, &subject, now).await {
+        let (holding, spent) = match provider.spend(&refresh_token).await {
             Err(OidcError::Dead(_)) => {
                 // Another hand may have renewed it: only the same token still in the keychain is the end.
                 let stored = agent.holdings().read_again(&entry.name).await?;
@@ -204,37 +203,32 @@ impl SsoSession {
                 let Some(other) = other else { return Err(ended(&entry.name)) };
                 let token =
                     Session::of(&other, &entry.name)?.refresh_token.ok_or_else(|| ended(&entry.name))?;
-                let grant =
-                    provider.refresh(&token, &subject, now).await.map_err(|error| error.refusal(&sign_in))?;
-                return self.keep(agent, entry, &other, grant).await;
+                (other, provider.spend(&token).await.map_err(|error| error.refusal(&sign_in))?)
             }
-            other => other.map_err(|error| error.refusal(&sign_in))?,
+            spent => (holding, spent.map_err(|error| error.refusal(&sign_in))?),
         };
-        self.keep(agent, entry, &holding, grant).await
+        // The old token may be worthless by now: the new one is stored before anything else can go wrong.
+        keep(agent, entry, &holding, &spent).await?;
+        let subject = holding.facts.more.get(SUBJECT).map(String::as_str).unwrap_or_default();
+        let grant = provider
+            .prove(spent, subject, agent.clock.now())
+            .await
+            .map_err(|error| error.refusal(&sign_in))?;
+        agent.learn(provider).await;
+        Ok(lease(grant, &owner, agent.clock.now()))
     }
+}
 
-    /// Stores the new refresh token, and only then gives what came with it.
-    async fn keep(
-        &self,
-        agent: &Arc<Agent>,
-        entry: &Arc<Entry>,
-        holding: &Holding,
-        grant: Grant,
-    ) -> Result<Lease, Refusal> {
-        let now = agent.clock.now();
-        let session = Session::of(holding, &entry.name)?;
-        let owner = grant.person.as_ref().map(|person| person.name.clone());
-        let owner = owner.or_else(|| holding.facts.owner.clone()).unwrap_or_default();
-        if let Some(token) = &grant.refresh_token
-            && session.refresh_token.as_ref() != Some(token)
-        {
-            let value = Session { refresh_token: Some(token.clone()), tokens: None }.to_value();
-            let facts = Facts { owner: Some(owner.clone()), proven: Some(now), ..holding.facts.clone() };
-            let successor = Holding { value, facts, ..holding.clone() };
-            agent.holdings().succeed(&entry.name, holding.generation, successor).await?;
-        }
-        Ok(lease(grant, &owner, now))
+/// Stores the refresh token that a refresh brought, where it is another one.
+async fn keep(agent: &Agent, entry: &Entry, holding: &Holding, spent: &Spent) -> Result<(), Refusal> {
+    let Some(token) = spent.refresh_token() else { return Ok(()) };
+    if Session::of(holding, &entry.name)?.refresh_token.as_ref() == Some(&token) {
+        return Ok(());
     }
+    let value = Session { refresh_token: Some(token), tokens: None }.to_value();
+    let facts = Facts { proven: Some(agent.clock.now()), ..holding.facts.clone() };
+    let successor = Holding { value, facts, ..holding.clone() };
+    agent.holdings().succeed(&entry.name, holding.generation, successor).await.map(|_| ())
 }
 
 /// The end of what was granted: of the access token, and of the ID token where there is one.

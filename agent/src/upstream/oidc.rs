@@ -6,38 +6,38 @@
 //! * A transport error, an HTML page or a 5xx is never taken for the provider's word about a token: only an OAuth error
 //!   answer is (RFC 6749, section 5.2).
 
+mod proof;
+mod refusal;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use keyfob_ipc::Secret;
 use keyfob_ipc::text::escape;
-use keyfob_ipc::{Code, Refusal, Secret};
 use openidconnect::core::{
     CoreAuthDisplay, CoreClaimName, CoreClaimType, CoreClient, CoreClientAuthMethod,
-    CoreDeviceAuthorizationResponse, CoreErrorResponseType, CoreGrantType, CoreIdToken, CoreIdTokenClaims,
-    CoreJsonWebKey, CoreJweContentEncryptionAlgorithm, CoreJweKeyManagementAlgorithm,
-    CoreJwsSigningAlgorithm, CoreResponseMode, CoreResponseType, CoreSubjectIdentifierType,
+    CoreDeviceAuthorizationResponse, CoreGrantType, CoreJsonWebKey, CoreJweContentEncryptionAlgorithm,
+    CoreJweKeyManagementAlgorithm, CoreResponseMode, CoreResponseType, CoreSubjectIdentifierType,
     CoreTokenResponse,
 };
 use openidconnect::{
-    AccessToken, AccessTokenHash, AdditionalProviderMetadata, AsyncHttpClient, AuthType, AuthenticationFlow,
-    AuthorizationCode, ClaimsVerificationError, ClientId, CsrfToken, DeviceAuthorizationUrl, DiscoveryError,
-    EndpointMaybeSet, EndpointNotSet, EndpointSet, HttpRequest, HttpResponse, IssuerUrl, Nonce,
-    OAuth2TokenResponse, PkceCodeChallenge, PkceCodeVerifier, ProviderMetadata, RedirectUrl, RefreshToken,
-    RequestTokenError, RevocationUrl, Scope, TokenResponse,
+    AdditionalProviderMetadata, AsyncHttpClient, AuthType, AuthenticationFlow, AuthorizationCode, ClientId,
+    CsrfToken, DeviceAuthorizationUrl, DiscoveryError, EndpointMaybeSet, EndpointNotSet, EndpointSet,
+    HttpRequest, HttpResponse, IssuerUrl, Nonce, OAuth2TokenResponse as _, PkceCodeChallenge,
+    PkceCodeVerifier, ProviderMetadata, RedirectUrl, RefreshToken, RevocationUrl, Scope,
 };
 use serde::{Deserialize, Serialize};
 
 use super::http::{Http, HttpError};
-use crate::clock::{after, before};
+use crate::clock::after;
+use proof::Expect;
+pub use refusal::OidcError;
+use refusal::describe;
 
-/// Clocks may differ by this much.
-const LEEWAY: Duration = Duration::from_secs(60);
 /// Metadata and keys are fetched anew after this long.
 const METADATA: Duration = Duration::from_secs(3600);
-/// Assumed for an access token whose answer names no life (RFC 6749 only recommends `expires_in`).
-const ASSUMED_LIFE: Duration = Duration::from_secs(300);
 
 /// What the crate's own metadata lacks: RFC 8628, RFC 9207, RFC 7009.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -129,6 +129,16 @@ pub struct Attempt {
     redirect: RedirectUrl,
 }
 
+/// What a refresh brought, not proven yet.
+pub struct Spent(CoreTokenResponse);
+
+impl Spent {
+    /// The refresh token that takes the place of the one that was spent, where the provider rotates them.
+    pub fn refresh_token(&self) -> Option<Secret<String>> {
+        self.0.refresh_token().map(|token| Secret::new(token.secret().clone()))
+    }
+}
+
 /// A device sign-in that has been begun.
 pub struct DeviceAttempt {
     /// What the person is shown.
@@ -143,53 +153,6 @@ pub enum Poll {
     SlowDown,
     /// Signed in.
     Granted(Box<Grant>),
-}
-
-/// Why a provider gave nothing.
-#[derive(Debug, thiserror::Error)]
-pub enum OidcError {
-    /// The network.
-    #[error(transparent)]
-    Http(#[from] HttpError),
-    /// The answer is no OAuth answer: a captive portal, a gateway's error page.
-    #[error("{0} answers, but not as an identity provider")]
-    Strange(String),
-    /// An OAuth error answer.
-    #[error("the identity provider refused: {code}{description}")]
-    Refused {
-        /// `error`, escaped.
-        code: String,
-        /// `error_description` with a leading `, `, escaped; or empty.
-        description: String,
-    },
-    /// The grant is dead (`invalid_grant`).
-    #[error("the session has ended at the identity provider{0}")]
-    Dead(String),
-    /// The answer does not prove what it must.
-    #[error("the identity provider's answer is not to be trusted: {0}")]
-    Untrusted(String),
-    /// The provider does not offer what is needed.
-    #[error("the identity provider offers no {0}")]
-    NotOffered(&'static str),
-}
-
-impl OidcError {
-    /// What a person is told; `sign_in` is the command that starts over.
-    pub fn refusal(&self, sign_in: &str) -> Refusal {
-        let say = self.to_string();
-        match self {
-            Self::Http(error) => error.refusal(),
-            Self::Strange(_) => Refusal::new(Code::Offline, say)
-                .hint("sign in to the network (a captive portal may be in between), then try again"),
-            Self::Refused { .. } => Refusal::new(Code::ProviderRefused, say).hint(sign_in),
-            Self::Dead(_) => Refusal::new(Code::SignInNeeded, say).hint(sign_in),
-            Self::Untrusted(_) => Refusal::new(Code::ProviderUntrusted, say)
-                .hint("check `issuer` and `client_id`, then keyfob config check"),
-            Self::NotOffered(_) => {
-                Refusal::new(Code::ProviderRefused, say).hint("ask whoever runs it, or choose another way")
-            }
-        }
-    }
 }
 
 /// The crate's HTTP seam.
@@ -278,7 +241,7 @@ impl Provider {
             .set_pkce_verifier(attempt.verifier)
             .request_async(&Seam(&self.http))
             .await
-            .map_err(|error| self.explain(error))?;
+            .map_err(|error| OidcError::of(error, self.origin()))?;
         self.accept(answer, Expect::Nonce(&attempt.nonce), now).await
     }
 
@@ -292,8 +255,10 @@ impl Provider {
         for scope in &self.registration.scopes {
             request = request.add_scope(Scope::new(scope.clone()));
         }
-        let details: CoreDeviceAuthorizationResponse =
-            request.request_async(&Seam(&self.http)).await.map_err(|error| self.explain(error))?;
+        let details: CoreDeviceAuthorizationResponse = request
+            .request_async(&Seam(&self.http))
+            .await
+            .map_err(|error| OidcError::of(error, self.origin()))?;
         Ok(DeviceAttempt { details })
     }
 
@@ -339,14 +304,12 @@ impl Provider {
 
     /// Spends a refresh token. `openid` is in the scope, else Okta gives no new ID token.
     ///
+    /// From here on the old token may be worthless: whoever calls this stores [`Spent::refresh_token`] before anything
+    /// else can fail.
+    ///
     /// # Errors
     /// [`OidcError`]; only [`OidcError::Dead`] means that the session is over.
-    pub async fn refresh(
-        &mut self,
-        refresh_token: &Secret<String>,
-        subject: &str,
-        now: Timestamp,
-    ) -> Result<Grant, OidcError> {
+    pub async fn spend(&self, refresh_token: &Secret<String>) -> Result<Spent, OidcError> {
         let token = RefreshToken::new(refresh_token.expose().clone());
         let client = self.client();
         let mut request =
@@ -354,8 +317,16 @@ impl Provider {
         for scope in &self.registration.scopes {
             request = request.add_scope(Scope::new(scope.clone()));
         }
-        let answer = request.request_async(&Seam(&self.http)).await.map_err(|error| self.explain(error))?;
-        self.accept(answer, Expect::Subject(subject), now).await
+        let answer = request.request_async(&Seam(&self.http)).await;
+        answer.map(Spent).map_err(|error| OidcError::of(error, self.origin()))
+    }
+
+    /// Holds what a refresh brought against the person whose session it is.
+    ///
+    /// # Errors
+    /// [`OidcError`]; nothing of it may be used then.
+    pub async fn prove(&mut self, spent: Spent, subject: &str, now: Timestamp) -> Result<Grant, OidcError> {
+        self.accept(spent.0, Expect::Subject(subject), now).await
     }
 
     /// Revokes a refresh token where the provider can (RFC 7009). Whether it worked changes nothing here.
@@ -372,6 +343,10 @@ impl Provider {
             .map_err(|_| OidcError::Strange(origin_of(&self.registration.issuer)))
     }
 
+    fn origin(&self) -> String {
+        origin_of(&self.registration.issuer)
+    }
+
     fn device_url(&self) -> Result<DeviceAuthorizationUrl, OidcError> {
         let url = self.metadata.additional_metadata().device_authorization_endpoint.clone();
         url.ok_or(OidcError::NotOffered("sign-in by device code"))
@@ -386,191 +361,6 @@ impl Provider {
         // A public client names itself in the body.
         .set_auth_type(AuthType::RequestBody)
     }
-
-    fn explain<T>(&self, error: RequestTokenError<HttpError, T>) -> OidcError
-    where
-        T: openidconnect::ErrorResponse + OAuthError,
-    {
-        match error {
-            RequestTokenError::Request(error) => OidcError::Http(error),
-            RequestTokenError::ServerResponse(answer) => answer.judge(),
-            RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
-                OidcError::Strange(origin_of(&self.registration.issuer))
-            }
-        }
-    }
-
-    /// Verifies what came, fetching the keys again where the token was signed by one that is not known yet.
-    async fn accept(
-        &mut self,
-        answer: CoreTokenResponse,
-        expect: Expect<'_>,
-        now: Timestamp,
-    ) -> Result<Grant, OidcError> {
-        let access = answer.access_token();
-        let access_until = after(now, answer.expires_in().unwrap_or(ASSUMED_LIFE));
-        let mut id_token = None;
-        let mut person = None;
-        if let Some(token) = answer.id_token() {
-            let (claims_until, who) = match self.verify(token, access, &expect, now) {
-                Err(Distrust::UnknownKey) => {
-                    *self = Self::discover(self.registration.clone(), self.http.clone(), now).await?;
-                    self.verify(token, access, &expect, now)
-                }
-                other => other,
-            }
-            .map_err(|distrust| OidcError::Untrusted(distrust.to_string()))?;
-            id_token = Some((Secret::new(token.to_string()), claims_until));
-            person = Some(who);
-        } else if !matches!(expect, Expect::Subject(_)) {
-            return Err(OidcError::Untrusted("it sent no ID token".to_owned()));
-        }
-        Ok(Grant {
-            access_token: Secret::new(access.secret().clone()),
-            access_until,
-            id_token,
-            refresh_token: answer.refresh_token().map(|token| Secret::new(token.secret().clone())),
-            person,
-        })
-    }
-
-    fn verify(
-        &self,
-        token: &CoreIdToken,
-        access: &AccessToken,
-        expect: &Expect<'_>,
-        now: Timestamp,
-    ) -> Result<(Timestamp, Person), Distrust> {
-        use CoreJwsSigningAlgorithm as Algorithm;
-        let (early, late) = (to_chrono(before(now, LEEWAY)), to_chrono(after(now, LEEWAY)));
-        let client = self.client();
-        let verifier = client
-            .id_token_verifier()
-            .set_allowed_algs([
-                Algorithm::RsaSsaPkcs1V15Sha256,
-                Algorithm::RsaSsaPkcs1V15Sha384,
-                Algorithm::RsaSsaPkcs1V15Sha512,
-                Algorithm::RsaSsaPssSha256,
-                Algorithm::RsaSsaPssSha384,
-                Algorithm::RsaSsaPssSha512,
-                Algorithm::EcdsaP256Sha256,
-                Algorithm::EcdsaP384Sha384,
-                Algorithm::EdDsa,
-            ])
-            .set_time_fn(move || early.unwrap_or_default())
-            .set_issue_time_verifier_fn(move |issued| {
-                let late = late.ok_or_else(|| "our clock is out of range".to_owned())?;
-                if issued <= late { Ok(()) } else { Err("it was issued in the future".to_owned()) }
-            });
-        let claims = match expect {
-            Expect::Nonce(nonce) => token.claims(&verifier, *nonce),
-            // Refreshed tokens and device sign-ins carry no nonce of ours (OpenID Connect Core, section 12.2).
-            Expect::Anyone | Expect::Subject(_) => token.claims(&verifier, |_: Option<&Nonce>| Ok(())),
-        }
-        .map_err(|error| Distrust::of(&error))?;
-        if let Expect::Subject(subject) = expect
-            && claims.subject().as_str() != *subject
-        {
-            return Err(Distrust::Because("the ID token is about another person".to_owned()));
-        }
-        if let Some(expected) = claims.access_token_hash() {
-            let hashed = token
-                .signing_alg()
-                .ok()
-                .zip(token.signing_key(&verifier).ok())
-                .and_then(|(algorithm, key)| AccessTokenHash::from_token(access, algorithm, key).ok());
-            if hashed.as_ref() != Some(expected) {
-                return Err(Distrust::Because(
-                    "the access token is not the one that the ID token vouches for".to_owned(),
-                ));
-            }
-        }
-        Ok((until_by_our_clock(claims, now), person(claims)))
-    }
-}
-
-/// The provider's clock may differ from ours: what counts is how long the token lives.
-fn until_by_our_clock(claims: &CoreIdTokenClaims, now: Timestamp) -> Timestamp {
-    let life = claims.expiration().timestamp().saturating_sub(claims.issue_time().timestamp());
-    let by_life = after(now, Duration::from_secs(u64::try_from(life).unwrap_or(0)));
-    let by_clock = Timestamp::from_second(claims.expiration().timestamp()).unwrap_or(by_life);
-    by_life.min(after(by_clock, LEEWAY))
-}
-
-fn person(claims: &CoreIdTokenClaims) -> Person {
-    let subject = claims.subject().as_str().to_owned();
-    let email = claims.email().map(|email| email.as_str().to_owned());
-    let user_name = claims.preferred_username().map(|name| name.as_str().to_owned());
-    let name = email.or(user_name).unwrap_or_else(|| subject.clone());
-    Person { subject, name: escape(&name) }
-}
-
-fn to_chrono(moment: Timestamp) -> Option<ChronoUtc> {
-    ChronoUtc::from_timestamp(moment.as_second(), 0)
-}
-
-/// The crate's time type; nothing else here uses it.
-type ChronoUtc = chrono::DateTime<chrono::Utc>;
-
-enum Expect<'a> {
-    /// A browser sign-in: the nonce that was sent.
-    Nonce(&'a Nonce),
-    /// A device sign-in.
-    Anyone,
-    /// A refresh: the same person as before.
-    Subject(&'a str),
-}
-
-#[derive(Debug, thiserror::Error)]
-enum Distrust {
-    #[error("no key of the provider fits the signature of the ID token")]
-    UnknownKey,
-    #[error("{0}")]
-    Because(String),
-}
-
-impl Distrust {
-    fn of(error: &ClaimsVerificationError) -> Self {
-        use openidconnect::SignatureVerificationError as Signature;
-        match error {
-            ClaimsVerificationError::SignatureVerification(Signature::NoMatchingKey) => Self::UnknownKey,
-            ClaimsVerificationError::SignatureVerification(_) => {
-                Self::Because("the ID token is not signed by the provider".to_owned())
-            }
-            ClaimsVerificationError::Expired(_) => {
-                Self::Because("the ID token has expired already (check this machine's clock)".to_owned())
-            }
-            ClaimsVerificationError::InvalidIssuer(_) => {
-                Self::Because("the ID token is of another issuer".to_owned())
-            }
-            ClaimsVerificationError::InvalidAudience(_) => {
-                Self::Because("the ID token is for another client".to_owned())
-            }
-            ClaimsVerificationError::InvalidNonce(_) => {
-                Self::Because("the ID token is not the answer to this sign-in (nonce)".to_owned())
-            }
-            other => Self::Because(escape(&other.to_string())),
-        }
-    }
-}
-
-/// The two shapes of OAuth error answers that we meet.
-trait OAuthError {
-    fn judge(self) -> OidcError;
-}
-
-impl OAuthError for openidconnect::StandardErrorResponse<CoreErrorResponseType> {
-    fn judge(self) -> OidcError {
-        let description = describe(self.error_description().map(String::as_str));
-        match self.error() {
-            CoreErrorResponseType::InvalidGrant => OidcError::Dead(description),
-            other => OidcError::Refused { code: escape(other.as_ref()), description },
-        }
-    }
-}
-
-fn describe(description: Option<&str>) -> String {
-    description.map(|text| format!(" ({})", escape(text))).unwrap_or_default()
 }
 
 fn origin_of(address: &str) -> String {
