@@ -45,6 +45,8 @@ pub struct Agent {
     pub clock: SharedClock,
     /// Every entry's newest lease.
     pub leases: Leases,
+    /// Leases that wait until the keychain has taken the value that came with them.
+    pub withheld: Leases,
     /// Renewals under way.
     pub flights: Flights,
     /// What happened to entries since the start.
@@ -87,6 +89,7 @@ impl Agent {
             started: parts.clock.now(),
             clock: parts.clock,
             leases: Leases::default(),
+            withheld: Leases::default(),
             flights: Flights::default(),
             states: States::default(),
             stop: Notify::new(),
@@ -117,6 +120,7 @@ impl Agent {
             applied.keychain = config.agent.keychain;
             applied.holdings = Holdings::over((self.keychains)(config.agent.keychain));
             self.leases.drop_where(|_| true);
+            self.withheld.drop_where(|_| true);
             self.states.forget_where(|_| true);
         }
         // A lease was bought by the words of its entry and of those behind it: other words, no lease.
@@ -124,6 +128,7 @@ impl Agent {
         let is_other =
             |name: &EntryName| words(&before, name) != words(&config, name) || config.entry(name).is_none();
         self.leases.drop_where(is_other);
+        self.withheld.drop_where(is_other);
         self.states.forget_where(is_other);
         self.flights.forget_failures();
         applied.config = config;
@@ -190,7 +195,8 @@ impl Agent {
     /// widened its destination, and the keychain's.
     pub async fn usable_holding(&self, entry: &Entry) -> Result<Arc<Holding>, Refusal> {
         let holdings = self.holdings();
-        let Some(holding) = holdings.get(&entry.name).await? else { return Err(nothing_held(entry)) };
+        let held = holdings.get(&entry.name).await.map_err(|refusal| with_way_out(refusal, entry))?;
+        let Some(holding) = held else { return Err(nothing_held(entry)) };
         let widened =
             holding.destination.widened_by(&entry.source.destination(&entry.name, &*self.config()?));
         if !widened.is_empty() {
@@ -227,6 +233,7 @@ impl Agent {
         let config = self.applied().config.clone();
         let bought = |name: &EntryName| chain(&config, name).any(|entry| entry.name == *root);
         self.leases.drop_where(bought);
+        self.withheld.drop_where(bought);
         self.states.forget_where(bought);
         self.flights.forget_failures();
     }
@@ -255,6 +262,14 @@ impl Agent {
 
     fn applied(&self) -> std::sync::MutexGuard<'_, Applied> {
         self.applied.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A damaged item is replaced by signing in, or adding the value, again.
+fn with_way_out(refusal: Refusal, entry: &Entry) -> Refusal {
+    match entry.source.sign_in(&entry.name) {
+        Some(command) if refusal.hint.is_empty() => refusal.hint(command),
+        _ => refusal,
     }
 }
 

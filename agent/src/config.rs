@@ -31,7 +31,7 @@ pub struct Config {
     pub agent: AgentSettings,
     /// `[network]`.
     pub network: Network,
-    /// Every entry, in the order of kinds and then of the file.
+    /// Every entry, in the order of kinds and then by name.
     pub entries: Vec<Arc<Entry>>,
     routes: HashMap<HostPattern, usize>,
 }
@@ -110,6 +110,39 @@ pub struct Entry {
     pub source: Box<dyn Source>,
 }
 
+/// What an entry is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ask {
+    /// To be named.
+    Anything,
+    /// To sign in to.
+    SignIn,
+    /// To take a pasted value.
+    Value,
+    /// To give AWS credentials.
+    AwsCredentials,
+}
+
+impl Ask {
+    fn fits(self, entry: &Entry) -> bool {
+        match self {
+            Self::Anything => true,
+            Self::SignIn => entry.source.as_sso().is_some(),
+            Self::Value => entry.source.takes_value(),
+            Self::AwsCredentials => entry.source.gives_aws_credentials(),
+        }
+    }
+
+    fn wanted(self) -> &'static str {
+        match self {
+            Self::Anything => "entries yet",
+            Self::SignIn => "entry to sign in to, such as [sso.okta]",
+            Self::Value => "entry for a token, such as [token.aspect]",
+            Self::AwsCredentials => "AWS role, such as [aws.dev]",
+        }
+    }
+}
+
 impl Config {
     /// Puts entries together, the most specific host first. Callers have checked that no pattern stands twice.
     pub(crate) fn new(agent: AgentSettings, network: Network, entries: Vec<Arc<Entry>>) -> Self {
@@ -140,64 +173,57 @@ impl Config {
         self.entries.iter().find(|entry| entry.name == *name)
     }
 
-    /// The entry that a person means: `kind.name`, or a bare name where exactly one entry of a fitting kind has it.
+    /// The entry that a person means: `kind.name`, or a bare name where exactly one entry that fits has it.
     ///
     /// # Errors
     /// [`Code::UnknownEntry`] with the nearest name, [`Code::AmbiguousEntry`] with the candidates.
-    pub fn find(&self, text: &str, fits: &[&str]) -> Result<&Arc<Entry>, Refusal> {
-        let fitting = || self.entries.iter().filter(|entry| fits.contains(&entry.name.kind));
-        if let Some(entry) = fitting().find(|entry| entry.name.to_string() == text) {
+    pub fn find(&self, text: &str, ask: Ask) -> Result<&Arc<Entry>, Refusal> {
+        if let Some(entry) = self.fitting(ask).find(|entry| entry.name.to_string() == text) {
             return Ok(entry);
         }
-        let named: Vec<_> = fitting().filter(|entry| entry.name.name == text).collect();
+        let named: Vec<_> = self.fitting(ask).filter(|entry| entry.name.name == text).collect();
         match named.as_slice() {
             [entry] => Ok(entry),
-            [] => Err(self.unknown(text, fits)),
+            [] => Err(self.unknown(text, ask)),
             several => {
-                let names =
-                    several.iter().map(|entry| format!("`{}`", entry.name)).collect::<Vec<_>>().join(", ");
+                let names = several.iter().map(|entry| format!("`{}`", entry.name)).collect::<Vec<_>>().join(", ");
                 Err(Refusal::new(Code::AmbiguousEntry, format!("several entries have this name: {names}"))
                     .hint("name one of them in full"))
             }
         }
     }
 
-    /// The entry that a person means by giving no name: the only one of that kind.
+    /// The entry that a person means by giving no name: the only one that fits.
     ///
     /// # Errors
     /// [`Code::UnknownEntry`] where there is none, [`Code::AmbiguousEntry`] where there are several.
-    pub fn only(&self, kind: &str, command: &str) -> Result<&Arc<Entry>, Refusal> {
-        let all: Vec<_> = self.entries.iter().filter(|entry| entry.name.kind == kind).collect();
+    pub fn only(&self, ask: Ask, command: &str) -> Result<&Arc<Entry>, Refusal> {
+        let all: Vec<_> = self.fitting(ask).collect();
         match all.as_slice() {
             [entry] => Ok(entry),
-            [] => Err(Refusal::new(Code::UnknownEntry, format!("the configuration has no [{kind}.…] entry"))
+            [] => Err(Refusal::new(Code::UnknownEntry, format!("the configuration has no {}", ask.wanted()))
                 .hint("keyfob config check")),
             [first, ..] => {
-                let names =
-                    all.iter().map(|entry| format!("`{}`", entry.name.name)).collect::<Vec<_>>().join(", ");
+                let names = all.iter().map(|entry| format!("`{}`", entry.name.name)).collect::<Vec<_>>().join(", ");
                 Err(Refusal::new(Code::AmbiguousEntry, format!("there are several: {names}"))
                     .hint(format!("{command} {}", first.name.name)))
             }
         }
     }
 
-    fn unknown(&self, text: &str, fits: &[&str]) -> Refusal {
+    fn fitting(&self, ask: Ask) -> impl Iterator<Item = &Arc<Entry>> {
+        self.entries.iter().filter(move |entry| ask.fits(entry))
+    }
+
+    fn unknown(&self, text: &str, ask: Ask) -> Refusal {
         let shown = keyfob_ipc::text::escape(text);
-        let names: Vec<String> = self
-            .entries
-            .iter()
-            .filter(|entry| fits.contains(&entry.name.kind))
-            .map(|entry| entry.name.to_string())
-            .collect();
+        let names: Vec<String> = self.fitting(ask).map(|entry| entry.name.to_string()).collect();
         let bare = names.iter().filter_map(|name| name.split_once('.').map(|(_, bare)| bare));
         let known: Vec<&str> = names.iter().map(String::as_str).chain(bare).collect();
         let say = match nearest(text, &known) {
             Some(near) => format!("there is no entry `{shown}`; did you mean `{near}`?"),
             None if names.is_empty() => {
-                format!(
-                    "there is no entry `{shown}`, and the configuration has none of kind {}",
-                    fits.join(" or ")
-                )
+                format!("there is no entry `{shown}`, and the configuration has no {}", ask.wanted())
             }
             None => format!("there is no entry `{shown}`; there is {}", names.join(", ")),
         };

@@ -33,11 +33,13 @@ pub trait Conversation: Send {
 /// Serves a door for as long as the agent lives.
 pub async fn serve(agent: Arc<Agent>, door: Door, listener: Listener) {
     let places = Arc::new(Semaphore::new(limits::CONNECTIONS));
+    let mut failing = false;
     loop {
         // Back-pressure: with every place taken, newcomers wait in the kernel's queue.
         let Ok(place) = places.clone().acquire_owned().await else { return };
         match listener.accept().await {
             Ok(stream) => {
+                failing = false;
                 let agent = agent.clone();
                 tokio::spawn(async move {
                     let _place = place;
@@ -49,8 +51,11 @@ pub async fn serve(agent: Arc<Agent>, door: Door, listener: Listener) {
                 });
             }
             Err(error) => {
-                // Out of descriptors, say: a pause instead of a loop that burns.
-                tracing::warn!(%error, "a connection could not be accepted");
+                // Out of descriptors, say: a pause instead of a loop that burns, and one line for all of it.
+                if !failing {
+                    tracing::warn!(%error, "no connection can be accepted");
+                }
+                failing = true;
                 tokio::time::sleep(std::time::Duration::from_millis(50)).await;
             }
         }

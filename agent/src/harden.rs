@@ -2,19 +2,10 @@
 
 #[cfg(unix)]
 mod unix;
+#[cfg(windows)]
+mod windows;
+
+#[cfg(windows)]
+pub use self::windows::{forget, keep_out, make_room, shed};
 #[cfg(unix)]
 pub use unix::{keep_out, make_room, shed};
-
-/// Windows hands down nothing by default, and its access list is set with the doors.
-#[cfg(windows)]
-pub fn shed(_keep: u32) {}
-
-/// See [`shed`].
-#[cfg(windows)]
-pub fn keep_out() -> Vec<&'static str> {
-    Vec::new()
-}
-
-/// Windows has no such limit.
-#[cfg(windows)]
-pub fn make_room() {}

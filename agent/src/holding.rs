@@ -18,7 +18,7 @@ pub const FORMAT: u16 = 1;
 pub struct Holding {
     /// [`FORMAT`].
     pub format: u16,
-    /// Counts the values that this item has had; a renewal is applied only to the generation that it read.
+    /// Counts the states that this item has had, for whoever looks for a fault.
     pub generation: u64,
     /// The long-lived value.
     #[serde(serialize_with = "exposed")]

@@ -1,7 +1,7 @@
 //! Holdings in memory, over the keychain.
 //!
 //! Invariants: an item is read from the keychain once and then served from memory; writes to one entry are one at a time,
-//! and each is applied only to the generation that its writer read; a value that the keychain did not take is kept here and
+//! and a change is applied only to the value that its writer read; a value that the keychain did not take is kept here and
 //! tried again ([`Holdings::settle`]), and nothing that it bought is handed out before.
 //! A caller that goes away never stops a read or a write that has begun: both run as tasks of their own.
 
@@ -28,6 +28,8 @@ struct Slot {
     /// Held while the keychain is read or written for this entry.
     turn: tokio::sync::Mutex<()>,
     seen: Mutex<Option<Seen>>,
+    /// The last read that failed, and how many have.
+    failed: Mutex<(u64, Option<Refusal>)>,
     /// Counts sign-ins and removals: what was bought with an earlier one is worthless.
     epoch: AtomicU64,
 }
@@ -52,6 +54,15 @@ impl Seen {
 impl Slot {
     fn seen(&self) -> Option<Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn failures(&self) -> (u64, Option<Refusal>) {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn fail(&self, refusal: &Refusal) {
+        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        *failed = (failed.0 + 1, Some(refusal.clone()));
     }
 
     fn see(&self, seen: Seen) {
@@ -133,24 +144,37 @@ impl Holdings {
     /// The keychain's; the value is kept in memory and stored by the next [`Holdings::settle`].
     pub async fn put(&self, name: &EntryName, mut holding: Holding) -> Result<(), Refusal> {
         // A broken or unreadable item does not stand in the way of a new value.
-        let before = self.get(name).await.ok().flatten();
-        holding.generation = before.map_or(1, |before| before.generation + 1);
+        let _ = self.get(name).await;
         self.slot(name).epoch.fetch_add(1, Ordering::SeqCst);
-        self.write(name, None, holding).await.map(|_| ())
+        self.write(name, |current| {
+            holding.generation = current.holding().map_or(1, |before| before.generation + 1);
+            Ok(Some(holding))
+        })
+        .await
     }
 
-    /// Puts the successor of a value in its place, if that value is still the one held.
+    /// Changes a holding, if it still has the value that was read; whatever else became of it meanwhile stays.
     ///
     /// # Errors
-    /// The keychain's, as for [`Holdings::put`]; [`Code::SignInNeeded`] where the entry moved on meanwhile.
-    pub async fn succeed(
+    /// The keychain's, as for [`Holdings::put`]; [`Code::Pending`] where the value is another one by now.
+    pub async fn change(
         &self,
         name: &EntryName,
-        read: u64,
-        mut holding: Holding,
-    ) -> Result<Arc<Holding>, Refusal> {
-        holding.generation = read + 1;
-        self.write(name, Some(read), holding).await
+        read: &Secret<String>,
+        change: impl FnOnce(&mut Holding) + Send + 'static,
+    ) -> Result<(), Refusal> {
+        let (read, entry) = (read.clone(), name.clone());
+        self.write(name, move |current| {
+            let Some(current) = current.holding().filter(|current| current.value == read) else {
+                let say = format!("`{entry}` was changed meanwhile");
+                return Err(Refusal::new(Code::Pending, say).hint("try again"));
+            };
+            let mut changed = Holding::clone(&current);
+            change(&mut changed);
+            changed.generation += 1;
+            Ok(Some(changed))
+        })
+        .await
     }
 
     /// Stores what the keychain did not take before.
@@ -158,9 +182,12 @@ impl Holdings {
     /// # Errors
     /// The keychain's.
     pub async fn settle(&self, name: &EntryName) -> Result<(), Refusal> {
-        let Some(Seen::Unsaved(holding)) = self.slot(name).seen() else { return Ok(()) };
-        let generation = holding.generation;
-        self.write(name, Some(generation), Holding::clone(&holding)).await.map(|_| ())
+        let Some(Seen::Unsaved(_)) = self.slot(name).seen() else { return Ok(()) };
+        self.write(name, |current| match current {
+            Seen::Unsaved(holding) => Ok(Some(Holding::clone(&holding))),
+            Seen::Absent | Seen::Stored(_) => Ok(None),
+        })
+        .await
     }
 
     /// Forgets what is held.
@@ -192,13 +219,24 @@ impl Holdings {
         let (this, name) = (self.clone(), name.clone());
         in_a_task(async move {
             let slot = this.slot(&name);
+            let (failures, _) = slot.failures();
             let _turn = slot.turn.lock().await;
             match slot.seen() {
                 Some(seen @ Seen::Unsaved(_)) => return Ok(seen.holding()),
                 Some(seen) if !again => return Ok(seen.holding()),
                 _ => {}
             }
-            let loaded = this.keychain.load(&item(&name)).await.map_err(|error| this.refuse(&error))?;
+            // A read that failed while this one waited answers it too: a burst asks a locked keychain once.
+            if let (now, Some(refusal)) = slot.failures()
+                && now > failures
+            {
+                return Err(refusal);
+            }
+            let loaded = this.keychain.load(&item(&name)).await.map_err(|error| {
+                let refusal = this.refuse(&error);
+                slot.fail(&refusal);
+                refusal
+            })?;
             let seen = match loaded {
                 None => Seen::Absent,
                 Some(bytes) => {
@@ -212,29 +250,23 @@ impl Holdings {
         .await
     }
 
+    /// Stores what `decide` makes of what is held when it is its turn; `None` leaves it.
     async fn write(
         &self,
         name: &EntryName,
-        read: Option<u64>,
-        holding: Holding,
-    ) -> Result<Arc<Holding>, Refusal> {
+        decide: impl FnOnce(Seen) -> Result<Option<Holding>, Refusal> + Send + 'static,
+    ) -> Result<(), Refusal> {
         let (this, name) = (self.clone(), name.clone());
         in_a_task(async move {
             let slot = this.slot(&name);
             let _turn = slot.turn.lock().await;
-            if let Some(read) = read {
-                let current = slot.seen().and_then(|seen| seen.holding()).map(|holding| holding.generation);
-                if current != Some(read) {
-                    return Err(Refusal::new(Code::SignInNeeded, format!("`{name}` was changed meanwhile"))
-                        .hint("try again"));
-                }
-            }
+            let Some(holding) = decide(slot.seen().unwrap_or(Seen::Absent))? else { return Ok(()) };
             let holding = Arc::new(holding);
             slot.see(Seen::Unsaved(holding.clone()));
             let stored = this.keychain.store(&item(&name), &holding.to_item()).await;
             stored.map_err(|error| this.refuse(&error))?;
-            slot.see(Seen::Stored(holding.clone()));
-            Ok(holding)
+            slot.see(Seen::Stored(holding));
+            Ok(())
         })
         .await
     }
@@ -251,10 +283,9 @@ fn item(name: &EntryName) -> String {
 
 fn refuse_item(name: &EntryName, error: ItemError) -> Refusal {
     let hint = match error {
-        ItemError::Damaged => {
-            format!("keyfob {} {}", if name.kind == "sso" { "login" } else { "token add" }, name.name)
-        }
-        ItemError::Newer => "install the newer version of keyfob again".to_owned(),
+        // The entry's kind knows the command; it is added where the entry is known.
+        ItemError::Damaged => "",
+        ItemError::Newer => "install the newer version of keyfob again",
     };
     Refusal::new(Code::KeychainFailed, format!("{error} (`{name}`)")).hint(hint)
 }

@@ -52,6 +52,16 @@ pub trait Source: Send + Sync + fmt::Debug {
         None
     }
 
+    /// Whether [`Source::aws_credentials`] is its answer, and not [`Source::headers`].
+    fn gives_aws_credentials(&self) -> bool {
+        false
+    }
+
+    /// Whether a person gives it a value ([`Source::accept_value`]).
+    fn takes_value(&self) -> bool {
+        false
+    }
+
     /// Where its own holding may go, by this configuration; empty for a kind that holds nothing itself.
     fn destination(&self, _name: &EntryName, _config: &Config) -> Destination {
         Destination::default()

@@ -14,6 +14,9 @@ use crate::config::EntryName;
 /// What is handed out is good for at least this long.
 pub const MARGIN: Duration = Duration::from_secs(60);
 
+/// A clock is put right by this much without a word. Set back by more, it says nothing about what was bought before.
+const SET_BACK: Duration = Duration::from_secs(60);
+
 /// A tool caches at most this long, so that a rotation or a sign-out is noticed by a running build.
 pub const CACHE: Duration = Duration::from_secs(10 * 60);
 
@@ -29,6 +32,8 @@ const SESSION_RENEW: Duration = Duration::from_secs(5 * 60);
 pub struct Lease {
     /// What it is.
     pub body: Body,
+    /// When it was bought.
+    pub since: Timestamp,
     /// From here on it is renewed in the background, and served meanwhile.
     pub renew_from: Timestamp,
     /// From here on a caller waits for the new one, and gets this one only if that fails.
@@ -73,12 +78,8 @@ impl Lease {
     /// Tokens that end at `until`.
     pub fn session(tokens: SessionTokens, now: Timestamp, until: Timestamp) -> Self {
         let ahead = SESSION_RENEW.min(life(now, until) / 3);
-        Self::new(
-            Body::Session(tokens),
-            before(until, ahead),
-            before(until, MARGIN.min(life(now, until) / 4)),
-            until,
-        )
+        let prefer = MARGIN.min(life(now, until) / 4);
+        Self::new(Body::Session(tokens), now, ahead, prefer, until)
     }
 
     /// Keys that end at `until`. Roles whose sessions are short get shorter margins.
@@ -86,16 +87,19 @@ impl Lease {
         let life = life(now, until);
         let renew = AWS_RENEW.min(life / 2);
         let prefer = if life > AWS_PREFER * 2 { AWS_PREFER } else { MARGIN.min(life / 4) };
-        Self::new(Body::Aws(keys), before(until, renew), before(until, prefer), until)
+        Self::new(Body::Aws(keys), now, renew, prefer, until)
     }
 
-    fn new(body: Body, renew_from: Timestamp, prefer_until: Timestamp, until: Timestamp) -> Self {
-        Self { body, renew_from, prefer_until, until, used: AtomicBool::new(false) }
+    fn new(body: Body, since: Timestamp, renew: Duration, prefer: Duration, until: Timestamp) -> Self {
+        let (renew_from, prefer_until) = (before(until, renew), before(until, prefer));
+        Self { body, since, renew_from, prefer_until, until, used: AtomicBool::new(false) }
     }
 
     /// How it may be used now.
     pub fn freshness(&self, now: Timestamp) -> Freshness {
-        if now < self.renew_from {
+        if after(now, SET_BACK) < self.since {
+            Freshness::Ended
+        } else if now < self.renew_from {
             Freshness::Fresh
         } else if now < self.prefer_until {
             Freshness::Renewing
@@ -160,6 +164,11 @@ impl Leases {
         self.with(|leases| leases.insert(name, lease));
     }
 
+    /// Takes one out, if it is the only one who has it.
+    pub fn take(&self, name: &EntryName) -> Option<Lease> {
+        Arc::into_inner(self.with(|leases| leases.remove(name))?)
+    }
+
     /// Drops those of the entries named.
     pub fn drop_where(&self, gone: impl Fn(&EntryName) -> bool) {
         self.with(|leases| leases.retain(|name, _| !gone(name)));
@@ -215,6 +224,13 @@ mod tests {
         assert_eq!(lease.freshness(at(450)), Freshness::Renewing);
         assert_eq!(lease.freshness(at(839)), Freshness::Renewing);
         assert_eq!(lease.freshness(at(845)), Freshness::Last);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_makes_nothing_last_longer() {
+        let lease = Lease::aws(keys(), at(0), at(3600));
+        assert_eq!(lease.freshness(at(-60)), Freshness::Fresh);
+        assert_eq!(lease.freshness(at(-61)), Freshness::Ended);
     }
 
     #[test]

@@ -68,19 +68,26 @@ fn cleansed() -> Option<ExitCode> {
     if allowed.len() == all.len() {
         return None;
     }
-    let program = std::env::current_exe().ok()?;
-    let mut command = std::process::Command::new(program);
-    command.env_clear().envs(allowed);
     #[cfg(unix)]
     {
-        // Only returns where it failed; then we go on as we are, hardened by what the allow-list is for elsewhere.
+        let program = std::env::current_exe().ok()?;
+        let mut command = std::process::Command::new(program);
+        command.env_clear().envs(allowed);
+        // Only returns where it failed.
         let error = std::os::unix::process::CommandExt::exec(&mut command);
         Some(say(&format!("keyfob: the agent cannot start itself again ({error})\n"), ExitCode::FAILURE))
     }
     #[cfg(windows)]
     {
-        // There is no loader variable of that kind; the agent reads none of the others.
-        drop(command);
+        // In place: no variable has a say in loading a program here, so none has taken effect yet. A second process
+        // would be the only other way, for Windows replaces none. `keyfob` starts us with a clean environment already;
+        // this is for a start by hand or at sign-in. Names that begin with `=` are Windows' own (`=C:`).
+        let kept = |name: &OsString| allowed.iter().any(|(known, _)| known == name);
+        for (name, _) in all.iter().filter(|(name, _)| !kept(name)) {
+            if !name.as_encoded_bytes().starts_with(b"=") {
+                harden::forget(name);
+            }
+        }
         None
     }
 }

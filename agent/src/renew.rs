@@ -20,6 +20,9 @@ use crate::lease::{Freshness, Lease};
 /// How long a failure answers for itself. Bazel tries a failing helper about six times for each call.
 const FAILURE_ANSWERS: Duration = Duration::from_secs(2);
 
+/// How long a tool that could do with what there is waits for something better: well within its own time limit.
+const BETTER: Duration = Duration::from_millis(1200);
+
 /// Pause after a failed renewal in the background.
 const RETRY: Duration = Duration::from_secs(60);
 
@@ -74,7 +77,8 @@ pub enum Need {
 }
 
 impl Agent {
-    /// A lease of an entry, new or as it is. Waits for a flight as long as that takes: the door has the time limit.
+    /// A lease of an entry, new or as it is. Waits for a flight as long as that takes, the door has the time limit; but for
+    /// a tool that can have the last lease instead, not for long.
     ///
     /// # Errors
     /// Why there is none.
@@ -97,7 +101,15 @@ impl Agent {
         }
         let outcome = match self.recent_failure(&entry.name, now) {
             Some(refusal) if need != Need::New => Err(refusal),
-            _ => land(self.fly(entry, need)).await,
+            _ => {
+                let landing = land(self.fly(entry, need));
+                let last = current.as_ref().is_some_and(|lease| lease.freshness(now) == Freshness::Last);
+                if last && need == Need::Tool {
+                    tokio::time::timeout(BETTER, landing).await.unwrap_or_else(|_| Err(under_way()))
+                } else {
+                    landing.await
+                }
+            }
         };
         match (outcome, current) {
             (Ok(lease), _) => {
@@ -181,25 +193,33 @@ impl Agent {
         drop(air);
         let (agent, entry) = (self.clone(), entry.clone());
         tokio::spawn(async move {
-            let mut flight = Flight { agent: &agent, name: &entry.name, sender, outcome: None };
-            flight.outcome = Some(agent.renew(&entry).await);
+            let mut flight = Flight { agent: &agent, name: &entry.name, sender, outcome: None, counts: true };
+            (flight.outcome, flight.counts) = agent.renew(&entry).await;
         });
         landing
     }
 
-    async fn renew(self: &Arc<Self>, entry: &Arc<Entry>) -> Outcome {
-        let root = self.root_of(entry)?;
+    /// Buys a lease; and whether that still counts: who signs in, signs out or edits the entry meanwhile has the last word,
+    /// and neither the lease nor the failure says anything about what there is now.
+    async fn renew(self: &Arc<Self>, entry: &Arc<Entry>) -> (Option<Outcome>, bool) {
+        let root = match self.root_of(entry) {
+            Ok(root) => root,
+            Err(refusal) => return (Some(Err(refusal)), true),
+        };
         let holdings = self.holdings();
-        let epoch = holdings.epoch(&root);
-        let lease = entry.source.renew(self, entry).await?;
-        if holdings.epoch(&root) != epoch {
-            return Err(
-                Refusal::new(Code::Pending, format!("`{root}` was changed meanwhile")).hint("try again")
-            );
+        let (epoch, terms) = (holdings.epoch(&root), self.terms(entry));
+        let outcome = entry.source.renew(self, entry).await.map(Arc::new);
+        let config = self.config().ok();
+        let now = config.as_ref().and_then(|config| config.entry(&entry.name));
+        if holdings.epoch(&root) != epoch || now.is_none_or(|now| self.terms(now) != terms) {
+            self.withheld.drop_where(|name| *name == entry.name);
+            let refusal = Refusal::new(Code::Pending, format!("`{}` was changed meanwhile", entry.name));
+            return (Some(Err(refusal.hint("try again"))), false);
         }
-        let lease = Arc::new(lease);
-        self.leases.put(entry.name.clone(), lease.clone());
-        Ok(lease)
+        if let Ok(lease) = &outcome {
+            self.leases.put(entry.name.clone(), lease.clone());
+        }
+        (Some(outcome), true)
     }
 }
 
@@ -209,18 +229,21 @@ struct Flight<'a> {
     name: &'a EntryName,
     sender: watch::Sender<Option<Outcome>>,
     outcome: Option<Outcome>,
+    counts: bool,
 }
 
 impl Drop for Flight<'_> {
     fn drop(&mut self) {
         let outcome = self.outcome.take().unwrap_or_else(|| Err(lost()));
         match &outcome {
+            _ if !self.counts => {}
             Ok(lease) => self.agent.states.held(self.name, self.agent.shown_end(self.name, lease)),
             Err(refusal) => self.agent.states.failed(self.name, refusal),
         }
         let mut air = self.agent.flights.air();
         air.flying.remove(self.name);
         match &outcome {
+            _ if !self.counts => None,
             Ok(_) => air.failed.remove(self.name),
             Err(refusal) => air.failed.insert(self.name.clone(), (self.agent.clock.now(), refusal.clone())),
         };
@@ -248,6 +271,10 @@ fn passes(refusal: &Refusal) -> bool {
             | Code::Busy
             | Code::Internal
     )
+}
+
+fn under_way() -> Refusal {
+    Refusal::new(Code::Pending, "the credential is being renewed").hint("try again in a moment")
 }
 
 fn lost() -> Refusal {

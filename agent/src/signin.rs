@@ -20,6 +20,8 @@ use loopback::Loopback;
 
 /// Polling where the provider names no interval (RFC 8628, section 3.2), and what `slow_down` adds (section 3.5).
 const SLOW_DOWN: Duration = Duration::from_secs(5);
+/// Shortest pause between two polls, whatever the provider says.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 /// Longest pause between two polls while the network is away.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
@@ -107,7 +109,7 @@ impl Agent {
             return Err(called_off(command));
         }
         let ends = tokio::time::Instant::now() + attempt.details.expires_in();
-        let mut interval = attempt.details.interval();
+        let mut interval = attempt.details.interval().max(SHORTEST_PAUSE);
         loop {
             tokio::select! {
                 () = tokio::time::sleep(interval) => {}

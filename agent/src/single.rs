@@ -1,14 +1,16 @@
-//! One agent per user: a lock held for life, and a record of where the live doors are.
+//! One agent per user: a lock held for life, and beside it a record of where the live doors are.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Seek, SeekFrom, Write};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 use keyfob_ipc::place::Record;
 use keyfob_ipc::{Code, Places, Refusal};
 
 /// The lock. The system lets go of it when the process ends, however that comes.
 pub struct Single {
-    file: File,
+    _lock: File,
+    record: PathBuf,
 }
 
 /// What there is instead of a lock.
@@ -26,45 +28,53 @@ impl Single {
     /// [`Taken`].
     pub fn take(places: &Places) -> Result<Self, Taken> {
         keyfob_ipc::start::create_private(&places.state).map_err(Taken::Refused)?;
+        // On Windows the profile's own access list keeps others out of what is made below it.
         #[cfg(unix)]
         keyfob_ipc::peer::check_folder(&places.state).map_err(Taken::Refused)?;
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let unwritable = |error: &std::io::Error| {
-            let say = format!("the file `{}` cannot be written ({error})", places.lock().display());
-            Taken::Refused(Refusal::new(Code::PlaceUnsafe, say))
-        };
-        let file = options.open(places.lock()).map_err(|error| unwritable(&error))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self { file }),
+        let refused = |error: &io::Error| Taken::Refused(unwritable(&places.lock(), error));
+        let lock = open(&places.lock(), false).map_err(|error| refused(&error))?;
+        match lock.try_lock() {
+            Ok(()) => {
+                let mut single = Self { _lock: lock, record: places.record_file() };
+                // The last agent may have left one when it was killed.
+                single.forget();
+                Ok(single)
+            }
             Err(TryLockError::WouldBlock) => Err(Taken::Running(places.record())),
-            Err(TryLockError::Error(error)) => Err(unwritable(&error)),
+            Err(TryLockError::Error(error)) => Err(refused(&error)),
         }
     }
 
-    /// Says where the doors are. In one write: a reader sees all of it or nothing that it could read.
+    /// Says where the doors are. A reader sees all of it or nothing.
     ///
     /// # Errors
     /// [`Code::PlaceUnsafe`] where the file cannot be written.
     pub fn record(&mut self, record: &Record) -> Result<(), Refusal> {
         let mut bytes = serde_json::to_vec(record).unwrap_or_default();
         bytes.push(b'\n');
-        self.write(&bytes).map_err(|error| {
-            Refusal::new(Code::PlaceUnsafe, format!("the lock file cannot be written ({error})"))
-        })
+        let fresh = self.record.with_extension("json.new");
+        open(&fresh, true)
+            .and_then(|mut file| file.write_all(&bytes))
+            .and_then(|()| fs::rename(&fresh, &self.record))
+            .map_err(|error| unwritable(&self.record, &error))
     }
 
     /// Takes the word back: the doors are gone.
     pub fn forget(&mut self) {
         // An old record is found out by whoever follows it: nobody answers there.
-        let _ = self.file.set_len(0);
+        let _ = fs::remove_file(&self.record);
     }
+}
 
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
-        self.file.set_len(0)?;
-        self.file.seek(SeekFrom::Start(0))?;
-        self.file.write_all(bytes)
-    }
+/// Opens a file of this user's alone.
+fn open(path: &Path, empty: bool) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(empty);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> Refusal {
+    Refusal::new(Code::PlaceUnsafe, format!("the file `{}` cannot be written ({error})", path.display()))
 }

@@ -95,6 +95,7 @@ fn parse_request(bytes: &[u8]) -> Result<Request, Refusal> {
 
 fn no_request(why: &str) -> Refusal {
     Refusal::new(Code::BadRequest, format!("the input is no credential helper request ({why})"))
+        .hint("keyfob get --help")
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ fn main() -> ExitCode {
                 reach,
                 environment,
                 now: jiff::Timestamp::now(),
-                program: std::env::current_exe().and_then(std::fs::canonicalize).ok(),
+                program: keyfob_ipc::start::own_file().ok(),
                 input: Input { is_terminal: io::stdin().is_terminal(), reader: Box::new(io::stdin()) },
                 printer,
                 json: false,

@@ -2,10 +2,12 @@
 //!
 //! A hidden value is read key by key. Line mode would cut it at 4095 bytes, and would leave the terminal mute for
 //! good when the person presses Ctrl-C; read so, that key is a byte like the others and the terminal is set back first.
+//! The console of Windows edits its lines itself.
 
 use std::io;
 
 use keyfob_ipc::{Code, Refusal, Secret};
+#[cfg(any(unix, test))]
 use zeroize::Zeroizing;
 
 /// Longest value that is taken, in bytes. Tokens are far below; what is above is no token.
@@ -39,7 +41,7 @@ fn refuse(error: &io::Error) -> Refusal {
 }
 
 /// What a key does to the line.
-#[cfg_attr(windows, expect(dead_code, reason = "the Windows console edits its lines itself"))]
+#[cfg(any(unix, test))]
 #[derive(Debug, PartialEq, Eq)]
 enum Key {
     More,
@@ -48,13 +50,13 @@ enum Key {
 }
 
 /// The hidden line so far.
-#[cfg_attr(windows, expect(dead_code, reason = "the Windows console edits its lines itself"))]
+#[cfg(any(unix, test))]
 struct Line {
     bytes: Zeroizing<Vec<u8>>,
     too_long: bool,
 }
 
-#[cfg_attr(windows, expect(dead_code, reason = "the Windows console edits its lines itself"))]
+#[cfg(any(unix, test))]
 impl Line {
     fn new() -> Self {
         // The full size at once: growing would leave copies of the value in freed memory.

@@ -1,6 +1,6 @@
 //! The blocking client of both doors.
 //!
-//! It verifies that the agent runs as the same user before it sends a byte, finds the agent by its lock record where the
+//! It verifies that the agent runs as the same user before it sends a byte, finds the agent by its record where the
 //! environment points elsewhere, and starts one where none runs ([`crate::start`]).
 
 use std::io;
@@ -18,6 +18,15 @@ use crate::place::Places;
 use crate::refusal::{Code, Refusal};
 use crate::reply::{Answer, Reply};
 use crate::start::{self, Launch};
+
+/// What to do about a place that another user has taken.
+const FOREIGN: &str = if cfg!(windows) {
+    "ask your administrator which account of this computer holds that pipe"
+} else if cfg!(target_os = "macos") {
+    "check who owns that folder, and take it back"
+} else {
+    "check who owns that folder, then set XDG_RUNTIME_DIR to your own"
+};
 
 /// Which socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,7 +103,7 @@ impl Client {
             Err(NoClient::Absent) => {}
             other => return other,
         }
-        // The caller's environment may differ from the agent's: the lock file names the live sockets.
+        // The caller's environment may differ from the agent's: its record names the live sockets.
         let Some(record) = places.record() else { return Err(NoClient::Absent) };
         let named = match door {
             Door::Tool => record.agent,
@@ -112,7 +121,7 @@ impl Client {
                     Code::AgentForeign,
                     format!("the socket `{}` is answered by another user's program", address.display()),
                 )
-                .hint("check who owns that folder, then set XDG_RUNTIME_DIR to your own"),
+                .hint(FOREIGN),
             )),
             Err(NoLine::Io(error)) => Err(NoClient::Refused(Refusal::new(
                 Code::AgentUnreachable,

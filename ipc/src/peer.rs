@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | Linux | `SO_PEERCRED` | an open `/proc/PID` folder and the start time |
 //! | macOS | `LOCAL_PEERCRED` | `LOCAL_PEERPID` and the start time |
-//! | Windows | the token behind the pipe's process | an open process handle |
+//! | Windows | the client's token; the pipe's owner | an open process handle |
 //!
 //! Use a [`Process`], then ask [`Process::is_alive`] again: only then was it about the caller.
 
@@ -29,4 +29,4 @@ pub use platform::{Process, caller_of, server_is_ours, this_user};
 #[cfg(windows)]
 pub use platform::{check_folder, is_ours, only_this_user};
 #[cfg(windows)]
-pub(crate) use platform::{read_within, write_within};
+pub(crate) use platform::{keep_standard_streams, read_within, write_within};

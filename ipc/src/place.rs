@@ -1,7 +1,7 @@
 //! Where things are: state folder, configuration, sockets.
 //!
 //! There is one agent per user. Its places follow from the home folder alone; `XDG_RUNTIME_DIR` may differ between a
-//! login shell, a cron job and `sudo`, so the record in the lock file ([`Record`]) has the last word on where the
+//! login shell, a cron job and `sudo`, so the record that the agent leaves ([`Record`]) has the last word on where the
 //! live sockets are. `KEYFOB_RUNTIME_DIR`, `KEYFOB_STATE_DIR` and `KEYFOB_CONFIG` make a profile of its own.
 
 use std::ffi::OsString;
@@ -138,9 +138,14 @@ impl Places {
         })
     }
 
-    /// The lock file, which also holds the [`Record`].
+    /// The lock file: empty, and locked as long as the agent lives.
     pub fn lock(&self) -> PathBuf {
         self.state.join("agent.lock")
+    }
+
+    /// Where the agent leaves its [`Record`]. Not in the lock file: on Windows nobody else can read what is locked.
+    pub fn record_file(&self) -> PathBuf {
+        self.state.join("agent.json")
     }
 
     /// Taken by the caller that starts the agent, so that a burst of first calls starts one.
@@ -175,12 +180,12 @@ impl Places {
 
     /// Where the live agent's sockets are, by its own word; `None` where none has left one.
     pub fn record(&self) -> Option<Record> {
-        let bytes = std::fs::read(self.lock()).ok()?;
+        let bytes = std::fs::read(self.record_file()).ok()?;
         serde_json::from_slice(&bytes).ok()
     }
 }
 
-/// What a running agent writes into its lock file.
+/// What a running agent says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// Its process.

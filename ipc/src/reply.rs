@@ -141,7 +141,7 @@ pub struct Status {
     pub keychain: KeychainReport,
     /// The configuration in force.
     pub config: ConfigReport,
-    /// Every entry, in the order of the file.
+    /// Every entry, by kind and then by name.
     pub entries: Vec<EntryReport>,
 }
 

@@ -4,8 +4,9 @@
 //! may be any build step, and must shape nothing of the process that then serves everybody. A burst of first calls
 //! starts one agent: the starters queue at a lock in the state folder, and each looks again before it starts.
 
+use std::borrow::Cow;
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -30,7 +31,7 @@ impl Launch {
     /// # Errors
     /// [`Code::AgentUnreachable`] where there is no `keyfobd` beside this program.
     pub fn of_this_process() -> Result<Self, Refusal> {
-        let here = std::env::current_exe().and_then(std::fs::canonicalize).map_err(|error| {
+        let here = own_file().map_err(|error| {
             Refusal::new(Code::AgentUnreachable, format!("this program cannot find its own file ({error})"))
         })?;
         let program = here.with_file_name(if cfg!(windows) { "keyfobd.exe" } else { "keyfobd" });
@@ -43,6 +44,33 @@ impl Launch {
         }
         Ok(Self { program, environment: allowed(std::env::vars_os()) })
     }
+}
+
+/// This program's own file, links resolved.
+///
+/// # Errors
+/// The system's own.
+pub fn own_file() -> std::io::Result<PathBuf> {
+    let file = std::env::current_exe().and_then(std::fs::canonicalize)?;
+    #[cfg(windows)]
+    let file = without_verbatim_prefix(file);
+    Ok(file)
+}
+
+/// Windows resolves links to `\\?\C:\…`, which many programs do not take as a path: not as a working folder, and not from a
+/// configuration that we write for them.
+#[cfg(windows)]
+fn without_verbatim_prefix(path: PathBuf) -> PathBuf {
+    use std::path::{Component, Prefix};
+    let Some(Component::Prefix(prefix)) = path.components().next() else { return path };
+    match prefix.kind() {
+        Prefix::VerbatimDisk(_) => path.to_str().and_then(|text| text.get(4..)).map(PathBuf::from),
+        Prefix::VerbatimUNC(..) => {
+            path.to_str().and_then(|text| text.get(8..)).map(|rest| PathBuf::from(format!(r"\\{rest}")))
+        }
+        _ => None,
+    }
+    .unwrap_or(path)
 }
 
 /// Variables that an agent may see: who and where the person is, proxies (every connection is TLS, so a wrong one can only
@@ -63,11 +91,12 @@ const ALLOWED: &[&str] = &[
     "CREDENTIALS_DIRECTORY",
     // Windows cannot load libraries or find folders without these.
     "SYSTEMROOT",
-    "SystemRoot",
+    "SYSTEMDRIVE",
     "USERPROFILE",
     "LOCALAPPDATA",
     "APPDATA",
     "TEMP",
+    "TMP",
     "USERNAME",
 ];
 const ALLOWED_PREFIXES: &[&str] = &["XDG_", "KEYFOB_"];
@@ -80,7 +109,9 @@ pub fn allowed(all: impl IntoIterator<Item = (OsString, OsString)>) -> Vec<(OsSt
 
 fn is_allowed(name: Option<&str>, value: Option<&str>) -> bool {
     let Some(name) = name else { return false };
-    ALLOWED.contains(&name)
+    // To Windows `SystemRoot` and `SYSTEMROOT` are one name.
+    let name = if cfg!(windows) { Cow::from(name.to_ascii_uppercase()) } else { Cow::from(name) };
+    ALLOWED.contains(&&*name)
         || ALLOWED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
         || (name == BUS && value.is_some_and(bus_is_ours))
 }
@@ -107,7 +138,8 @@ fn owned_by_us(_path: &Path) -> bool {
 pub(crate) fn start(places: &Places, door: Door, launch: &Launch) -> Result<Client, Refusal> {
     create_private(&places.state)?;
     let deadline = Instant::now() + limits::START;
-    let lock = File::create(places.start_lock()).map_err(|error| {
+    let mut options = OpenOptions::new();
+    let lock = options.write(true).create(true).truncate(false).open(places.start_lock()).map_err(|error| {
         Refusal::new(
             Code::PlaceUnsafe,
             format!("the folder `{}` cannot be written ({error})", places.state.display()),
@@ -157,8 +189,8 @@ pub fn create_private(folder: &Path) -> Result<(), Refusal> {
 }
 
 fn spawn(launch: &Launch) -> Result<Child, Refusal> {
-    // The agent makes a session of its own (setsid) and closes inherited descriptors first thing in its main.
-    Command::new(&launch.program)
+    let mut command = Command::new(&launch.program);
+    command
         .env_clear()
         .envs(launch.environment.iter().map(|(name, value)| (name, value)))
         .current_dir(if cfg!(windows) {
@@ -168,14 +200,37 @@ fn spawn(launch: &Launch) -> Result<Child, Refusal> {
         })
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(|error| {
-            Refusal::new(
-                Code::AgentUnreachable,
-                format!("the agent `{}` cannot be started ({error})", launch.program.display()),
-            )
-        })
+        .stderr(Stdio::null());
+    spawn_apart(&mut command).map_err(|error| {
+        Refusal::new(
+            Code::AgentUnreachable,
+            format!("the agent `{}` cannot be started ({error})", launch.program.display()),
+        )
+    })
+}
+
+/// The agent makes a session of its own (setsid) and closes inherited descriptors first thing in its main.
+#[cfg(unix)]
+fn spawn_apart(command: &mut Command) -> std::io::Result<Child> {
+    command.spawn()
+}
+
+/// Without our streams, our console with its Ctrl-C, and our job: a build tool ends its job with all that is in it.
+#[cfg(windows)]
+fn spawn_apart(command: &mut Command) -> std::io::Result<Child> {
+    use std::os::windows::process::CommandExt as _;
+    use windows_sys::Win32::System::Threading::{
+        CREATE_BREAKAWAY_FROM_JOB, CREATE_NEW_PROCESS_GROUP, DETACHED_PROCESS,
+    };
+    let apart = DETACHED_PROCESS | CREATE_NEW_PROCESS_GROUP;
+    crate::peer::keep_standard_streams();
+    match command.creation_flags(apart | CREATE_BREAKAWAY_FROM_JOB).spawn() {
+        // A job may forbid to leave it. Then the agent ends with the build, and the next call starts another.
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            command.creation_flags(apart).spawn()
+        }
+        other => other,
+    }
 }
 
 /// The agent has no terminal to complain to: where it cannot start, it leaves the refusal in a file.
@@ -231,6 +286,22 @@ mod tests {
             ]),
             ["HOME", "XDG_RUNTIME_DIR"]
         );
+    }
+
+    #[cfg(windows)]
+    #[test]
+    fn names_are_one_in_any_case_and_paths_are_plain() {
+        let all = ["SystemRoot", "Temp", "keyfob_state_dir", "Path"].map(|name| (name.into(), "x".into()));
+        let names: Vec<OsString> = allowed(all).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["SystemRoot", "Temp", "keyfob_state_dir"]);
+        for (verbatim, plain) in [
+            (r"\\?\C:\bin\keyfob.exe", r"C:\bin\keyfob.exe"),
+            (r"\\?\UNC\server\share\x", r"\\server\share\x"),
+            (r"C:\bin", r"C:\bin"),
+            (r"\\?\pipe\x", r"\\?\pipe\x"),
+        ] {
+            assert_eq!(without_verbatim_prefix(verbatim.into()), Path::new(plain));
+        }
     }
 
     #[cfg(unix)]

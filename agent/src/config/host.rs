@@ -191,7 +191,7 @@ mod tests {
         #[test]
         fn any_text_is_read_or_refused(text in "\\PC{0,80}") {
             if let Ok(host) = Host::parse(&text) {
-                prop_assert_eq!(Host::parse(host.as_str()), Ok(host.clone()), "reading is stable");
+                prop_assert_eq!(Host::parse(host.as_str()), Ok(host), "reading is stable");
             }
         }
 

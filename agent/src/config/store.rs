@@ -41,10 +41,15 @@ struct Stamp {
     size: u64,
     #[cfg(unix)]
     inode: (u64, u64, i64, i64),
+    /// Owner and mode of the folder: they are checked too, and mending them changes nothing of the file.
+    #[cfg(unix)]
+    folder: Option<(u32, u32)>,
 }
 
 impl Stamp {
-    fn of(metadata: &std::fs::Metadata) -> Self {
+    fn of(path: &Path, metadata: &std::fs::Metadata) -> Self {
+        #[cfg(windows)]
+        let _ = path;
         #[cfg(unix)]
         use std::os::unix::fs::MetadataExt;
         Self {
@@ -52,6 +57,8 @@ impl Stamp {
             size: metadata.len(),
             #[cfg(unix)]
             inode: (metadata.dev(), metadata.ino(), metadata.ctime(), metadata.ctime_nsec()),
+            #[cfg(unix)]
+            folder: path.parent().map(std::fs::metadata).and_then(Result::ok).map(|folder| (folder.uid(), folder.mode())),
         }
     }
 }
@@ -108,7 +115,7 @@ impl Store {
     }
 
     fn refresh(&self, always: bool) {
-        let stamp = std::fs::metadata(&self.path).map(|metadata| Stamp::of(&metadata)).ok();
+        let stamp = std::fs::metadata(&self.path).map(|metadata| Stamp::of(&self.path, &metadata)).ok();
         let mut current = self.lock();
         let first = current.version == 0 && current.errors.is_empty();
         if !always && !first && current.stamp == stamp {

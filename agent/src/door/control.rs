@@ -8,7 +8,7 @@ use keyfob_ipc::{Code, ControlAsk, Refusal, Secret};
 use super::connection::{Connection, Incoming};
 use crate::agent::Agent;
 use crate::clock::rfc3339;
-use crate::config::{Config, Entry};
+use crate::config::{Ask, Config, Entry};
 use crate::kind::SsoSession;
 use crate::state::State;
 
@@ -42,7 +42,7 @@ impl Agent {
             ControlAsk::About => Ok(Reply::About(self.about())),
             ControlAsk::Entry { name } => {
                 let config = self.config()?;
-                let entry = config.find(&name, &kinds())?;
+                let entry = config.find(&name, Ask::Anything)?;
                 Ok(Reply::Entry(Box::new(self.report(entry).await)))
             }
             ControlAsk::Login { .. } => {
@@ -56,6 +56,8 @@ impl Agent {
                 self.confirm(name.as_deref(), accept.as_deref()).await.map(Reply::Changes)
             }
             ControlAsk::Unlock { passphrase } => {
+                // An edit may have named another keychain since the last question.
+                self.config()?;
                 self.holdings().unlock(&passphrase).await?;
                 self.states.forget_where(|_| true);
                 self.flights.forget_failures();
@@ -95,17 +97,20 @@ impl Agent {
         let now = self.clock.now();
         let through = entry.source.through();
         let root = self.root_of(entry).unwrap_or_else(|_| entry.name.clone());
-        let held = self.holdings().get(&root).await;
+        // What the keychain has not taken serves nobody yet.
+        let settled = self.holdings().settle(&root).await;
+        let held = self.holdings().get(&root).await.and_then(|holding| settled.map(|()| holding));
         let lease = self.leases.get(&entry.name).filter(|lease| lease.until > now);
         let facts =
             held.as_ref().ok().and_then(|holding| Some(holding.as_ref()?.facts.clone())).unwrap_or_default();
         let until = if through.is_some() { lease.as_ref().map(|lease| lease.until) } else { facts.ends };
+        // A role whose session has ended serves the keys that it has, and no others.
+        let is_signed_out = self.states.is_signed_out(&root) && (through.is_none() || lease.is_none());
         let mut state = match (&held, self.states.get(&entry.name)) {
             (Err(refusal), _) => State::held(None).failed(refusal),
             (Ok(None), _) => State::SignedOut,
             (Ok(Some(_)), Some(state)) if state.refusal().is_some() => state,
-            (Ok(Some(_)), Some(State::SignedOut)) if through.is_none() => State::SignedOut,
-            (Ok(Some(_)), _) if through.is_some() || facts.ends_assumed => State::held(until),
+            (Ok(Some(_)), _) if is_signed_out => State::SignedOut,
             (Ok(Some(_)), _) => State::held(until),
         };
         // What a role ends with is renewed by the agent, and an assumed end is for a person to look at.
@@ -161,7 +166,7 @@ impl Agent {
     async fn confirm(&self, name: Option<&str>, accepted: Option<&[Change]>) -> Result<Vec<Change>, Refusal> {
         let config = self.config()?;
         let entries = match name {
-            Some(name) => vec![config.find(name, &kinds())?.clone()],
+            Some(name) => vec![config.find(name, Ask::Anything)?.clone()],
             None => config.entries.clone(),
         };
         let mut changes = Vec::new();
@@ -189,9 +194,8 @@ impl Agent {
     async fn bind(&self, config: &Config, entry: &Entry) -> Result<(), Refusal> {
         let holdings = self.holdings();
         let Some(holding) = holdings.get(&entry.name).await? else { return Ok(()) };
-        let mut bound = crate::holding::Holding::clone(&holding);
-        bound.destination = entry.source.destination(&entry.name, config);
-        holdings.succeed(&entry.name, holding.generation, bound).await?;
+        let destination = entry.source.destination(&entry.name, config);
+        holdings.change(&entry.name, &holding.value, |bound| bound.destination = destination).await?;
         self.drop_bought_with(&entry.name);
         Ok(())
     }
@@ -220,7 +224,7 @@ impl Agent {
 
     async fn add_value(self: &Arc<Self>, name: &str, value: Secret<String>) -> Result<String, Refusal> {
         let config = self.config()?;
-        let entry = config.find(name, &["token"])?;
+        let entry = config.find(name, Ask::Value)?;
         let now = self.clock.now();
         let holding = entry.source.accept_value(&entry.name, value, &config, now)?;
         let ends = holding.facts.ends;
@@ -235,7 +239,7 @@ impl Agent {
 
     async fn remove_value(self: &Arc<Self>, name: &str) -> Result<String, Refusal> {
         let config = self.config()?;
-        let entry = config.find(name, &["token"])?;
+        let entry = config.find(name, Ask::Value)?;
         let was_there = self.holdings().get(&entry.name).await.is_ok_and(|holding| holding.is_some());
         self.holdings().remove(&entry.name).await?;
         self.drop_bought_with(&entry.name);
@@ -254,13 +258,9 @@ pub(crate) fn session_entry(
     command: &str,
 ) -> Result<Arc<Entry>, Refusal> {
     match name {
-        Some(name) => config.find(name, &["sso"]).cloned(),
-        None => config.only("sso", command).cloned(),
+        Some(name) => config.find(name, Ask::SignIn).cloned(),
+        None => config.only(Ask::SignIn, command).cloned(),
     }
-}
-
-fn kinds() -> Vec<&'static str> {
-    crate::kind::KINDS.iter().map(|kind| kind.name).collect()
 }
 
 fn done(say: String) -> Reply {

@@ -60,15 +60,17 @@ fn bind(address: &Path) -> Result<Listener, Refusal> {
 
 #[cfg(windows)]
 fn bind(address: &Path) -> Result<Listener, Refusal> {
+    use interprocess::os::windows::ToWtf16 as _;
     use interprocess::os::windows::local_socket::ListenerOptionsExt as _;
     use interprocess::os::windows::security_descriptor::SecurityDescriptor;
-    let text = keyfob_ipc::peer::only_this_user();
-    let wide = widestring::U16CString::from_str(&text)
-        .map_err(|_| Refusal::new(Code::Internal, "the access list of the pipe cannot be written"))?;
-    let descriptor =
-        SecurityDescriptor::deserialize(&wide).map_err(|error| cannot_listen(address, &error))?;
+    // Callers of other machines are refused by default.
+    let access = std::ffi::OsString::from(keyfob_ipc::peer::only_this_user())
+        .to_wtf_16()
+        .map_err(std::io::Error::other)
+        .and_then(|text| SecurityDescriptor::deserialize(&text))
+        .map_err(|error| cannot_listen(address, &error))?;
     options(address)?
-        .security_descriptor(descriptor)
+        .security_descriptor(access)
         .create_tokio()
         .map_err(|error| cannot_listen(address, &error))
 }

@@ -8,11 +8,8 @@ use tokio::time::timeout;
 
 use super::connection::{Connection, Incoming};
 use crate::agent::Agent;
-use crate::config::{Entry, Host, UnknownHost};
+use crate::config::{Ask, Entry, Host, UnknownHost};
 use crate::target::Target;
-
-/// Kinds that give AWS keys.
-const AWS_KINDS: &[&str] = &["aws"];
 
 pub(super) async fn converse(agent: &Arc<Agent>, mut connection: Connection) {
     loop {
@@ -47,7 +44,7 @@ impl Agent {
             ToolAsk::Get { uri } => self.get(&uri).await.map(Reply::Headers),
             ToolAsk::CredentialProcess { name } => {
                 let config = self.config()?;
-                let entry = config.find(&name, AWS_KINDS)?;
+                let entry = config.find(&name, Ask::AwsCredentials)?;
                 entry.source.aws_credentials(self, entry).await.map(Reply::AwsCredentials)
             }
             ToolAsk::Why { subject } => self.why(&subject).await.map(|why| Reply::Why(Box::new(why))),
@@ -84,8 +81,7 @@ impl Agent {
                 None => return Ok(nobody(target.to_string(), unknown_host(&target))),
             }
         } else {
-            let kinds: Vec<&str> = crate::kind::KINDS.iter().map(|kind| kind.name).collect();
-            match config.find(subject, &kinds) {
+            match config.find(subject, Ask::Anything) {
                 Ok(entry) => (entry.name.to_string(), entry.clone()),
                 Err(refusal) => match Host::parse(subject)
                     .ok()
@@ -108,7 +104,7 @@ impl Agent {
 
     /// Whether an entry would answer now.
     async fn try_out(self: &Arc<Self>, entry: &Arc<Entry>) -> Result<(), Refusal> {
-        if AWS_KINDS.contains(&entry.name.kind) {
+        if entry.source.gives_aws_credentials() {
             entry.source.aws_credentials(self, entry).await.map(|_| ())
         } else {
             entry.source.headers(self, entry).await.map(|_| ())

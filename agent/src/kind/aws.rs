@@ -132,6 +132,10 @@ impl Source for Role {
         Some(&self.session)
     }
 
+    fn gives_aws_credentials(&self) -> bool {
+        true
+    }
+
     fn sends_identity_to(&self) -> Option<&str> {
         self.endpoint.as_deref()
     }
@@ -208,6 +212,8 @@ impl Role {
                 format!("there is no entry `{}` any more", self.session),
             ))
         })?;
+        // The ID token goes to this entry's endpoint: whether it may is asked for a session in memory, too.
+        agent.usable_holding(&session).await.map_err(StsError::Refused)?;
         let lease = agent.lease(&session, need).await.map_err(StsError::Refused)?;
         let (id_token, name) = self.identity(&lease, agent)?;
         let ask = RoleAsk {

@@ -22,7 +22,7 @@ use crate::clock::rfc3339;
 use crate::config::{Config, Entry, EntryName, HostPattern, Problem, Reading};
 use crate::holding::{Destination, Facts, Holding};
 use crate::keychain::Pending;
-use crate::lease::{Body, Lease, SessionTokens};
+use crate::lease::{Body, Freshness, Lease, SessionTokens};
 use crate::renew::Need;
 use crate::upstream::oidc::{Grant, OidcError, Registration, Spent};
 
@@ -208,14 +208,24 @@ impl SsoSession {
             spent => (holding, spent.map_err(|error| error.refusal(&sign_in))?),
         };
         // The old token may be worthless by now: the new one is stored before anything else can go wrong.
-        keep(agent, entry, &holding, &spent).await?;
+        let kept = keep(agent, entry, &holding, &spent).await;
         let subject = holding.facts.more.get(SUBJECT).map(String::as_str).unwrap_or_default();
         let grant = provider
             .prove(spent, subject, agent.clock.now())
             .await
             .map_err(|error| error.refusal(&sign_in))?;
         agent.learn(provider).await;
-        Ok(lease(grant, &owner, agent.clock.now()))
+        let lease = lease(grant, &owner, agent.clock.now());
+        match kept {
+            Ok(()) => Ok(lease),
+            // The value moved on: so did the session, and this belongs to the one before.
+            Err(refusal) if refusal.code == Code::Pending => Err(refusal),
+            Err(refusal) => {
+                // Not before the keychain has taken the new token, and then without spending that too.
+                agent.withheld.put(entry.name.clone(), Arc::new(lease));
+                Err(refusal)
+            }
+        }
     }
 }
 
@@ -226,9 +236,12 @@ async fn keep(agent: &Agent, entry: &Entry, holding: &Holding, spent: &Spent) ->
         return Ok(());
     }
     let value = Session { refresh_token: Some(token), tokens: None }.to_value();
-    let facts = Facts { proven: Some(agent.clock.now()), ..holding.facts.clone() };
-    let successor = Holding { value, facts, ..holding.clone() };
-    agent.holdings().succeed(&entry.name, holding.generation, successor).await.map(|_| ())
+    let now = agent.clock.now();
+    let renewed = move |renewed: &mut Holding| {
+        renewed.value = value;
+        renewed.facts.proven = Some(now);
+    };
+    agent.holdings().change(&entry.name, &holding.value, renewed).await
 }
 
 /// The end of what was granted: of the access token, and of the ID token where there is one.
@@ -267,13 +280,17 @@ impl Source for SsoSession {
             .filter(|entry| entry.source.through() == Some(name))
             .filter_map(|entry| entry.source.sends_identity_to())
             .map(|endpoint| format!("endpoint {endpoint}"));
+        // A proxy together with a certificate authority reads everything that goes through it.
+        let network = &config.network;
+        let proxy = network.proxy.iter().map(|proxy| format!("proxy {proxy}"));
+        let authority = network.ca_file.iter().map(|path| format!("certificates of {}", path.display()));
         let own = [
             format!("issuer {}", self.registration.issuer),
             format!("client {}", self.registration.client_id),
         ];
         Destination {
             hosts: self.hosts.iter().map(ToString::to_string).collect(),
-            places: own.into_iter().chain(endpoints).collect(),
+            places: own.into_iter().chain(endpoints).chain(proxy).chain(authority).collect(),
         }
     }
 
@@ -333,7 +350,11 @@ impl Source for SsoSession {
             if agent.states.is_signed_out(&entry.name) {
                 return Err(ended(&entry.name));
             }
-            self.refresh(agent, entry, holding).await
+            // The keychain has everything by now: what waited for that is as good as new.
+            match agent.withheld.take(&entry.name) {
+                Some(lease) if lease.freshness(agent.clock.now()) == Freshness::Fresh => Ok(lease),
+                _ => self.refresh(agent, entry, holding).await,
+            }
         })
     }
 }

@@ -156,6 +156,10 @@ impl Source for Token {
         &self.hosts
     }
 
+    fn takes_value(&self) -> bool {
+        true
+    }
+
     fn destination(&self, _name: &EntryName, _config: &Config) -> Destination {
         let api = self.api.iter().map(|api| format!("api {api}"));
         let clusters = self.clusters.values().map(|address| format!("cluster {address}"));

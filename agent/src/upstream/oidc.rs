@@ -279,12 +279,7 @@ impl Provider {
             ("client_id", &self.registration.client_id),
         ]);
         let endpoint = self.metadata.token_endpoint().ok_or(OidcError::NotOffered("token endpoint"))?;
-        let request = http::Request::post(endpoint.as_str())
-            .header("content-type", "application/x-www-form-urlencoded")
-            .header("accept", "application/json")
-            .body(form.into_bytes())
-            .map_err(|_| OidcError::Strange(origin_of(endpoint.as_str())))?;
-        let answer = self.http.send(request).await?;
+        let answer = self.http.send(post(endpoint.as_str(), form)?).await?;
         let strange = || OidcError::Strange(origin_of(endpoint.as_str()));
         if !answer.status().is_success() {
             let failure: Failure = serde_json::from_slice(answer.body()).map_err(|_| strange())?;
@@ -334,13 +329,14 @@ impl Provider {
         let Some(url) = self.metadata.additional_metadata().revocation_endpoint.clone() else {
             return Ok(());
         };
-        let client = self.client().set_revocation_url(url);
-        client
-            .revoke_token(RefreshToken::new(refresh_token.expose().clone()).into())
-            .map_err(|_| OidcError::NotOffered("safe revocation endpoint"))?
-            .request_async(&Seam(&self.http))
-            .await
-            .map_err(|_| OidcError::Strange(origin_of(&self.registration.issuer)))
+        // The crate's own request goes to https alone, and so never to a provider on loopback.
+        let form = form(&[
+            ("token", refresh_token.expose()),
+            ("token_type_hint", "refresh_token"),
+            ("client_id", &self.registration.client_id),
+        ]);
+        let answer = self.http.send(post(url.as_str(), form)?).await?;
+        if answer.status().is_success() { Ok(()) } else { Err(OidcError::Strange(self.origin())) }
     }
 
     fn origin(&self) -> String {
@@ -365,6 +361,14 @@ impl Provider {
 
 fn origin_of(address: &str) -> String {
     address.parse().map_or_else(|_| "the identity provider".to_owned(), |uri| super::http::origin(&uri))
+}
+
+fn post(address: &str, form: String) -> Result<http::Request<Vec<u8>>, OidcError> {
+    http::Request::post(address)
+        .header("content-type", "application/x-www-form-urlencoded")
+        .header("accept", "application/json")
+        .body(form.into_bytes())
+        .map_err(|_| OidcError::Strange(origin_of(address)))
 }
 
 fn form(pairs: &[(&str, &str)]) -> String {

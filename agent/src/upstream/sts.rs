@@ -174,7 +174,10 @@ fn judge(ask: &RoleAsk<'_>, code: &str, message: &str) -> StsError {
 }
 
 fn passing(ask: &RoleAsk<'_>, said: &str) -> StsError {
-    let say = format!("the AWS security token service in {} cannot do it now{said}", ask.region);
+    let say = format!(
+        "the AWS security token service in {} cannot give the role `{}` now{said}",
+        ask.region, ask.role_arn
+    );
     StsError::Refused(Refusal::new(Code::Offline, say).hint("try again in a minute"))
 }
 

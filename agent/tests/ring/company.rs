@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use keyfob_agent::agent::{Agent, Parts};
 use keyfob_agent::clock::{Clock as _, FakeClock, SharedClock, SystemClock};
-use keyfob_agent::config::{Entry, EntryName};
+use keyfob_agent::config::{Ask, Entry, EntryName};
 use keyfob_agent::keychain::{Deadline, Keychain};
 use keyfob_ipc::reply::{AwsCredentials, Change, EntryReport, Headers, Reply, Why};
 use keyfob_ipc::{ControlAsk, Flow, Places, Refusal, Secret, ToolAsk};
@@ -124,6 +124,10 @@ impl Company {
         self.clock.advance(time);
     }
 
+    pub fn world_now(&self) -> Timestamp {
+        self.world.now()
+    }
+
     pub fn faults(&self) -> &Faults {
         self.sandbox.faults()
     }
@@ -164,9 +168,7 @@ impl Company {
     }
 
     /// A sign-in that stands before an open page.
-    pub async fn sign_in_under_way(
-        &self,
-    ) -> (tokio::task::JoinHandle<Result<Reply, Refusal>>, Seen, String) {
+    pub async fn sign_in_under_way(&self) -> (tokio::task::JoinHandle<Result<Reply, Refusal>>, Seen, String) {
         let (person, mut seen) = Person::who_waits();
         let task = self.begin_sign_in(person, Flow::Browser);
         let address = seen.address().await;
@@ -252,7 +254,7 @@ impl Company {
 
     pub fn entry(&self, name: &str) -> Arc<Entry> {
         let config = self.agent.config().unwrap();
-        Arc::clone(config.find(name, &["sso", "token", "aws"]).unwrap())
+        Arc::clone(config.find(name, Ask::Anything).unwrap())
     }
 }
 
@@ -273,7 +275,12 @@ pub async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     }
 }
 
-fn agent(folder: &TempDir, clock: &SharedClock, vault: &Arc<Vault>, patience: Option<Duration>) -> Arc<Agent> {
+fn agent(
+    folder: &TempDir,
+    clock: &SharedClock,
+    vault: &Arc<Vault>,
+    patience: Option<Duration>,
+) -> Arc<Agent> {
     let state = folder.path().to_owned();
     let vault = Arc::clone(vault);
     Agent::new(Parts {

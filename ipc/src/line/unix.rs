@@ -15,9 +15,11 @@ pub(crate) struct Line(UnixStream);
 impl Line {
     pub(crate) fn connect(address: &Path) -> Result<Self, NoLine> {
         let stream = UnixStream::connect(address).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused | io::ErrorKind::NotADirectory => {
-                NoLine::Absent
-            }
+            // A path too long for a socket is `InvalidInput`: nobody can listen there, and the agent that is started says so.
+            io::ErrorKind::NotFound
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::NotADirectory
+            | io::ErrorKind::InvalidInput => NoLine::Absent,
             _ => NoLine::Io(error),
         })?;
         match crate::peer::server_is_ours(stream.as_fd()) {

@@ -34,7 +34,9 @@ use windows_sys::Win32::System::Threading::{
 use crate::caller::Caller;
 use crate::refusal::{Code, Refusal};
 
+mod inherit;
 mod overlapped;
+pub(crate) use inherit::keep_standard_streams;
 pub(crate) use overlapped::{read_within, write_within};
 
 /// The group of administrators. What an elevated program makes belongs to it, not to the person.

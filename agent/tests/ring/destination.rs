@@ -1,0 +1,173 @@
+//! A configuration file alone sends nothing to a new place.
+
+use keyfob_ipc::Code;
+use keyfob_ipc::reply::{Change, EntryState};
+
+use crate::company::{A_MOMENT, CACHE, CLUSTER, CONFIG, Company, HOUR};
+
+/// A token with everything that it may go to.
+const TOKEN: &str = r#"
+[token.aspect]
+hosts = ["*.acme.dev"]
+header = "X-Aspect"
+service = "keyfob"
+api = "https://workflows.acme.dev/api/v1"
+clusters = { ext = "grpcs://aw-remote-ext.acme.dev" }
+"#;
+
+async fn with_token() -> Company {
+    let company = Company::with(TOKEN, |_| {}).await;
+    company.add_token("aspect", "secret").await.unwrap();
+    company.get(CLUSTER).await.unwrap();
+    company
+}
+
+async fn signed_in() -> Company {
+    let company = Company::open().await;
+    company.sign_in().await.unwrap();
+    company.bearer().await.unwrap();
+    company.keys("dev").await.unwrap();
+    company
+}
+
+#[tokio::test]
+async fn whatever_widens_where_a_token_goes_waits_for_a_confirmation() {
+    let company = with_token().await;
+    for (from, to, place) in [
+        ("[\"*.acme.dev\"]", "[\"*.acme.dev\", \"evil.example\"]", "host evil.example"),
+        ("[\"*.acme.dev\"]", "[\"*.acme.dev\", \"*.evil.example\"]", "host *.evil.example"),
+        ("X-Aspect", "X-Other", "header X-Other"),
+        ("header = \"X-Aspect\"\n", "", "header Authorization"),
+        ("workflows.acme.dev/api/v1", "evil.example/api", "api https://evil.example/api"),
+        ("grpcs://aw-remote-ext.acme.dev", "grpcs://other.acme.dev", "cluster grpcs://other.acme.dev"),
+    ] {
+        company.configure(&TOKEN.replace(from, to));
+        let refusal = company.get(CLUSTER).await.unwrap_err();
+        assert_eq!(refusal.code, Code::DestinationChanged, "{place}");
+        assert!(refusal.say.contains(place), "{refusal}");
+        assert_eq!(refusal.hint, "keyfob config confirm token.aspect");
+        let report = company.report("aspect").await;
+        assert_eq!(report.state, EntryState::Refused);
+        assert_eq!(report.refusal, Some(refusal));
+        let change = Change { entry: "token.aspect".to_owned(), places: vec![place.to_owned()] };
+        assert_eq!(company.changes().await, [change]);
+        // Back to what was confirmed.
+        company.configure(TOKEN);
+        company.get(CLUSTER).await.unwrap();
+        assert_eq!(company.changes().await, []);
+    }
+}
+
+#[tokio::test]
+async fn narrowing_needs_no_word() {
+    let company = with_token().await;
+    for (from, to) in [
+        ("[\"*.acme.dev\"]", "[\"aw-remote-ext.acme.dev\"]"),
+        ("[\"*.acme.dev\"]", "[\"*.aw-remote-ext.acme.dev\"]"),
+        ("clusters = { ext = \"grpcs://aw-remote-ext.acme.dev\" }\n", ""),
+        ("service = \"keyfob\"\napi = \"https://workflows.acme.dev/api/v1\"\n", ""),
+    ] {
+        company.configure(&TOKEN.replace(from, to));
+        company.get(CLUSTER).await.unwrap();
+        assert_eq!(company.changes().await, []);
+    }
+}
+
+#[tokio::test]
+async fn what_is_confirmed_is_what_was_shown_and_it_is_kept() {
+    let mut company = with_token().await;
+    company.configure(&TOKEN.replace("[\"*.acme.dev\"]", "[\"*.acme.dev\", \"new.example\"]"));
+    let shown = company.changes().await;
+    // Looking binds nothing.
+    assert_eq!(company.get(CLUSTER).await.unwrap_err().code, Code::DestinationChanged);
+
+    company.configure(&TOKEN.replace("[\"*.acme.dev\"]", "[\"*.acme.dev\", \"evil.example\"]"));
+    let refusal = company.confirm(Some(shown.clone())).await.unwrap_err();
+    assert_eq!(refusal.code, Code::DestinationChanged);
+    assert_eq!(company.get(CLUSTER).await.unwrap_err().code, Code::DestinationChanged);
+
+    company.configure(&TOKEN.replace("[\"*.acme.dev\"]", "[\"*.acme.dev\", \"new.example\"]"));
+    company.confirm(Some(shown)).await.unwrap();
+    company.get(CLUSTER).await.unwrap();
+    company.get("https://new.example").await.unwrap();
+    company.restart();
+    company.get("https://new.example").await.unwrap();
+    assert_eq!(company.changes().await, []);
+}
+
+#[tokio::test]
+async fn a_session_is_bound_to_its_issuer_client_and_hosts() {
+    let company = signed_in().await;
+    let elsewhere = format!("{}/elsewhere", company.sandbox.addresses().issuer_url);
+    for (from, to, place) in [
+        ("issuer = \"ISSUER\"", "issuer = \"ISSUER/elsewhere\"", format!("issuer {elsewhere}")),
+        ("keyfob-demo", "somebody-else", "client somebody-else".to_owned()),
+        (
+            "[\"*.cache.acme.dev\"]",
+            "[\"*.cache.acme.dev\", \"evil.example\"]",
+            "host evil.example".to_owned(),
+        ),
+    ] {
+        company.configure(&CONFIG.replace(from, to));
+        let calls = company.token_calls();
+        for refusal in [company.get(CACHE).await.unwrap_err(), company.keys("dev").await.unwrap_err()] {
+            assert_eq!(refusal.code, Code::DestinationChanged, "{place}: {refusal}");
+            assert!(refusal.say.contains(&place), "{refusal}");
+            assert_eq!(refusal.hint, "keyfob config confirm sso.okta");
+        }
+        assert_eq!(company.token_calls(), calls, "{place}");
+        company.configure(CONFIG);
+        company.pass(A_MOMENT);
+        company.bearer().await.unwrap();
+        company.keys("dev").await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_id_token_goes_to_no_endpoint_that_nobody_confirmed() {
+    let company = signed_in().await;
+    let evil = company.sandbox.addresses().cluster_url.clone();
+    let role = "[aws.evil]\nsso = \"okta\"\nrole_arn = \"arn:aws:iam::123456789012:role/OktaRole\"\nregion = \"eu-west-1\"";
+    for config in [
+        CONFIG.replace("endpoint_url = \"STS\"", &format!("endpoint_url = \"{evil}\"")),
+        format!("{CONFIG}\n{role}\nendpoint_url = \"{evil}\"\n"),
+    ] {
+        company.configure(&config);
+        let name = if config.contains("aws.evil") { "evil" } else { "dev" };
+        let refusal = company.keys(name).await.unwrap_err();
+        assert_eq!(refusal.code, Code::DestinationChanged, "{refusal}");
+        assert!(refusal.say.contains(&format!("endpoint {evil}")), "{refusal}");
+        assert_eq!(company.counts().arrived(keyfob_sandbox::Endpoint::Cluster), 0);
+        company.configure(CONFIG);
+        company.keys("dev").await.unwrap();
+    }
+    // A role at the region's own endpoint is no new place, and neither is a confirmed one.
+    company.configure(&format!("{CONFIG}\n{role}\nendpoint_url = \"STS\"\n"));
+    company.keys("evil").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_confirmed_session_goes_on_without_a_new_sign_in() {
+    let company = signed_in().await;
+    company.configure(&CONFIG.replace("*.cache.acme.dev", "*.acme.dev"));
+    assert_eq!(company.bearer().await.unwrap_err().code, Code::DestinationChanged);
+    let shown = company.changes().await;
+    assert_eq!(shown, [Change { entry: "sso.okta".to_owned(), places: vec!["host *.acme.dev".to_owned()] }]);
+    company.confirm(Some(shown)).await.unwrap();
+    company.bearer().await.unwrap();
+    company.pass(2 * HOUR);
+    company.bearer().await.unwrap();
+    assert_eq!(company.counts().grant("authorization_code"), 1);
+}
+
+#[tokio::test]
+async fn a_new_value_is_bound_to_what_the_person_saw_when_giving_it() {
+    let company = Company::with("[token.aspect]\nhosts = [\"*.acme.dev\"]", |_| {}).await;
+    company.add_token("aspect", "one").await.unwrap();
+    company.configure("[token.aspect]\nhosts = [\"new.example\"]");
+    assert_eq!(company.get("https://new.example").await.unwrap_err().code, Code::DestinationChanged);
+    company.add_token("aspect", "another").await.unwrap();
+    company.get("https://new.example").await.unwrap();
+    company.configure("[token.aspect]\nhosts = [\"*.acme.dev\"]");
+    assert_eq!(company.get(CLUSTER).await.unwrap_err().code, Code::DestinationChanged);
+}
