@@ -44,7 +44,7 @@ pub fn product(checkout: &Checkout, release: bool) -> Result<Product, Failure> {
     Ok(Product { keyfob, keyfobd })
 }
 
-/// Builds the command line, linked statically where the system is Linux with glibc: half of the time of a warm `get`
+/// Builds the command line, linked statically where the system is Linux with glibc: a good part of a warm `get`
 /// is the dynamic linker (`docs/performance.md`). The flag reaches this one program only, so that its libraries stay
 /// shared with every other build. A plain `cargo build` puts a dynamically linked one in the same place.
 pub fn keyfob(checkout: &Checkout, release: bool) -> Result<PathBuf, Failure> {

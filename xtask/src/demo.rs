@@ -69,9 +69,9 @@ fn play(programs: &Programs, arguments: &Arguments) -> Result<(), Failure> {
     let next = story::what_next(&scene);
     // With --json, standard output is the object's alone.
     if arguments.json {
-        say(&next)
+        say(&next);
     } else {
-        show(&next)?
+        show(&next)?;
     }
     stay(&mut scene)
 }

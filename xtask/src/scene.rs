@@ -5,7 +5,7 @@ mod company;
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
@@ -13,7 +13,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::Checkout;
-use crate::cargo::Kind;
+use crate::cargo::{Artifact, Kind};
 use crate::failure::{Doing as _, Failure};
 use crate::processes::check_interrupted;
 pub use company::Company;
@@ -39,22 +39,35 @@ pub struct Programs {
 impl Programs {
     /// Builds all of them as plain `cargo build` does.
     pub fn build(checkout: &Checkout) -> Result<Self, Failure> {
-        let packages = ["--package", "keyfob", "--package", "keyfob-agent", "--package", "keyfob-sandbox"];
-        let arguments: Vec<_> = ["build"].into_iter().chain(packages).chain(["--bins"]).collect();
-        let built = checkout.artifacts_quietly(&arguments)?;
-        let program = |name: &str| {
-            let found = built.iter().find(|artifact| artifact.name == name && artifact.kind == Kind::Program);
-            found
-                .map(|artifact| artifact.path.clone())
-                .ok_or_else(|| Failure::new(format!("cargo built no program {name}")))
-        };
-        program("keyfobd")?;
-        Ok(Self {
-            keyfob: program("keyfob")?,
-            company: program("keyfob-sandbox")?,
-            browser: program("keyfob-sandbox-browser")?,
-        })
+        let built = build(checkout, &["keyfob", "keyfob-agent", "keyfob-sandbox"])?;
+        program(&built, "keyfobd")?;
+        Self::found(&built, program(&built, "keyfob")?)
     }
+
+    /// Builds the company only, for a `keyfob` that is there.
+    #[cfg(target_os = "linux")]
+    pub fn around(keyfob: PathBuf, checkout: &Checkout) -> Result<Self, Failure> {
+        Self::found(&build(checkout, &["keyfob-sandbox"])?, keyfob)
+    }
+
+    fn found(built: &[Artifact], keyfob: PathBuf) -> Result<Self, Failure> {
+        let [company, browser] =
+            ["keyfob-sandbox", "keyfob-sandbox-browser"].map(|name| program(built, name));
+        Ok(Self { keyfob, company: company?, browser: browser? })
+    }
+}
+
+fn build(checkout: &Checkout, packages: &[&str]) -> Result<Vec<Artifact>, Failure> {
+    let packages = packages.iter().flat_map(|package| ["--package", package]);
+    let arguments: Vec<_> = ["build"].into_iter().chain(packages).chain(["--bins"]).collect();
+    checkout.artifacts_quietly(&arguments)
+}
+
+fn program(built: &[Artifact], name: &str) -> Result<PathBuf, Failure> {
+    let found = built.iter().find(|artifact| artifact.name == name && artifact.kind == Kind::Program);
+    found
+        .map(|artifact| artifact.path.clone())
+        .ok_or_else(|| Failure::new(format!("cargo built no program {name}")))
 }
 
 /// What differs between scenes.
@@ -64,17 +77,13 @@ pub struct Setting {
     pub company: Value,
     /// `keychain` of the configuration; `file` is opened by a passphrase file.
     pub keychain: &'static str,
-    /// Tables after those that every scene has.
-    pub more_configuration: String,
+    /// Variables beside those that make the profile.
+    pub environment: Vec<(&'static str, String)>,
 }
 
 impl Default for Setting {
     fn default() -> Self {
-        Self {
-            company: Value::Object(serde_json::Map::new()),
-            keychain: "memory",
-            more_configuration: String::new(),
-        }
+        Self { company: Value::Object(serde_json::Map::new()), keychain: "memory", environment: Vec::new() }
     }
 }
 
@@ -82,6 +91,7 @@ impl Default for Setting {
 #[derive(Debug)]
 pub struct Scene {
     programs: Programs,
+    environment: Vec<(&'static str, String)>,
     company: Company,
     folder: TempDir,
 }
@@ -91,7 +101,8 @@ impl Scene {
     pub fn start(programs: &Programs, setting: &Setting) -> Result<Self, Failure> {
         let folder = private_folder()?;
         let company = Company::start(&programs.company, &setting.company)?;
-        let scene = Self { programs: programs.clone(), company, folder };
+        let environment = setting.environment.clone();
+        let scene = Self { programs: programs.clone(), environment, company, folder };
         write_private(&scene.configuration(), &configuration(&scene.company, setting))?;
         if setting.keychain == "file" {
             write_private(&scene.passphrase(), "correct horse battery staple\n")?;
@@ -107,7 +118,7 @@ impl Scene {
     /// `keyfob` in the scene's profile.
     pub fn keyfob(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.programs.keyfob);
-        command.args(arguments).envs(self.environment());
+        command.args(arguments).envs(self.environment()).envs(self.environment.iter().cloned());
         let passphrase = self.passphrase();
         if passphrase.exists() {
             command.env("KEYFOB_PASSPHRASE_FILE", passphrase);
@@ -125,6 +136,7 @@ impl Scene {
     }
 
     /// A folder for files of the caller's own, gone with the scene.
+    #[cfg(target_os = "linux")]
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -133,6 +145,14 @@ impl Scene {
     #[cfg(target_os = "linux")]
     pub fn tool_door(&self) -> PathBuf {
         self.folder.path().join("run").join("agent.sock")
+    }
+
+    /// Adds tables to the configuration; the agent reads them at the next question.
+    #[cfg(target_os = "linux")]
+    pub fn configure(&self, tables: &str) -> Result<(), Failure> {
+        let mut file =
+            fs::File::options().append(true).open(self.configuration()).doing("configure the agent")?;
+        file.write_all(tables.as_bytes()).doing("configure the agent")
     }
 
     /// Where `keyfob` is.
@@ -255,13 +275,12 @@ sso = "okta"
 role_arn = "{role}"
 region = "eu-west-1"
 endpoint_url = "{sts}"
-{more}"#,
+"#,
         keychain = setting.keychain,
         issuer = at.issuer,
         client_id = at.client_id,
         role = at.role,
         sts = at.sts,
-        more = setting.more_configuration,
     )
 }
 
@@ -284,7 +303,7 @@ fn ask(command: &mut Command, input: &str) -> Result<String, Failure> {
 fn failure(name: &str, status: ExitStatus, stderr: &str) -> Failure {
     match stderr.trim() {
         "" => Failure::new(format!("{name} failed: {status}")),
-        said => Failure::new(format!("{name} failed: {said}")),
+        said => Failure::new(format!("{name} failed: {}", said.trim_start_matches("keyfob: "))),
     }
 }
 
