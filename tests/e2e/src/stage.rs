@@ -1,0 +1,60 @@
+//! Where `cargo xtask test` put everything.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+/// The paths of this run.
+#[derive(Debug)]
+pub struct Stage {
+    folder: PathBuf,
+    /// The virtual environment of the locked Python parts.
+    pub venv: PathBuf,
+    /// The `node` binary.
+    pub node: PathBuf,
+    /// The folder of the locked Node packages.
+    pub node_modules: PathBuf,
+    /// Where the foreigner listens, as host:port.
+    pub foreigner: String,
+}
+
+impl Stage {
+    /// The stage of this run.
+    ///
+    /// # Panics
+    /// Outside of `cargo xtask test`.
+    pub fn get() -> &'static Self {
+        static STAGE: OnceLock<Stage> = OnceLock::new();
+        STAGE.get_or_init(|| Self {
+            folder: variable("KEYFOB_TEST_STAGE").into(),
+            venv: variable("KEYFOB_TEST_VENV").into(),
+            node: variable("KEYFOB_TEST_NODE").into(),
+            node_modules: variable("KEYFOB_TEST_NODE_MODULES").into(),
+            foreigner: variable("KEYFOB_TEST_FOREIGNER").to_string_lossy().into_owned(),
+        })
+    }
+
+    /// A program of ours: `keyfob`, `keyfobd`, `keyfob-sandbox-browser`, …
+    pub fn bin(&self, name: &str) -> PathBuf {
+        existing(self.folder.join("bin").join(name))
+    }
+
+    /// A file of `tests/real`.
+    pub fn real(&self, name: &str) -> PathBuf {
+        existing(self.folder.join("real").join(name))
+    }
+
+    /// A program of the locked Python parts: `python`, `aws`, `moto_server`.
+    pub fn python(&self, name: &str) -> PathBuf {
+        existing(self.venv.join("bin").join(name))
+    }
+}
+
+fn variable(name: &str) -> OsString {
+    std::env::var_os(name).unwrap_or_else(|| panic!("{name} is not set; run `cargo xtask test`"))
+}
+
+fn existing(path: PathBuf) -> PathBuf {
+    assert!(Path::exists(&path), "{} is not there; run `cargo xtask test`", path.display());
+    path
+}

@@ -1,0 +1,41 @@
+//! Bad input, and what it gets: one clear sentence and a hint, the right exit code, nothing on standard output, nothing
+//! lost, and `get` back in under two seconds.
+#![cfg(target_os = "linux")]
+
+mod addresses;
+mod config;
+mod helper;
+mod issuer;
+mod secrets;
+mod sts;
+
+use std::time::Duration;
+
+use keyfob_e2e::Output;
+
+/// No tool waits longer for a helper that cannot help.
+const ANSWER: Duration = Duration::from_secs(2);
+/// Stands for whatever must not be repeated.
+const SECRET: &str = "s3cr3t";
+
+/// What a person reads where a tool was refused, without `keyfob: `.
+///
+/// # Panics
+/// Where the refusal is not as every refusal has to be.
+#[track_caller]
+fn refused(output: Output, code: i32) -> String {
+    let output = output.exits(code);
+    assert_eq!(output.stdout, "", "standard output is for answers: {output:?}");
+    assert!(output.took < ANSWER, "too late: {output:?}");
+    assert!(!output.stderr.contains(SECRET), "a secret: {output:?}");
+    let mut lines = output.stderr.lines();
+    let first = lines.next().unwrap_or_default();
+    let Some(sentence) = first.strip_prefix("keyfob: ") else { panic!("no sentence: {output:?}") };
+    assert!(first.contains(". Run: ") || first.contains(". Next: "), "no hint: {output:?}");
+    assert!(first.chars().count() < 200, "too long for a trace: {output:?}");
+    // A long sentence is repeated in full below the short form of it.
+    let whole = lines.next();
+    assert_eq!(whole.is_some(), first.contains("..."), "{output:?}");
+    assert_eq!(lines.next(), None, "{output:?}");
+    whole.unwrap_or(sentence).to_owned()
+}
