@@ -59,7 +59,8 @@ pub struct Agent {
     store: Store,
     keychains: Keychains,
     applied: Mutex<Applied>,
-    providers: tokio::sync::Mutex<HashMap<String, Provider>>,
+    /// One lock for each issuer: a burst fetches its metadata once, and nobody waits for another provider.
+    providers: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Option<Provider>>>>>,
 }
 
 /// What follows from the configuration, and from which one.
@@ -98,7 +99,7 @@ impl Agent {
             store,
             keychains: parts.keychains,
             applied: Mutex::new(applied),
-            providers: tokio::sync::Mutex::default(),
+            providers: Mutex::default(),
         })
     }
 
@@ -169,23 +170,27 @@ impl Agent {
     pub async fn provider(&self, registration: &Registration, sign_in: &str) -> Result<Provider, Refusal> {
         let http = self.http()?;
         let now = self.clock.now();
-        // Held while fetching: a burst fetches once.
-        let mut providers = self.providers.lock().await;
-        if let Some(provider) = providers.get(&registration.issuer)
-            && provider.serves(registration, now)
-        {
+        let known = self.known_provider(&registration.issuer);
+        let mut known = known.lock().await;
+        if let Some(provider) = known.as_ref().filter(|provider| provider.serves(registration, now)) {
             return Ok(provider.clone());
         }
         let provider = Provider::discover(registration.clone(), http, now)
             .await
             .map_err(|error: OidcError| error.refusal(sign_in))?;
-        providers.insert(registration.issuer.clone(), provider.clone());
+        *known = Some(provider.clone());
         Ok(provider)
     }
 
     /// Remembers what a provider's answer taught us (new signing keys).
     pub async fn learn(&self, provider: Provider) {
-        self.providers.lock().await.insert(provider.issuer().to_owned(), provider);
+        let known = self.known_provider(provider.issuer());
+        *known.lock().await = Some(provider);
+    }
+
+    fn known_provider(&self, issuer: &str) -> Arc<tokio::sync::Mutex<Option<Provider>>> {
+        let mut providers = self.providers.lock().unwrap_or_else(PoisonError::into_inner);
+        providers.entry(issuer.to_owned()).or_default().clone()
     }
 
     /// What is held for an entry, if it may go where the configuration points it now.

@@ -186,7 +186,8 @@ impl Config {
             [entry] => Ok(entry),
             [] => Err(self.unknown(text, ask)),
             several => {
-                let names = several.iter().map(|entry| format!("`{}`", entry.name)).collect::<Vec<_>>().join(", ");
+                let names =
+                    several.iter().map(|entry| format!("`{}`", entry.name)).collect::<Vec<_>>().join(", ");
                 Err(Refusal::new(Code::AmbiguousEntry, format!("several entries have this name: {names}"))
                     .hint("name one of them in full"))
             }
@@ -204,7 +205,8 @@ impl Config {
             [] => Err(Refusal::new(Code::UnknownEntry, format!("the configuration has no {}", ask.wanted()))
                 .hint("keyfob config check")),
             [first, ..] => {
-                let names = all.iter().map(|entry| format!("`{}`", entry.name.name)).collect::<Vec<_>>().join(", ");
+                let names =
+                    all.iter().map(|entry| format!("`{}`", entry.name.name)).collect::<Vec<_>>().join(", ");
                 Err(Refusal::new(Code::AmbiguousEntry, format!("there are several: {names}"))
                     .hint(format!("{command} {}", first.name.name)))
             }

@@ -27,6 +27,12 @@ const AWS_PREFER: Duration = Duration::from_secs(15 * 60);
 /// An SSO access token is renewed in the background this long before its end.
 const SESSION_RENEW: Duration = Duration::from_secs(5 * 60);
 
+/// A new lease is not replaced for this long, however little life it was given: where this machine's clock is wrong, every
+/// lease looks like an old one, and the service must not be asked at each call.
+const REST: Duration = Duration::from_secs(10);
+/// A lease with less than this left is no use to anybody.
+const LAST: Duration = Duration::from_secs(1);
+
 /// A short-lived credential, with the moments that decide about it.
 #[derive(Debug)]
 pub struct Lease {
@@ -82,16 +88,22 @@ impl Lease {
         Self::new(Body::Session(tokens), now, ahead, prefer, until)
     }
 
-    /// Keys that end at `until`. Roles whose sessions are short get shorter margins.
-    pub fn aws(keys: AwsKeys, now: Timestamp, until: Timestamp) -> Self {
-        let life = life(now, until);
-        let renew = AWS_RENEW.min(life / 2);
-        let prefer = if life > AWS_PREFER * 2 { AWS_PREFER } else { MARGIN.min(life / 4) };
+    /// Keys that end at `until`. The margins follow from the life that was asked for (`asked`), so that a grant that is
+    /// shorter than the role allows is replaced early; roles whose sessions are short get shorter margins.
+    pub fn aws(keys: AwsKeys, now: Timestamp, until: Timestamp, asked: Duration) -> Self {
+        let allowed = life(now, until).max(asked);
+        let spare = allowed.saturating_sub(AWS_PREFER);
+        let (renew, prefer) = if spare >= MARGIN * 2 {
+            (AWS_RENEW.min(AWS_PREFER + spare / 2), AWS_PREFER)
+        } else {
+            (allowed / 2, MARGIN.min(allowed / 4))
+        };
         Self::new(Body::Aws(keys), now, renew, prefer, until)
     }
 
     fn new(body: Body, since: Timestamp, renew: Duration, prefer: Duration, until: Timestamp) -> Self {
-        let (renew_from, prefer_until) = (before(until, renew), before(until, prefer));
+        let rest = after(since, REST.min(life(since, until) / 4));
+        let (renew_from, prefer_until) = (before(until, renew).max(rest), before(until, prefer).max(rest));
         Self { body, since, renew_from, prefer_until, until, used: AtomicBool::new(false) }
     }
 
@@ -103,7 +115,7 @@ impl Lease {
             Freshness::Fresh
         } else if now < self.prefer_until {
             Freshness::Renewing
-        } else if after(now, MARGIN.min(Duration::from_secs(1))) < self.until {
+        } else if after(now, LAST) < self.until {
             Freshness::Last
         } else {
             Freshness::Ended
@@ -208,7 +220,7 @@ mod tests {
 
     #[test]
     fn an_hour_of_aws_keys_is_renewed_at_twenty_minutes_and_withheld_at_fifteen() {
-        let lease = Lease::aws(keys(), at(0), at(3600));
+        let lease = Lease::aws(keys(), at(0), at(3600), Duration::from_secs(3600));
         assert_eq!(lease.freshness(at(0)), Freshness::Fresh);
         assert_eq!(lease.freshness(at(3600 - 1200 - 1)), Freshness::Fresh);
         assert_eq!(lease.freshness(at(3600 - 1200)), Freshness::Renewing);
@@ -219,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_role_of_fifteen_minutes_is_served_for_most_of_them() {
-        let lease = Lease::aws(keys(), at(0), at(900));
+        let lease = Lease::aws(keys(), at(0), at(900), Duration::from_secs(900));
         assert_eq!(lease.freshness(at(0)), Freshness::Fresh);
         assert_eq!(lease.freshness(at(450)), Freshness::Renewing);
         assert_eq!(lease.freshness(at(839)), Freshness::Renewing);
@@ -227,8 +239,23 @@ mod tests {
     }
 
     #[test]
+    fn a_short_grant_of_a_long_role_is_replaced_soon_but_not_at_each_call() {
+        let lease = Lease::aws(keys(), at(0), at(890), Duration::from_secs(3600));
+        assert_eq!(lease.freshness(at(9)), Freshness::Fresh);
+        assert_eq!(lease.freshness(at(10)), Freshness::Last);
+    }
+
+    #[test]
+    fn a_role_of_twenty_minutes_is_replaced_before_fifteen_are_left() {
+        let lease = Lease::aws(keys(), at(0), at(1200), Duration::from_secs(1200));
+        assert_eq!(lease.freshness(at(149)), Freshness::Fresh);
+        assert_eq!(lease.freshness(at(150)), Freshness::Renewing);
+        assert_eq!(lease.freshness(at(300)), Freshness::Last);
+    }
+
+    #[test]
     fn a_clock_that_is_set_back_makes_nothing_last_longer() {
-        let lease = Lease::aws(keys(), at(0), at(3600));
+        let lease = Lease::aws(keys(), at(0), at(3600), Duration::from_secs(3600));
         assert_eq!(lease.freshness(at(-60)), Freshness::Fresh);
         assert_eq!(lease.freshness(at(-61)), Freshness::Ended);
     }
@@ -245,7 +272,7 @@ mod tests {
     fn only_used_leases_are_renewed_ahead() {
         let leases = Leases::default();
         let name = EntryName { kind: "aws", name: "dev".to_owned() };
-        leases.put(name.clone(), Arc::new(Lease::aws(keys(), at(0), at(3600))));
+        leases.put(name.clone(), Arc::new(Lease::aws(keys(), at(0), at(3600), Duration::from_secs(3600))));
         assert_eq!(leases.next_renewal(), None);
         leases.get(&name).unwrap().mark_used();
         assert_eq!(leases.next_renewal(), Some((at(2400), name)));

@@ -34,6 +34,9 @@ const KEYCHAIN: Duration = Duration::from_secs(5);
 /// How long an agent that is told to stop waits for renewals under way: a provider that rotates has spent the old token.
 const LAST_FLIGHTS: Duration = Duration::from_secs(12);
 
+/// How much longer the next agent waits for it.
+const GRACE: Duration = Duration::from_secs(2);
+
 fn main() -> ExitCode {
     let handed = std::env::var("LISTEN_FDS").ok().and_then(|count| count.parse().ok()).unwrap_or(0);
     harden::shed(handed);
@@ -93,7 +96,7 @@ fn cleansed() -> Option<ExitCode> {
 }
 
 fn run(places: &Places, held: &[&str]) -> Result<(), Refusal> {
-    let mut single = match Single::take(places) {
+    let mut single = match Single::wait(places, LAST_FLIGHTS + GRACE) {
         Ok(single) => single,
         Err(Taken::Running(record)) => {
             let pid = record.map(|record| format!(" (process {})", record.pid)).unwrap_or_default();
@@ -138,9 +141,9 @@ async fn serve(places: &Places, single: &mut Single) -> Result<(), Refusal> {
     tokio::spawn(door::serve(agent.clone(), Door::Control, doors.control));
     tokio::spawn(agent.clone().renew_ahead());
     told_to_stop(&agent).await;
+    // From here on a caller starts the next agent, which waits for this one's lock.
+    single.forget();
     if own {
-        // From here on a caller starts the next agent, which waits for this one's lock.
-        single.forget();
         listen::close(places);
     }
     // New refresh tokens reach the keychain before we go.

@@ -3,9 +3,13 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use keyfob_ipc::place::Record;
 use keyfob_ipc::{Code, Places, Refusal};
+
+/// Between two looks at a lock that is about to come free.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// The lock. The system lets go of it when the process ends, however that comes.
 pub struct Single {
@@ -15,18 +19,33 @@ pub struct Single {
 
 /// What there is instead of a lock.
 pub enum Taken {
-    /// Another agent lives; its record, if it has written one already.
+    /// Another agent lives; its record, unless it has just begun or is about to end.
     Running(Option<Record>),
     /// The lock cannot be had.
     Refused(Refusal),
 }
 
 impl Single {
+    /// Takes the lock, and waits for an agent that is about to end: it has no doors any more, and stores what its last
+    /// renewals bought.
+    ///
+    /// # Errors
+    /// [`Taken`].
+    pub fn wait(places: &Places, patience: Duration) -> Result<Self, Taken> {
+        let end = Instant::now() + patience;
+        loop {
+            match Self::take(places) {
+                Err(Taken::Running(None)) if Instant::now() < end => std::thread::sleep(PAUSE),
+                other => return other,
+            }
+        }
+    }
+
     /// Takes the lock.
     ///
     /// # Errors
     /// [`Taken`].
-    pub fn take(places: &Places) -> Result<Self, Taken> {
+    fn take(places: &Places) -> Result<Self, Taken> {
         keyfob_ipc::start::create_private(&places.state).map_err(Taken::Refused)?;
         // On Windows the profile's own access list keeps others out of what is made below it.
         #[cfg(unix)]

@@ -24,7 +24,10 @@ impl Target {
     /// # Errors
     /// [`Code::BadUri`] or [`Code::InsecureScheme`]; the sentence repeats nothing but scheme and host.
     pub fn parse(uri: &str) -> Result<Self, Refusal> {
-        let bad = |what: &str| Refusal::new(Code::BadUri, format!("the URI {what}")).hint("check the address that the tool was given");
+        let bad = |what: &str| {
+            Refusal::new(Code::BadUri, format!("the URI {what}"))
+                .hint("check the address that the tool was given")
+        };
         if uri.contains(|character: char| character.is_control() || character == '\\' || character == ' ') {
             return Err(bad("contains characters that no URI has"));
         }

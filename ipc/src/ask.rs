@@ -7,11 +7,15 @@ use crate::PROTOCOL;
 use crate::reply::Change;
 use crate::secret::{Secret, exposed};
 
-/// One request: `{"v":1,"ask":…}`.
+/// One request: `{"v":1,"ask":…}`, with `"first":true` from a caller that had to wait for the agent's start.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Request<A> {
     /// Protocol version of the sender.
     pub v: u16,
+    /// Whether the caller waited for the agent's start: then it can wait a little longer for the answer, too
+    /// ([`crate::limits::FIRST_TOOL_ANSWER`]).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub first: bool,
     /// What is asked.
     pub ask: A,
 }
@@ -19,7 +23,7 @@ pub struct Request<A> {
 impl<A> Request<A> {
     /// A request in this build's version.
     pub fn new(ask: A) -> Self {
-        Self { v: PROTOCOL, ask }
+        Self { v: PROTOCOL, first: false, ask }
     }
 }
 

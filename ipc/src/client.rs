@@ -53,6 +53,7 @@ pub struct Client {
     line: Line,
     reader: frame::Reader,
     limit: usize,
+    first: bool,
 }
 
 /// Why a client could not be made.
@@ -90,7 +91,11 @@ impl Client {
         match Self::try_connect(places, door) {
             Ok(client) => Ok(client),
             Err(NoClient::Refused(refusal)) => Err(refusal),
-            Err(NoClient::Absent) => start::start(places, door, &launch()?),
+            Err(NoClient::Absent) => {
+                let mut client = start::start(places, door, &launch()?)?;
+                client.first = true;
+                Ok(client)
+            }
         }
     }
 
@@ -114,7 +119,9 @@ impl Client {
 
     fn open(address: &Path, door: Door) -> Result<Self, NoClient> {
         match Line::connect(address) {
-            Ok(line) => Ok(Self { line, reader: frame::Reader::default(), limit: door.frame_limit() }),
+            Ok(line) => {
+                Ok(Self { line, reader: frame::Reader::default(), limit: door.frame_limit(), first: false })
+            }
             Err(NoLine::Absent) => Err(NoClient::Absent),
             Err(NoLine::Foreign) => Err(NoClient::Refused(
                 Refusal::new(
@@ -145,7 +152,8 @@ impl Client {
     /// [`Code::TooLarge`], or [`Code::AgentUnreachable`] where the agent takes nothing.
     pub fn send<A: Serialize>(&mut self, ask: A, patience: Duration) -> Result<(), Refusal> {
         self.line.set_patience(patience).map_err(|error| unreachable_agent(&error))?;
-        frame::write(&mut self.line, &Request::new(ask), self.limit).map_err(refuse_frame)
+        frame::write(&mut self.line, &Request { first: self.first, ..Request::new(ask) }, self.limit)
+            .map_err(refuse_frame)
     }
 
     /// Waits for the next reply.

@@ -24,6 +24,10 @@ pub const CONNECTIONS: usize = 1024;
 /// Within this time the agent answers or refuses a tool (Bazel gives up after 10 s, older AWS SDKs after 5 s).
 pub const TOOL_ANSWER: Duration = Duration::from_millis(1800);
 
+/// The same for a call that waited for the agent's start: it has five seconds in all, and everything is read and fetched
+/// for the first time.
+pub const FIRST_TOOL_ANSWER: Duration = Duration::from_millis(3000);
+
 /// How long the client waits for such an answer before it calls the agent unreachable.
 pub const TOOL_PATIENCE: Duration = Duration::from_millis(3500);
 

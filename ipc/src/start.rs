@@ -139,12 +139,13 @@ pub(crate) fn start(places: &Places, door: Door, launch: &Launch) -> Result<Clie
     create_private(&places.state)?;
     let deadline = Instant::now() + limits::START;
     let mut options = OpenOptions::new();
-    let lock = options.write(true).create(true).truncate(false).open(places.start_lock()).map_err(|error| {
-        Refusal::new(
-            Code::PlaceUnsafe,
-            format!("the folder `{}` cannot be written ({error})", places.state.display()),
-        )
-    })?;
+    let lock =
+        options.write(true).create(true).truncate(false).open(places.start_lock()).map_err(|error| {
+            Refusal::new(
+                Code::PlaceUnsafe,
+                format!("the folder `{}` cannot be written ({error})", places.state.display()),
+            )
+        })?;
     let mut wait = Duration::from_millis(1);
     let mut starter = false;
     let mut child: Option<Child> = None;

@@ -58,7 +58,11 @@ impl Stamp {
             #[cfg(unix)]
             inode: (metadata.dev(), metadata.ino(), metadata.ctime(), metadata.ctime_nsec()),
             #[cfg(unix)]
-            folder: path.parent().map(std::fs::metadata).and_then(Result::ok).map(|folder| (folder.uid(), folder.mode())),
+            folder: path
+                .parent()
+                .map(std::fs::metadata)
+                .and_then(Result::ok)
+                .map(|folder| (folder.uid(), folder.mode())),
         }
     }
 }

@@ -25,8 +25,8 @@ pub(super) struct Connection {
 
 /// What a peer sent.
 pub(super) enum Incoming<A> {
-    /// A request.
-    Ask(A),
+    /// A request, and whether its caller waited for our start.
+    Ask(A, bool),
     /// Something that is answered with a refusal, after which the connection ends.
     Bad(Refusal),
     /// Nothing more.
@@ -132,7 +132,7 @@ fn parse<A: DeserializeOwned>(frame: &[u8]) -> Incoming<A> {
         v: u16,
     }
     match frame::decode::<Request<A>>(frame) {
-        Ok(Request { v: OLDEST_PROTOCOL..=PROTOCOL, ask }) => Incoming::Ask(ask),
+        Ok(Request { v: OLDEST_PROTOCOL..=PROTOCOL, first, ask }) => Incoming::Ask(ask, first),
         Ok(_) => Incoming::Bad(other_version()),
         Err(_) => match frame::decode::<Version>(frame) {
             Ok(Version { v: OLDEST_PROTOCOL..=PROTOCOL }) => {

@@ -15,10 +15,10 @@ use crate::state::State;
 pub(super) async fn converse(agent: &Arc<Agent>, mut connection: Connection) {
     loop {
         let reply = match connection.next::<ControlAsk>().await {
-            Incoming::Ask(ControlAsk::Login { name, flow }) => {
+            Incoming::Ask(ControlAsk::Login { name, flow }, _) => {
                 agent.sign_in(name.as_deref(), flow, &mut connection).await
             }
-            Incoming::Ask(ask) => agent.control(ask).await,
+            Incoming::Ask(ask, _) => agent.control(ask).await,
             Incoming::Bad(refusal) => {
                 connection.answer(Reply::Refused(refusal)).await;
                 return;
@@ -227,6 +227,8 @@ impl Agent {
         let entry = config.find(name, Ask::Value)?;
         let now = self.clock.now();
         let holding = entry.source.accept_value(&entry.name, value, &config, now)?;
+        // A value that cannot be kept is refused whole: the person still has it, and is not surprised by it later.
+        self.holdings().prove().await?;
         let ends = holding.facts.ends;
         self.holdings().put(&entry.name, holding).await?;
         self.drop_bought_with(&entry.name);

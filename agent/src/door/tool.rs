@@ -1,6 +1,7 @@
 //! The tool door: ask for credentials, and why one is refused. It stores nothing and changes nothing.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use keyfob_ipc::reply::{Headers, Reply, Why};
 use keyfob_ipc::{Code, Refusal, ToolAsk, limits};
@@ -14,8 +15,9 @@ use crate::target::Target;
 pub(super) async fn converse(agent: &Arc<Agent>, mut connection: Connection) {
     loop {
         match connection.next::<ToolAsk>().await {
-            Incoming::Ask(ask) => {
-                let reply = agent.tool(ask).await.unwrap_or_else(Reply::Refused);
+            Incoming::Ask(ask, first) => {
+                let limit = if first { limits::FIRST_TOOL_ANSWER } else { limits::TOOL_ANSWER };
+                let reply = agent.tool_within(ask, limit).await.unwrap_or_else(Reply::Refused);
                 // Who asked must still be there: what it left behind may be anybody's.
                 if !connection.caller.is_alive() || !connection.answer(reply).await {
                     return;
@@ -36,7 +38,11 @@ impl Agent {
     /// # Errors
     /// The refusal.
     pub async fn tool(self: &Arc<Self>, ask: ToolAsk) -> Result<Reply, Refusal> {
-        timeout(limits::TOOL_ANSWER, self.answer_tool(ask)).await.unwrap_or_else(|_| Err(pending()))
+        self.tool_within(ask, limits::TOOL_ANSWER).await
+    }
+
+    async fn tool_within(self: &Arc<Self>, ask: ToolAsk, limit: Duration) -> Result<Reply, Refusal> {
+        timeout(limit, self.answer_tool(ask)).await.unwrap_or_else(|_| Err(pending()))
     }
 
     async fn answer_tool(self: &Arc<Self>, ask: ToolAsk) -> Result<Reply, Refusal> {

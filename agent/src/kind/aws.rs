@@ -235,7 +235,7 @@ impl Role {
                 .hint("set this machine's clock"),
             ));
         }
-        Ok(Lease::aws(keys, now, until))
+        Ok(Lease::aws(keys, now, until, self.duration))
     }
 
     fn identity<'a>(

@@ -51,6 +51,14 @@ pub enum HttpError {
         /// The verifier's own word.
         reason: String,
     },
+    /// Something answers, but not in TLS: another service, or a network that is in between.
+    #[error("no encrypted connection to {host} comes about ({reason})")]
+    NotEncrypted {
+        /// Scheme, host and port.
+        host: String,
+        /// The TLS library's own word.
+        reason: String,
+    },
     /// It took too long.
     #[error("{0} does not answer in time")]
     Slow(String),
@@ -71,7 +79,7 @@ impl HttpError {
             Self::TooLarge(_) => {
                 Refusal::new(Code::ProviderUntrusted, say).hint("check the address in the configuration")
             }
-            Self::Unreachable(_) | Self::Slow(_) | Self::Broken(_) => {
+            Self::Unreachable(_) | Self::Slow(_) | Self::Broken(_) | Self::NotEncrypted { .. } => {
                 Refusal::new(Code::Offline, say).hint("check the network or the VPN, then try again")
             }
         }
@@ -193,7 +201,11 @@ fn find_tls<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rust
 fn explain(uri: &Uri, error: &reqwest::Error) -> HttpError {
     let origin = origin(uri);
     if let Some(tls) = find_tls(error) {
-        return HttpError::Untrusted { host: origin, reason: keyfob_ipc::text::escape(&tls.to_string()) };
+        let reason = keyfob_ipc::text::escape(&tls.to_string());
+        return match tls {
+            rustls::Error::InvalidCertificate(_) => HttpError::Untrusted { host: origin, reason },
+            _ => HttpError::NotEncrypted { host: origin, reason },
+        };
     }
     if error.is_timeout() {
         HttpError::Slow(origin)

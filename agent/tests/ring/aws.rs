@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use keyfob_ipc::Code;
+use keyfob_ipc::limits::TOOL_PATIENCE;
 use keyfob_ipc::reply::EntryState;
 use keyfob_sandbox::{Endpoint, Fault, StsError};
 
@@ -100,9 +101,8 @@ async fn between_twenty_and_fifteen_minutes_nobody_waits() {
     let first = company.keys("dev").await.unwrap().access_key_id;
     company.pass(42 * MINUTE);
     company.faults().set_times(Endpoint::Sts, Fault::Slow(Duration::from_millis(700)), 1);
-    let asked = Instant::now();
+    // Whoever waited would have got the new ones.
     assert_eq!(company.keys("dev").await.unwrap().access_key_id, first);
-    assert!(asked.elapsed() < Duration::from_millis(500));
     eventually("the new keys are there", async || company.keys("dev").await.unwrap().access_key_id != first)
         .await;
     assert_eq!(company.sts_calls(), 2);
@@ -128,7 +128,7 @@ async fn old_keys_are_better_than_none_while_sts_is_away_and_none_once_they_have
     for _ in 0..2 {
         let asked = Instant::now();
         let keys = company.keys("dev").await.unwrap();
-        assert!(asked.elapsed() < Duration::from_secs(2));
+        assert!(asked.elapsed() < TOOL_PATIENCE);
         assert_eq!(
             (keys.access_key_id, keys.expiration),
             (first.access_key_id.clone(), first.expiration.clone())
@@ -153,7 +153,7 @@ async fn an_sts_that_does_not_answer_keeps_nobody_from_the_old_keys() {
     company.faults().set(Endpoint::Sts, Fault::Slow(Duration::from_secs(60)));
     let asked = Instant::now();
     assert_eq!(company.keys("dev").await.unwrap().access_key_id, first);
-    assert!(asked.elapsed() < Duration::from_secs(2));
+    assert!(asked.elapsed() < TOOL_PATIENCE);
 }
 
 #[tokio::test]

@@ -36,6 +36,7 @@ async fn whatever_widens_where_a_token_goes_waits_for_a_confirmation() {
     for (from, to, place) in [
         ("[\"*.acme.dev\"]", "[\"*.acme.dev\", \"evil.example\"]", "host evil.example"),
         ("[\"*.acme.dev\"]", "[\"*.acme.dev\", \"*.evil.example\"]", "host *.evil.example"),
+        ("[\"*.acme.dev\"]", "[\"*.acme.dev\", \"evil-acme.dev\"]", "host evil-acme.dev"),
         ("X-Aspect", "X-Other", "header X-Other"),
         ("header = \"X-Aspect\"\n", "", "header Authorization"),
         ("workflows.acme.dev/api/v1", "evil.example/api", "api https://evil.example/api"),
@@ -144,6 +145,26 @@ async fn an_id_token_goes_to_no_endpoint_that_nobody_confirmed() {
     // A role at the region's own endpoint is no new place, and neither is a confirmed one.
     company.configure(&format!("{CONFIG}\n{role}\nendpoint_url = \"STS\"\n"));
     company.keys("evil").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_session_goes_through_no_proxy_and_trusts_no_certificates_that_nobody_confirmed() {
+    let company = signed_in().await;
+    for (network, place) in [
+        ("proxy = \"http://proxy.evil.example:3128\"", "proxy http://proxy.evil.example:3128/"),
+        ("ca_file = \"/nowhere/evil.pem\"", "certificates of /nowhere/evil.pem"),
+    ] {
+        company.configure(&format!("{CONFIG}\n[network]\n{network}\n"));
+        let calls = company.token_calls();
+        company.pass(2 * HOUR);
+        let refusal = company.bearer().await.unwrap_err();
+        assert_eq!(refusal.code, Code::DestinationChanged, "{refusal}");
+        assert!(refusal.say.contains(place), "{refusal}");
+        assert_eq!(company.token_calls(), calls);
+        company.configure(CONFIG);
+        company.pass(A_MOMENT);
+        company.bearer().await.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -112,7 +112,8 @@ fn describe(about: &About, now: jiff::Timestamp) -> String {
     let age = about.started.parse::<jiff::Timestamp>().map(|started| now.as_second() - started.as_second());
     let age = age.map(|seconds| format!(", for {}", life::words(seconds.max(0)))).unwrap_or_default();
     let memory = about.memory_kib.map(|kib| format!(", {:.1} MiB", kib as f64 / 1024.0)).unwrap_or_default();
-    let profile = if about.own_profile { " (a profile of its own, by KEYFOB_ variables or another HOME)" } else { "" };
+    let profile =
+        if about.own_profile { " (a profile of its own, by KEYFOB_ variables or another HOME)" } else { "" };
     format!(
         "The agent runs: process {}, version {}{age}{memory}{profile}\n  {}\n",
         about.pid,

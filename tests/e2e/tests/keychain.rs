@@ -8,8 +8,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use keyfob_e2e::process::{self, Signal};
 use keyfob_e2e::real::{OidcProvider, SessionBus, alone, together};
-use keyfob_e2e::{Output, PATIENCE, Profile, token, wait_for, wait_for_some};
+use keyfob_e2e::{Company, Output, PATIENCE, Profile, start, token, wait_for, wait_for_some};
+use keyfob_sandbox::{Endpoint, Fault};
 use serde_json::{Value, json};
 
 const URI: &str = "https://aw-remote-ext.acme.dev/";
@@ -338,4 +340,28 @@ fn a_passphrase_file_that_others_can_read_is_refused_by_name() {
     set_mode(&passphrase, 0o600);
     profile.add_token("aspect", VALUE);
     answers(&profile);
+}
+
+#[test]
+fn an_agent_that_is_stopped_in_mid_renewal_loses_nothing_and_the_next_one_waits_for_it() {
+    let company = Company::start();
+    let (profile, _) = with_passphrase_file(&company.sso("okta", "*.cache.acme.dev"));
+    company.sign_in(&profile, "okta");
+    profile.run(&["agent", "restart"], "").ok();
+    let stopped = profile.agent_pid();
+    // The provider has rotated the token when its answer is still under way.
+    company.faults().set(Endpoint::Token, Fault::Slow(Duration::from_millis(1200)));
+    let before = company.counts().arrived(Endpoint::Token);
+    let asking = start(profile.keyfob(&["get"]), r#"{"uri":"https://x.cache.acme.dev/"}"#);
+    wait_for("a renewal under way", PATIENCE, || company.counts().arrived(Endpoint::Token) > before);
+    process::signal(stopped, Signal::TERM);
+    wait_for("closed doors", PATIENCE, || !profile.agent_socket().exists());
+
+    assert_eq!(profile.get("https://elsewhere.example/").ok().stdout, "{\"headers\":{}}\n");
+    assert_ne!(profile.agent_pid(), stopped);
+    asking.output(PATIENCE);
+    company.faults().clear_all();
+    let answer = profile.get("https://x.cache.acme.dev/").ok();
+    assert!(answer.json()["headers"]["Authorization"][0].is_string());
+    assert_eq!(company.counts().refreshes(), 2, "the second one spent the token that the first one brought");
 }

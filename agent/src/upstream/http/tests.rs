@@ -126,6 +126,14 @@ async fn a_certificate_for_another_name_is_not_trusted() {
 }
 
 #[tokio::test]
+async fn a_service_without_tls_is_not_taken_for_a_bad_certificate() {
+    let port = serve(None, HELLO).await;
+    let error = get(&Network::default(), false, &format!("https://localhost:{port}/")).await.unwrap_err();
+    assert!(matches!(error, HttpError::NotEncrypted { .. }), "{error}");
+    assert_eq!(error.refusal().code, Code::Offline);
+}
+
+#[tokio::test]
 async fn the_proxy_is_used_for_the_outside_and_for_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::new();

@@ -111,7 +111,9 @@ fn write(options: &Options, path: &Path, command: &str, make: MakeLines, world: 
     let beside = block::outside(current.unwrap_or_default()).map_err(|broken| refuse_marks(path, &broken))?;
     let mut lines = make(&status, &beside, options.print, world)?;
     if status.agent.own_profile {
-        lines.warnings.push("the tool must run with the same KEYFOB_ variables and HOME as this command".to_owned());
+        lines
+            .warnings
+            .push("the tool must run with the same KEYFOB_ variables and HOME as this command".to_owned());
     }
     if options.print {
         world.printer.result(&lines.text);

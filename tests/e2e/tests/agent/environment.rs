@@ -224,7 +224,9 @@ fn a_session_bus_of_another_user_is_not_talked_to() {
 #[test]
 fn the_agent_is_closed_to_other_programs_of_the_same_user() {
     let profile = Profile::new(&config());
-    let open = start(profile.command("/bin/cat"), "");
+    let mut endless = profile.command("/usr/bin/tail");
+    endless.args(["-f", "/dev/null"]);
+    let open = start(endless, "");
     let look = |process: u32, file: &str| fs::File::open(format!("/proc/{process}/{file}"));
     wait_for("a program that is open", Duration::from_secs(5), || look(open.pid(), "environ").is_ok());
     let agent = profile.start_agent();
