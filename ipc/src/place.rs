@@ -1,8 +1,9 @@
 //! Where things are: state folder, configuration, sockets.
 //!
-//! There is one agent per user. Its places follow from the home folder alone; `XDG_RUNTIME_DIR` may differ between a
-//! login shell, a cron job and `sudo`, so the record that the agent leaves ([`Record`]) has the last word on where the
-//! live sockets are. `KEYFOB_RUNTIME_DIR`, `KEYFOB_STATE_DIR` and `KEYFOB_CONFIG` make a profile of its own.
+//! There is one agent per user. Its places follow from the person's own folders alone (`base`); `XDG_RUNTIME_DIR` may
+//! differ between a login shell, a cron job and `sudo`, so the record that the agent leaves ([`Record`]) has the last
+//! word on where the live sockets are. `KEYFOB_RUNTIME_DIR`, `KEYFOB_STATE_DIR` and `KEYFOB_CONFIG` make a profile of
+//! its own, and so does an environment that names other folders than the system does.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -11,12 +12,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::refusal::{Code, Refusal};
 
+mod base;
+use base::{Base, System, is_one_folder};
+
 /// What of the environment decides about places. Filled by `main` alone.
 #[derive(Debug, Clone, Default)]
 pub struct Surroundings {
     /// Home folder by the environment (`HOME`, on Windows `USERPROFILE`).
     pub home: Option<PathBuf>,
-    /// Home folder by the user database (`/etc/passwd`, read as a file: a static binary must not ask the name service).
+    /// Home folder by the system ([`crate::peer::Folders::home`]): the user database, on Windows the known folder.
     pub passwd_home: Option<PathBuf>,
     /// `XDG_RUNTIME_DIR`, on Windows unused.
     pub runtime: Option<PathBuf>,
@@ -24,6 +28,10 @@ pub struct Surroundings {
     pub local_app_data: Option<PathBuf>,
     /// `APPDATA` (Windows).
     pub app_data: Option<PathBuf>,
+    /// What `LOCALAPPDATA` should be by the system (Windows).
+    pub known_local_app_data: Option<PathBuf>,
+    /// What `APPDATA` should be by the system (Windows).
+    pub known_app_data: Option<PathBuf>,
     /// `KEYFOB_RUNTIME_DIR`.
     pub own_runtime: Option<PathBuf>,
     /// `KEYFOB_STATE_DIR`.
@@ -40,36 +48,21 @@ impl Surroundings {
         let variable = |name: &str| {
             std::env::var_os(name).filter(|value: &OsString| !value.is_empty()).map(PathBuf::from)
         };
-        let user = crate::peer::this_user();
+        let system = crate::peer::folders();
         Self {
             home: variable(if cfg!(windows) { "USERPROFILE" } else { "HOME" }),
-            passwd_home: passwd_home(&user),
+            passwd_home: system.home,
             runtime: variable("XDG_RUNTIME_DIR"),
             local_app_data: variable("LOCALAPPDATA"),
             app_data: variable("APPDATA"),
+            known_local_app_data: system.local_app_data,
+            known_app_data: system.app_data,
             own_runtime: variable("KEYFOB_RUNTIME_DIR"),
             own_state: variable("KEYFOB_STATE_DIR"),
             own_config: variable("KEYFOB_CONFIG"),
-            user,
+            user: crate::peer::this_user(),
         }
     }
-}
-
-/// The home folder that `/etc/passwd` has for the user; users of a directory service are not in it.
-fn passwd_home(user: &str) -> Option<PathBuf> {
-    if cfg!(not(target_os = "linux")) {
-        return None;
-    }
-    let text = std::fs::read_to_string("/etc/passwd").ok()?;
-    home_in_passwd(&text, user)
-}
-
-fn home_in_passwd(text: &str, user: &str) -> Option<PathBuf> {
-    text.lines()
-        .map(|line| line.split(':').collect::<Vec<_>>())
-        .find(|fields| fields.get(2) == Some(&user))
-        .and_then(|fields| fields.get(5).map(PathBuf::from))
-        .filter(|home| home.is_absolute())
 }
 
 /// The places of one agent.
@@ -103,37 +96,30 @@ impl Places {
             .hint("set the KEYFOB_ variables to absolute paths"));
         }
         let profile = given.into_iter().any(Option::is_some);
-        let home = surroundings.home.clone().filter(|home| home.is_absolute());
-        let home = home.or_else(|| surroundings.passwd_home.clone());
-        // A home folder other than the user database's is another profile too: whoever sets HOME for the first
-        // caller must not get an agent over the person's keychain with a configuration of their choice.
-        let borrowed_home = match (&home, &surroundings.passwd_home) {
-            (Some(home), Some(real)) => home != real,
-            _ => false,
-        };
+        let base = Base::of(System::THIS, surroundings);
         let state = match &surroundings.own_state {
-            Some(state) => state.clone(),
+            Some(state) => apart_from_the_ordinary(state, surroundings)?,
             None => {
-                let state = default_state(surroundings, home.as_deref())?;
-                if profile { state.join("profiles").join(profile_name(&given)) } else { state }
+                let state = base.state()?;
+                if profile { state.join("profiles").join(name_of(&given)) } else { state }
             }
         };
         let config = match &surroundings.own_config {
             Some(config) => config.clone(),
             // A second profile never falls back to the first one's configuration.
             None if surroundings.own_state.is_some() => state.join("config.toml"),
-            None => default_config(surroundings, home.as_deref())?,
+            None => base.config()?,
         };
         let runtime = match &surroundings.own_runtime {
             Some(runtime) => runtime.clone(),
-            None if profile || borrowed_home => state.join("run"),
+            None if profile || base.borrowed => state.join("run"),
             None => default_runtime(surroundings, &state),
         };
         Ok(Self {
             state,
             config,
             runtime,
-            own_profile: profile || borrowed_home,
+            own_profile: profile || base.borrowed,
             user: surroundings.user.clone(),
         })
     }
@@ -198,6 +184,23 @@ pub struct Record {
     pub control: PathBuf,
 }
 
+/// A second profile in the ordinary one's folder would hold the person's lock with another configuration, and whoever
+/// came later would be led to it.
+fn apart_from_the_ordinary(state: &Path, surroundings: &Surroundings) -> Result<PathBuf, Refusal> {
+    let mut system_alone = surroundings.clone();
+    if surroundings.passwd_home.is_some() {
+        (system_alone.home, system_alone.local_app_data, system_alone.app_data) = (None, None, None);
+    }
+    match Base::of(System::THIS, &system_alone).state() {
+        Ok(ordinary) if is_one_folder(state, &ordinary) => Err(Refusal::new(
+            Code::PlaceUnsafe,
+            format!("`{}` is the ordinary state folder, and a second profile needs its own", state.display()),
+        )
+        .hint("set KEYFOB_STATE_DIR to another folder, or unset it")),
+        _ => Ok(state.to_owned()),
+    }
+}
+
 /// A stable 64-bit name of a path (FNV-1a). It keeps profiles apart and protects nothing.
 pub fn fingerprint(path: &Path) -> u64 {
     path.as_os_str()
@@ -206,7 +209,8 @@ pub fn fingerprint(path: &Path) -> u64 {
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
-fn profile_name(given: &[&Option<PathBuf>]) -> String {
+/// The name of a profile that these paths make, each of them at its place.
+fn name_of(given: &[&Option<PathBuf>]) -> String {
     let all: OsString = given.iter().map(|path| path.as_deref().unwrap_or(Path::new("-")).as_os_str()).fold(
         OsString::new(),
         |mut all, path| {
@@ -216,47 +220,6 @@ fn profile_name(given: &[&Option<PathBuf>]) -> String {
         },
     );
     format!("{:016x}", fingerprint(Path::new(&all)))
-}
-
-fn needs_home(home: Option<&Path>) -> Result<&Path, Refusal> {
-    home.ok_or_else(|| {
-        Refusal::new(Code::PlaceUnsafe, "no home folder is known, so there is no place for the agent")
-            .hint("set HOME to your home folder")
-    })
-}
-
-fn default_state(surroundings: &Surroundings, home: Option<&Path>) -> Result<PathBuf, Refusal> {
-    if cfg!(windows) {
-        let base = surroundings.local_app_data.clone();
-        return Ok(match base {
-            Some(base) => base,
-            None => needs_home(home)?.join(r"AppData\Local"),
-        }
-        .join("Keyfob"));
-    }
-    let home = needs_home(home)?;
-    Ok(if cfg!(target_os = "macos") {
-        home.join("Library/Application Support/Keyfob")
-    } else {
-        home.join(".local/state/keyfob")
-    })
-}
-
-fn default_config(surroundings: &Surroundings, home: Option<&Path>) -> Result<PathBuf, Refusal> {
-    if cfg!(windows) {
-        let base = surroundings.app_data.clone();
-        return Ok(match base {
-            Some(base) => base,
-            None => needs_home(home)?.join(r"AppData\Roaming"),
-        }
-        .join(r"Keyfob\config.toml"));
-    }
-    let home = needs_home(home)?;
-    Ok(if cfg!(target_os = "macos") {
-        home.join("Library/Application Support/Keyfob/config.toml")
-    } else {
-        home.join(".config/keyfob/config.toml")
-    })
 }
 
 fn default_runtime(surroundings: &Surroundings, state: &Path) -> PathBuf {
@@ -331,15 +294,39 @@ mod tests {
     }
 
     #[test]
-    fn relative_variables_are_refused() {
-        let relative = Surroundings { own_state: Some("state".into()), ..ada() };
-        assert_eq!(Places::of(&relative).unwrap_err().code, Code::PlaceUnsafe);
+    fn a_second_profile_does_not_sit_in_the_ordinary_ones_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = folder.path().join("ada");
+        let state = home.join(".local/state/keyfob");
+        std::fs::create_dir_all(&state).unwrap();
+        let alias = folder.path().join("alias");
+        std::os::unix::fs::symlink(&state, &alias).unwrap();
+        let ada = Surroundings { home: Some(home.clone()), passwd_home: Some(home.clone()), ..ada() };
+        for own in [state, alias, home.join("../ada/.local/state/keyfob")] {
+            for home in [Some(home.clone()), Some("/tmp".into()), None] {
+                let own = Surroundings { own_state: Some(own.clone()), home, ..ada.clone() };
+                assert_eq!(Places::of(&own).unwrap_err().code, Code::PlaceUnsafe, "{own:?}");
+            }
+        }
+        let apart = Surroundings { own_state: Some(folder.path().join("other")), ..ada };
+        assert!(Places::of(&apart).unwrap().own_profile);
     }
 
     #[test]
-    fn passwd_lines_are_read_by_number() {
-        let text = "root:x:0:0:root:/root:/bin/sh\nada:x:77:77::/home/ada:/bin/sh\nbad\n";
-        assert_eq!(home_in_passwd(text, "77"), Some("/home/ada".into()));
-        assert_eq!(home_in_passwd(text, "78"), None);
+    fn another_way_to_write_home_is_the_same_home() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = folder.path().join("ada");
+        std::fs::create_dir(&home).unwrap();
+        let written =
+            Surroundings { home: Some(home.join("../ada")), passwd_home: Some(home.clone()), ..ada() };
+        let places = Places::of(&written).unwrap();
+        assert!(!places.own_profile);
+        assert_eq!(places.state, home.join(".local/state/keyfob"));
+    }
+
+    #[test]
+    fn relative_variables_are_refused() {
+        let relative = Surroundings { own_state: Some("state".into()), ..ada() };
+        assert_eq!(Places::of(&relative).unwrap_err().code, Code::PlaceUnsafe);
     }
 }

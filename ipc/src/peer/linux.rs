@@ -8,11 +8,27 @@ use std::path::PathBuf;
 
 use rustix::fs::{Mode, OFlags};
 
+use super::Folders;
 use crate::caller::Caller;
 
 /// The user of this process, by its effective number.
 pub fn this_user() -> String {
     rustix::process::geteuid().as_raw().to_string()
+}
+
+/// The home folder of this user by `/etc/passwd`, read as a file: a static binary must not ask the name service. Users of
+/// a directory service are not in it.
+pub fn folders() -> Folders {
+    let text = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    Folders { home: home_in_passwd(&text, &this_user()), ..Folders::default() }
+}
+
+fn home_in_passwd(text: &str, user: &str) -> Option<PathBuf> {
+    text.lines()
+        .map(|line| line.split(':').collect::<Vec<_>>())
+        .find(|fields| fields.get(2) == Some(&user))
+        .and_then(|fields| fields.get(5).map(PathBuf::from))
+        .filter(|home| home.is_absolute())
 }
 
 /// Who connected to us.
@@ -123,6 +139,13 @@ mod tests {
     fn a_name_with_brackets_does_not_shift_the_fields() {
         let stat = "7 (a) b) 1) S 1 7 7 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 4242 1 1";
         assert_eq!(parse_start_time(stat), Some(4242));
+    }
+
+    #[test]
+    fn passwd_lines_are_read_by_number() {
+        let text = "root:x:0:0:root:/root:/bin/sh\nada:x:77:77::/home/ada:/bin/sh\nbad\n";
+        assert_eq!(home_in_passwd(text, "77"), Some("/home/ada".into()));
+        assert_eq!(home_in_passwd(text, "78"), None);
     }
 
     #[test]

@@ -4,18 +4,63 @@
     reason = "neither the standard library nor rustix asks macOS about peers and processes"
 )]
 
-use std::ffi::{OsString, c_int, c_void};
+use std::ffi::{CStr, OsString, c_int, c_void};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
+use std::ptr::null_mut;
 
+use super::Folders;
 use crate::caller::Caller;
 
 /// The user of this process, by its effective number.
 pub fn this_user() -> String {
     rustix::process::geteuid().as_raw().to_string()
+}
+
+/// The home folder of this user by Directory Services. The environment has no say in it.
+pub fn folders() -> Folders {
+    Folders { home: home_of(rustix::process::geteuid().as_raw()), ..Folders::default() }
+}
+
+/// Room for the texts of one user entry: what is tried first, and where growing ends (bytes).
+const USER_ENTRY: (usize, usize) = (4 * 1024, 1024 * 1024);
+
+fn home_of(user: u32) -> Option<PathBuf> {
+    let mut texts = vec![0u8; USER_ENTRY.0];
+    loop {
+        match home_with(user, &mut texts) {
+            Ok(home) => return home.filter(|home| home.is_absolute()),
+            Err(libc::EINTR) => {}
+            Err(libc::ERANGE) if texts.len() < USER_ENTRY.1 => texts.resize(texts.len() * 4, 0),
+            Err(_) => return None,
+        }
+    }
+}
+
+/// One question to getpwuid_r(3), which puts the texts of its answer into `texts`. An error is the call's number.
+fn home_with(user: u32, texts: &mut [u8]) -> Result<Option<PathBuf>, c_int> {
+    let mut entry = MaybeUninit::<libc::passwd>::zeroed();
+    let mut found = null_mut();
+    let (at, room) = (texts.as_mut_ptr().cast(), texts.len());
+    // SAFETY: `entry` is room for a whole entry, `texts` has the `room` bytes, and `found` is ours.
+    let error = unsafe { libc::getpwuid_r(user, entry.as_mut_ptr(), at, room, &raw mut found) };
+    if error != 0 {
+        return Err(error);
+    }
+    if found.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: the call found the user, so it has filled in `entry`; zeroed before, any field it left out is null.
+    let home = unsafe { entry.assume_init() }.pw_dir;
+    if home.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: the call has put a text with a zero at its end into `texts`, which is still borrowed here.
+    let home = unsafe { CStr::from_ptr(home) };
+    Ok(Some(PathBuf::from(OsString::from_vec(home.to_bytes().to_vec()))))
 }
 
 /// Who connected to us.
@@ -130,6 +175,14 @@ mod tests {
     use std::os::fd::AsFd;
 
     use super::*;
+
+    #[test]
+    fn the_home_folder_is_known_and_grows_its_buffer_on_demand() {
+        let user = rustix::process::geteuid().as_raw();
+        assert!(folders().home.unwrap().is_absolute());
+        assert_eq!(home_with(user, &mut []), Err(libc::ERANGE));
+        assert_eq!(home_of(u32::MAX - 7), None);
+    }
 
     #[test]
     fn a_process_is_alive_until_it_ends() {

@@ -35,8 +35,10 @@ use crate::caller::Caller;
 use crate::refusal::{Code, Refusal};
 
 mod inherit;
+mod known;
 mod overlapped;
 pub(crate) use inherit::keep_standard_streams;
+pub use known::folders;
 pub(crate) use overlapped::{read_within, write_within};
 
 /// The group of administrators. What an elevated program makes belongs to it, not to the person.
