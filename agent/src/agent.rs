@@ -6,15 +6,17 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use keyfob_ipc::reply::About;
 use keyfob_ipc::{Code, Places, Refusal};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::clock::{SharedClock, rfc3339};
 use crate::config::{Config, Entry, EntryName, KeychainKind, Limits, Network, Store, Version};
+use crate::footing::{Footing, Spending};
 use crate::holding::Holding;
 use crate::holdings::Holdings;
 use crate::keychain::Keychain;
@@ -60,6 +62,8 @@ pub struct Agent {
     keychains: Keychains,
     applied: Mutex<Applied>,
     /// One lock for each issuer: a burst fetches its metadata once, and nobody waits for another provider.
+    ending: AtomicBool,
+    pub(crate) spending: watch::Sender<usize>,
     providers: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Option<Provider>>>>>,
 }
 
@@ -68,7 +72,8 @@ struct Applied {
     version: Version,
     config: Arc<Config>,
     keychain: KeychainKind,
-    holdings: Holdings,
+    /// One for each keychain that was ever named: an edit that is taken back finds everything as it was.
+    holdings: HashMap<KeychainKind, Holdings>,
     http: Option<(Network, Result<Http, Refusal>)>,
 }
 
@@ -82,7 +87,7 @@ impl Agent {
         let applied = Applied {
             version,
             keychain,
-            holdings: Holdings::over((parts.keychains)(keychain)),
+            holdings: HashMap::from([(keychain, Holdings::over((parts.keychains)(keychain)))]),
             http: None,
             config,
         };
@@ -99,6 +104,8 @@ impl Agent {
             store,
             keychains: parts.keychains,
             applied: Mutex::new(applied),
+            ending: AtomicBool::new(false),
+            spending: watch::Sender::new(0),
             providers: Mutex::default(),
         })
     }
@@ -119,7 +126,8 @@ impl Agent {
     fn apply(&self, applied: &mut Applied, config: Arc<Config>, version: Version) {
         if applied.keychain != config.agent.keychain {
             applied.keychain = config.agent.keychain;
-            applied.holdings = Holdings::over((self.keychains)(config.agent.keychain));
+            let make = || Holdings::over((self.keychains)(config.agent.keychain));
+            applied.holdings.entry(config.agent.keychain).or_insert_with(make);
             self.leases.drop_where(|_| true);
             self.withheld.drop_where(|_| true);
             self.states.forget_where(|_| true);
@@ -143,37 +151,59 @@ impl Agent {
 
     /// Every entry's holding.
     pub fn holdings(&self) -> Holdings {
-        self.applied().holdings.clone()
+        let mut applied = self.applied();
+        let kind = applied.keychain;
+        let make = || Holdings::over((self.keychains)(kind));
+        applied.holdings.entry(kind).or_insert_with(make).clone()
     }
 
-    /// The client for the settings in force.
+    /// What a piece of work stands on from here to its end.
     ///
     /// # Errors
-    /// [`Code::ConfigBroken`] where the certificate file or the proxy cannot be used.
-    pub fn http(&self) -> Result<Http, Refusal> {
-        let network = self.config()?.network.clone();
+    /// [`Code::ConfigBroken`] where no configuration is good.
+    pub fn footing(&self) -> Result<Footing, Refusal> {
+        let config = self.config()?;
+        let holdings = self.holdings();
         let mut applied = self.applied();
-        match &applied.http {
-            Some((made_for, http)) if *made_for == network && http.is_ok() => http.clone(),
+        let http = match &applied.http {
+            Some((made_for, http)) if *made_for == config.network && http.is_ok() => http.clone(),
             _ => {
-                let http = Http::new(&network, self.places.own_profile);
-                applied.http = Some((network, http.clone()));
+                let http = Http::new(&config.network, self.places.own_profile);
+                applied.http = Some((config.network.clone(), http.clone()));
                 http
             }
-        }
+        };
+        Ok(Footing::new(config, holdings, http))
+    }
+
+    /// Leave to spend a token; `None` once the agent is about to end.
+    pub fn begin_spending(&self) -> Option<Spending<'_>> {
+        (!self.ending.load(Ordering::SeqCst)).then(|| Spending::begin(self))
+    }
+
+    /// From here on no token is spent any more; returns when those that are being spent are kept.
+    pub async fn wind_up(&self) {
+        self.ending.store(true, Ordering::SeqCst);
+        // The sender is ours, so this ends by the count alone.
+        let _ = self.spending.subscribe().wait_for(|count| *count == 0).await;
     }
 
     /// A provider, from memory where its metadata is fresh.
     ///
     /// # Errors
     /// Why its metadata cannot be had.
-    pub async fn provider(&self, registration: &Registration, sign_in: &str) -> Result<Provider, Refusal> {
-        let http = self.http()?;
+    pub async fn provider(
+        &self,
+        registration: &Registration,
+        http: Http,
+        sign_in: &str,
+    ) -> Result<Provider, Refusal> {
         let now = self.clock.now();
         let known = self.known_provider(&registration.issuer);
         let mut known = known.lock().await;
         if let Some(provider) = known.as_ref().filter(|provider| provider.serves(registration, now)) {
-            return Ok(provider.clone());
+            // What is remembered is what the provider said, not through whom it was asked.
+            return Ok(provider.through(http));
         }
         let provider = Provider::discover(registration.clone(), http, now)
             .await
@@ -198,39 +228,55 @@ impl Agent {
     /// # Errors
     /// [`Code::SignInNeeded`] or [`Code::TokenNeeded`] where nothing is held, [`Code::DestinationChanged`] where an edit
     /// widened its destination, and the keychain's.
-    pub async fn usable_holding(&self, entry: &Entry) -> Result<Arc<Holding>, Refusal> {
-        let holdings = self.holdings();
-        let held = holdings.get(&entry.name).await.map_err(|refusal| with_way_out(refusal, entry))?;
+    pub async fn usable_holding(&self, footing: &Footing, entry: &Entry) -> Result<Arc<Holding>, Refusal> {
+        let held = footing.holdings.get(&entry.name).await.map_err(|refusal| with_way_out(refusal, entry))?;
         let Some(holding) = held else { return Err(nothing_held(entry)) };
-        let widened =
-            holding.destination.widened_by(&entry.source.destination(&entry.name, &*self.config()?));
+        let widened = holding.destination.widened_by(&entry.source.destination(&entry.name, &footing.config));
         if !widened.is_empty() {
             return Err(destination_changed(&entry.name, &widened));
         }
-        holdings.settle(&entry.name).await?;
+        footing.holdings.settle(&entry.name).await?;
         Ok(holding)
+    }
+
+    /// Lets a new value go where the one before it was allowed to go, and no further: giving a value again says nothing about
+    /// a host that an edit has added meanwhile. Returns what to add to the sentence about it: what waits for a word.
+    pub async fn inherit_destination(
+        &self,
+        footing: &Footing,
+        entry: &Entry,
+        holding: &mut Holding,
+    ) -> String {
+        let now = entry.source.destination(&entry.name, &footing.config);
+        // An unreadable item says nothing about what was allowed.
+        let Ok(Some(before)) = footing.holdings.get(&entry.name).await else {
+            holding.destination = now;
+            return String::new();
+        };
+        holding.destination = before.destination.clone();
+        holding.destination.allow(&entry.source.given_with_value(&entry.name, &footing.config));
+        if holding.destination.widened_by(&now).is_empty() {
+            String::new()
+        } else {
+            format!(
+                "; the configuration names new places for it, so run: keyfob config confirm {}",
+                entry.name
+            )
+        }
     }
 
     /// The entry at the bottom: the one with the holding that everything is bought with.
     ///
     /// # Errors
-    /// [`Code::UnknownEntry`] where the configuration changed meanwhile.
-    pub fn root_of(&self, entry: &Entry) -> Result<EntryName, Refusal> {
-        let config = self.config()?;
-        match chain(&config, &entry.name).last() {
+    /// [`Code::UnknownEntry`] where this configuration has no such chain.
+    pub fn root_of(config: &Config, entry: &Entry) -> Result<EntryName, Refusal> {
+        match chain(config, &entry.name).last() {
             Some(root) if root.source.through().is_none() => Ok(root.name.clone()),
             _ => {
                 Err(Refusal::new(Code::UnknownEntry, format!("`{}` is no longer as configured", entry.name))
                     .hint("keyfob config check"))
             }
         }
-    }
-
-    /// What an entry's leases are bought by: its own words, and those of the entries that it is obtained through.
-    pub fn terms(&self, entry: &Entry) -> Vec<String> {
-        let config = self.applied().config.clone();
-        let behind = entry.source.through().map(|name| words(&config, name)).unwrap_or_default();
-        std::iter::once(format!("{:?}", entry.source)).chain(behind).collect()
     }
 
     /// Drops what was bought with an entry's holding, its own lease included.
@@ -301,8 +347,8 @@ fn chain<'a>(config: &'a Config, name: &EntryName) -> impl Iterator<Item = &'a A
     std::iter::successors(config.entry(name), |entry| config.entry(entry.source.through()?))
 }
 
-/// The words of such a chain. A configuration holds no secret, so `Debug` is its text.
-fn words(config: &Config, name: &EntryName) -> Vec<String> {
+/// The words of such a chain: what its leases are bought by. A configuration holds no secret, so `Debug` is its text.
+pub(crate) fn words(config: &Config, name: &EntryName) -> Vec<String> {
     chain(config, name).map(|entry| format!("{:?}", entry.source)).collect()
 }
 

@@ -54,7 +54,7 @@ impl Default for AgentSettings {
 }
 
 /// `[agent] keychain`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum KeychainKind {
     /// The platform's own.
@@ -138,7 +138,7 @@ impl Ask {
             Self::Anything => "entries yet",
             Self::SignIn => "entry to sign in to, such as [sso.okta]",
             Self::Value => "entry for a token, such as [token.aspect]",
-            Self::AwsCredentials => "AWS role, such as [aws.dev]",
+            Self::AwsCredentials => "entry for an AWS role, such as [aws.dev]",
         }
     }
 }
@@ -184,7 +184,7 @@ impl Config {
         let named: Vec<_> = self.fitting(ask).filter(|entry| entry.name.name == text).collect();
         match named.as_slice() {
             [entry] => Ok(entry),
-            [] => Err(self.unknown(text, ask)),
+            [] => Err(self.other_kind(text, ask).unwrap_or_else(|| self.unknown(text, ask))),
             several => {
                 let names =
                     several.iter().map(|entry| format!("`{}`", entry.name)).collect::<Vec<_>>().join(", ");
@@ -203,18 +203,31 @@ impl Config {
         match all.as_slice() {
             [entry] => Ok(entry),
             [] => Err(Refusal::new(Code::UnknownEntry, format!("the configuration has no {}", ask.wanted()))
-                .hint("keyfob config check")),
-            [first, ..] => {
+                .hint("keyfob status")),
+            _ => {
                 let names =
                     all.iter().map(|entry| format!("`{}`", entry.name.name)).collect::<Vec<_>>().join(", ");
                 Err(Refusal::new(Code::AmbiguousEntry, format!("there are several: {names}"))
-                    .hint(format!("{command} {}", first.name.name)))
+                    .hint(format!("{command} NAME")))
             }
         }
     }
 
     fn fitting(&self, ask: Ask) -> impl Iterator<Item = &Arc<Entry>> {
         self.entries.iter().filter(move |entry| ask.fits(entry))
+    }
+
+    /// For an entry that is there, but not of a kind that fits: what it is, and what to do with it.
+    fn other_kind(&self, text: &str, ask: Ask) -> Option<Refusal> {
+        let is_meant = |entry: &&Arc<Entry>| entry.name.to_string() == text || entry.name.name == text;
+        let mut meant = self.entries.iter().filter(is_meant);
+        let (Some(entry), None) = (meant.next(), meant.next()) else { return None };
+        let (say, holder) = match entry.source.through() {
+            Some(through) => (format!("`{}` is obtained with `{through}`", entry.name), self.entry(through)?),
+            None => (format!("`{}` is no {}", entry.name, ask.wanted()), entry),
+        };
+        let hint = holder.source.sign_in(&holder.name).unwrap_or_default();
+        Some(Refusal::new(Code::UnknownEntry, say).hint(hint))
     }
 
     fn unknown(&self, text: &str, ask: Ask) -> Refusal {

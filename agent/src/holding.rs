@@ -106,6 +106,15 @@ pub struct Destination {
 }
 
 impl Destination {
+    /// Allows all of `more`, too.
+    pub fn allow(&mut self, more: &Self) {
+        self.hosts
+            .extend(more.hosts.iter().filter(|host| !self.hosts.contains(host)).cloned().collect::<Vec<_>>());
+        self.places.extend(
+            more.places.iter().filter(|place| !self.places.contains(place)).cloned().collect::<Vec<_>>(),
+        );
+    }
+
     /// What `now` adds to this destination, in words; empty where nothing is added.
     pub fn widened_by(&self, now: &Self) -> Vec<String> {
         let known: Vec<HostPattern> =

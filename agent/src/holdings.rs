@@ -145,8 +145,10 @@ impl Holdings {
     pub async fn put(&self, name: &EntryName, mut holding: Holding) -> Result<(), Refusal> {
         // A broken or unreadable item does not stand in the way of a new value.
         let _ = self.get(name).await;
-        self.slot(name).epoch.fetch_add(1, Ordering::SeqCst);
-        self.write(name, |current| {
+        let slot = self.slot(name);
+        self.write(name, move |current| {
+            // Within the turn: what is bought from here on is bought with the new value, or does not count.
+            slot.epoch.fetch_add(1, Ordering::SeqCst);
             holding.generation = current.holding().map_or(1, |before| before.generation + 1);
             Ok(Some(holding))
         })

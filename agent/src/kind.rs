@@ -19,6 +19,7 @@ use toml::de::DeValue;
 
 use crate::agent::Agent;
 use crate::config::{Config, Entry, EntryName, HostPattern, Reading};
+use crate::footing::Footing;
 use crate::holding::{Destination, Holding};
 use crate::keychain::Pending;
 use crate::lease::Lease;
@@ -64,6 +65,11 @@ pub trait Source: Send + Sync + fmt::Debug {
 
     /// Where its own holding may go, by this configuration; empty for a kind that holds nothing itself.
     fn destination(&self, _name: &EntryName, _config: &Config) -> Destination {
+        Destination::default()
+    }
+
+    /// The part of it that giving a value says yes to by itself: whoever signs in sees the provider.
+    fn given_with_value(&self, _name: &EntryName, _config: &Config) -> Destination {
         Destination::default()
     }
 
@@ -117,13 +123,15 @@ pub trait Source: Send + Sync + fmt::Debug {
         Box::pin(async move { Err(wrong_kind(&entry.name, "AWS credentials")) })
     }
 
-    /// Buys a new lease. Runs once at a time per entry ([`crate::renew`]), never within a tool's time limit.
+    /// Buys a new lease, on the footing of one moment. Runs once at a time per entry ([`crate::renew`]), never within a
+    /// tool's time limit.
     fn renew<'a>(
         &'a self,
         agent: &'a Arc<Agent>,
         entry: &'a Arc<Entry>,
+        footing: &'a Footing,
     ) -> Pending<'a, Result<Lease, Refusal>> {
-        let _ = agent;
+        let _ = (agent, footing);
         Box::pin(async move { Err(wrong_kind(&entry.name, "leases")) })
     }
 }

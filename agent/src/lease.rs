@@ -122,9 +122,9 @@ impl Lease {
         }
     }
 
-    /// Notes that a tool got it: only what is used is renewed ahead of its end.
-    pub fn mark_used(&self) {
-        self.used.store(true, Ordering::Relaxed);
+    /// Notes that a tool got it: only what is used is renewed ahead of its end. Says whether this was the first time.
+    pub fn mark_used(&self) -> bool {
+        !self.used.swap(true, Ordering::Relaxed)
     }
 
     /// Whether a tool got it.
@@ -186,13 +186,16 @@ impl Leases {
         self.with(|leases| leases.retain(|name, _| !gone(name)));
     }
 
-    /// The next moment at which a used lease wants to be renewed, and its entry.
-    pub fn next_renewal(&self) -> Option<(Timestamp, EntryName)> {
+    /// The next moment at which a used lease wants to be renewed and may be, and its entry.
+    pub fn next_renewal(&self, not_before: &HashMap<EntryName, Timestamp>) -> Option<(Timestamp, EntryName)> {
+        let due = |name: &EntryName, lease: &Lease| {
+            not_before.get(name).map_or(lease.renew_from, |pause| lease.renew_from.max(*pause))
+        };
         self.with(|leases| {
             leases
                 .iter()
                 .filter(|(_, lease)| lease.is_used())
-                .map(|(name, lease)| (lease.renew_from, name.clone()))
+                .map(|(name, lease)| (due(name, lease), name.clone()))
                 .min()
         })
     }
@@ -273,8 +276,8 @@ mod tests {
         let leases = Leases::default();
         let name = EntryName { kind: "aws", name: "dev".to_owned() };
         leases.put(name.clone(), Arc::new(Lease::aws(keys(), at(0), at(3600), Duration::from_secs(3600))));
-        assert_eq!(leases.next_renewal(), None);
+        assert_eq!(leases.next_renewal(&HashMap::new()), None);
         leases.get(&name).unwrap().mark_used();
-        assert_eq!(leases.next_renewal(), Some((at(2400), name)));
+        assert_eq!(leases.next_renewal(&HashMap::new()), Some((at(2400), name)));
     }
 }

@@ -6,6 +6,7 @@ pub mod agent;
 pub mod clock;
 pub mod config;
 pub mod door;
+pub mod footing;
 pub mod harden;
 pub mod holding;
 pub mod holdings;

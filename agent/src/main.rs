@@ -31,15 +31,15 @@ Variables: KEYFOB_STATE_DIR, KEYFOB_RUNTIME_DIR, KEYFOB_CONFIG (a profile of its
 /// Deadline of every keychain call.
 const KEYCHAIN: Duration = Duration::from_secs(5);
 
-/// How long an agent that is told to stop waits for renewals under way: a provider that rotates has spent the old token.
-const LAST_FLIGHTS: Duration = Duration::from_secs(12);
+/// How long an agent that is told to stop waits for tokens that are being spent: the provider has a minute for its answer, the
+/// keychain some seconds.
+const LAST_FLIGHTS: Duration = Duration::from_secs(75);
 
 /// How much longer the next agent waits for it.
 const GRACE: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
-    let handed = std::env::var("LISTEN_FDS").ok().and_then(|count| count.parse().ok()).unwrap_or(0);
-    harden::shed(handed);
+    harden::shed(handed_over());
     let held = harden::keep_out();
     harden::make_room();
     match std::env::args().nth(1).as_deref() {
@@ -146,12 +146,26 @@ async fn serve(places: &Places, single: &mut Single) -> Result<(), Refusal> {
     if own {
         listen::close(places);
     }
-    // New refresh tokens reach the keychain before we go.
-    let _ = tokio::time::timeout(LAST_FLIGHTS, agent.flights.quiet()).await;
+    // No token is spent from here on, and those that are being spent reach the keychain before we go.
+    let _ = tokio::time::timeout(LAST_FLIGHTS, agent.wind_up()).await;
     Ok(())
 }
 
+/// How many descriptors the service manager handed to this process (sd_listen_fds(3)).
+fn handed_over() -> u32 {
+    let number = |name| std::env::var(name).ok()?.parse().ok();
+    handed_to(std::process::id(), number("LISTEN_PID"), number("LISTEN_FDS"))
+}
+
+/// Whatever a service starts inherits its variables. The descriptors are for the process that they name.
+fn handed_to(me: u32, process: Option<u32>, count: Option<u32>) -> u32 {
+    count.filter(|_| process == Some(me)).unwrap_or(0)
+}
+
 fn inherited() -> Result<Option<listen::Doors>, Refusal> {
+    if handed_over() == 0 {
+        return Ok(None);
+    }
     #[cfg(unix)]
     return listen::inherited(std::env::var("LISTEN_FDNAMES").ok().as_deref());
     #[cfg(windows)]
@@ -218,4 +232,17 @@ fn say(text: &str, code: ExitCode) -> ExitCode {
     // A closed stream changes nothing.
     let _ = std::io::stderr().write_all(text.as_bytes());
     code
+}
+
+#[cfg(test)]
+mod tests {
+    use super::handed_to;
+
+    #[test]
+    fn descriptors_are_for_the_process_that_they_name() {
+        assert_eq!(handed_to(7, Some(7), Some(2)), 2);
+        for (process, count) in [(None, Some(2)), (Some(8), Some(2)), (Some(7), None)] {
+            assert_eq!(handed_to(7, process, count), 0, "{process:?} {count:?}");
+        }
+    }
 }

@@ -12,9 +12,10 @@ use jiff::Timestamp;
 use keyfob_ipc::{Code, Refusal};
 use tokio::sync::{Notify, watch};
 
-use crate::agent::Agent;
+use crate::agent::{Agent, words};
 use crate::clock::after;
 use crate::config::{Entry, EntryName};
+use crate::footing::Footing;
 use crate::lease::{Freshness, Lease};
 
 /// How long a failure answers for itself. Bazel tries a failing helper about six times for each call.
@@ -48,13 +49,8 @@ impl Flights {
         self.air.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Forgets past failures: somebody acted.
-    pub fn forget_failures(&self) {
-        self.air().failed.clear();
-        self.changed.notify_one();
-    }
-
     /// Returns when no flight is under way.
+    #[cfg(any(test, feature = "testing"))]
     pub async fn quiet(&self) {
         loop {
             let Some(mut landing) = self.air().flying.values().next().cloned() else { return };
@@ -62,6 +58,12 @@ impl Flights {
             let _ = landing.wait_for(Option::is_some).await;
             tokio::task::yield_now().await;
         }
+    }
+
+    /// Forgets past failures: somebody acted.
+    pub fn forget_failures(&self) {
+        self.air().failed.clear();
+        self.changed.notify_one();
     }
 }
 
@@ -88,7 +90,7 @@ impl Agent {
         if let Some(lease) = &current
             && need == Need::Tool
         {
-            lease.mark_used();
+            self.use_lease(lease);
         }
         match current.as_ref().map(|lease| lease.freshness(now)) {
             Some(Freshness::Fresh) if need != Need::New => return current.ok_or_else(lost),
@@ -114,8 +116,7 @@ impl Agent {
         match (outcome, current) {
             (Ok(lease), _) => {
                 if need == Need::Tool {
-                    lease.mark_used();
-                    self.flights.changed.notify_one();
+                    self.use_lease(&lease);
                 }
                 Ok(lease)
             }
@@ -131,16 +132,23 @@ impl Agent {
         }
     }
 
+    /// Notes that a tool got a lease; from the first time on it is renewed ahead of its end.
+    fn use_lease(&self, lease: &Lease) {
+        if lease.mark_used() {
+            self.flights.changed.notify_one();
+        }
+    }
+
     /// Renews used leases ahead of their end, for as long as the agent lives. Sleeps until the next one is due.
     pub async fn renew_ahead(self: Arc<Self>) {
         let mut not_before: HashMap<EntryName, Timestamp> = HashMap::new();
         loop {
             let changed = self.flights.changed.notified();
-            let Some((due, name)) = self.leases.next_renewal() else {
+            // A pause of one entry is nothing to the others.
+            let Some((due, name)) = self.leases.next_renewal(&not_before) else {
                 changed.await;
                 continue;
             };
-            let due = not_before.get(&name).map_or(due, |pause| due.max(*pause));
             tokio::select! {
                 () = self.clock.wait_until(due) => {}
                 () = changed => continue,
@@ -194,32 +202,42 @@ impl Agent {
         let (agent, entry) = (self.clone(), entry.clone());
         tokio::spawn(async move {
             let mut flight = Flight { agent: &agent, name: &entry.name, sender, outcome: None, counts: true };
-            (flight.outcome, flight.counts) = agent.renew(&entry).await;
+            (flight.outcome, flight.counts) = agent.renew(&entry.name).await;
         });
         landing
     }
 
     /// Buys a lease; and whether that still counts: who signs in, signs out or edits the entry meanwhile has the last word,
     /// and neither the lease nor the failure says anything about what there is now.
-    async fn renew(self: &Arc<Self>, entry: &Arc<Entry>) -> (Option<Outcome>, bool) {
-        let root = match self.root_of(entry) {
-            Ok(root) => root,
+    async fn renew(self: &Arc<Self>, name: &EntryName) -> (Option<Outcome>, bool) {
+        let (footing, entry, root) = match self.stand(name) {
+            Ok(standing) => standing,
             Err(refusal) => return (Some(Err(refusal)), true),
         };
-        let holdings = self.holdings();
-        let (epoch, terms) = (holdings.epoch(&root), self.terms(entry));
-        let outcome = entry.source.renew(self, entry).await.map(Arc::new);
-        let config = self.config().ok();
-        let now = config.as_ref().and_then(|config| config.entry(&entry.name));
-        if holdings.epoch(&root) != epoch || now.is_none_or(|now| self.terms(now) != terms) {
-            self.withheld.drop_where(|name| *name == entry.name);
-            let refusal = Refusal::new(Code::Pending, format!("`{}` was changed meanwhile", entry.name));
+        let epoch = footing.holdings.epoch(&root);
+        let outcome = entry.source.renew(self, &entry, &footing).await.map(Arc::new);
+        let now = self.config().ok();
+        let is_same = now.is_some_and(|now| words(&now, name) == words(&footing.config, name));
+        if footing.holdings.epoch(&root) != epoch || !is_same {
+            self.withheld.drop_where(|withheld| withheld == name);
+            let refusal = Refusal::new(Code::Pending, format!("`{name}` was changed meanwhile"));
             return (Some(Err(refusal.hint("try again"))), false);
         }
         if let Ok(lease) = &outcome {
-            self.leases.put(entry.name.clone(), lease.clone());
+            self.leases.put(name.clone(), lease.clone());
         }
         (Some(outcome), true)
+    }
+
+    /// What a flight stands on: the entry as it is configured at its start, and the one whose holding pays for it.
+    fn stand(&self, name: &EntryName) -> Result<(Footing, Arc<Entry>, EntryName), Refusal> {
+        let footing = self.footing()?;
+        let Some(entry) = footing.config.entry(name).cloned() else {
+            return Err(Refusal::new(Code::UnknownEntry, format!("there is no entry `{name}` any more"))
+                .hint("keyfob status"));
+        };
+        let root = Self::root_of(&footing.config, &entry)?;
+        Ok((footing, entry, root))
     }
 }
 

@@ -14,6 +14,7 @@ use keyfob_ipc::{Code, Flow, Refusal, limits};
 use crate::agent::Agent;
 use crate::config::Entry;
 use crate::door::Conversation;
+use crate::footing::Footing;
 use crate::kind::SsoSession;
 use crate::upstream::oidc::{DeviceAttempt, Grant, OidcError, Poll, Provider};
 use loopback::Loopback;
@@ -36,31 +37,27 @@ impl Agent {
         flow: Flow,
         conversation: &mut dyn Conversation,
     ) -> Result<Reply, Refusal> {
-        let config = self.config()?;
-        let entry = crate::door::control::session_entry(&config, name, "keyfob login")?;
+        let footing = self.footing()?;
+        let entry = crate::door::control::session_entry(&footing.config, name, "keyfob login")?;
         let Some(session) = entry.source.as_sso() else {
             return Err(Refusal::new(Code::UnknownEntry, format!("`{}` is no SSO session", entry.name)));
         };
         // Nobody is sent to a provider for a session that could not be kept.
-        self.holdings().prove().await?;
+        footing.holdings.prove().await?;
         let command = format!("keyfob login {}", entry.name.name);
-        let provider = self.provider(&session.registration, &command).await?;
-        let granted = tokio::time::timeout(limits::SIGN_IN, async {
+        let provider = self.provider(&session.registration, footing.http()?, &command).await?;
+        let signed_in = tokio::time::timeout(limits::SIGN_IN, async {
             match flow {
-                Flow::Browser => self.by_browser(session, provider, conversation, &entry).await,
-                Flow::Device => self.by_device(provider, conversation, &command).await,
+                Flow::Browser => self.by_browser(session, provider, conversation, &entry, &footing).await,
+                Flow::Device => self.by_device(provider, conversation, &entry, &footing).await,
             }
         })
         .await;
-        let grant = granted.unwrap_or_else(|_| {
-            Err(Refusal::new(Code::CalledOff, "nobody came back from the sign-in page in time")
-                .hint(&command))
+        let signed_in = signed_in.unwrap_or_else(|_| {
+            let say = "nobody came back from the sign-in page in time";
+            Err(Refusal::new(Code::CalledOff, say).hint(&command))
         });
-        match grant {
-            Ok(Signed::Kept(say)) => Ok(Reply::Done { say }),
-            Ok(Signed::Granted(grant)) => self.keep(&entry, *grant).await.map(|say| Reply::Done { say }),
-            Err(refusal) => Err(refusal),
-        }
+        signed_in.map(|say| Reply::Done { say })
     }
 
     async fn by_browser(
@@ -69,7 +66,8 @@ impl Agent {
         provider: Provider,
         conversation: &mut dyn Conversation,
         entry: &Arc<Entry>,
-    ) -> Result<Signed, Refusal> {
+        footing: &Footing,
+    ) -> Result<String, Refusal> {
         let command = format!("keyfob login {}", entry.name.name);
         let mut loopback = Loopback::open(&session.redirect_ports).await?;
         let attempt = provider.begin(&loopback.address()).map_err(|error| error.refusal(&command))?;
@@ -82,12 +80,14 @@ impl Agent {
             () = conversation.gone() => return Err(called_off(&command)),
         };
         // From here on the code is spent: the rest runs to its end, whoever goes away.
-        let (agent, entry, mut provider) = (self.clone(), entry.clone(), provider);
+        let (agent, entry, footing, mut provider) = (self.clone(), entry.clone(), footing.clone(), provider);
         let finish = tokio::spawn(async move {
-            let now = agent.clock.now();
-            let kept = match provider.redeem(attempt, &arrival.code, now).await {
-                Ok(grant) => agent.keep(&entry, grant).await,
-                Err(error) => Err(error.refusal(&command)),
+            let kept = match agent.begin_spending() {
+                None => Err(called_off(&command)),
+                Some(_spending) => match provider.redeem(attempt, &arrival.code, agent.clock.now()).await {
+                    Ok(grant) => agent.keep(&entry, &footing, grant).await,
+                    Err(error) => Err(error.refusal(&command)),
+                },
             };
             arrival.tell(kept.as_ref().map(String::as_str)).await;
             kept
@@ -95,21 +95,23 @@ impl Agent {
         finish
             .await
             .unwrap_or_else(|_| Err(Refusal::new(Code::Internal, "the sign-in failed within the agent")))
-            .map(Signed::Kept)
     }
 
     async fn by_device(
         self: &Arc<Self>,
         mut provider: Provider,
         conversation: &mut dyn Conversation,
-        command: &str,
-    ) -> Result<Signed, Refusal> {
+        entry: &Arc<Entry>,
+        footing: &Footing,
+    ) -> Result<String, Refusal> {
+        let command = &format!("keyfob login {}", entry.name.name);
         let attempt = provider.begin_device().await.map_err(|error| error.refusal(command))?;
         if !conversation.step(device_step(&attempt)).await {
             return Err(called_off(command));
         }
-        let ends = tokio::time::Instant::now() + attempt.details.expires_in();
-        let mut interval = attempt.details.interval().max(SHORTEST_PAUSE);
+        // Numbers of somebody else's: bounded before they are added to anything.
+        let ends = tokio::time::Instant::now() + attempt.details.expires_in().min(limits::SIGN_IN);
+        let mut interval = attempt.details.interval().clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
         loop {
             tokio::select! {
                 () = tokio::time::sleep(interval) => {}
@@ -118,10 +120,12 @@ impl Agent {
                 }
                 () = conversation.gone() => return Err(called_off(command)),
             }
+            // An answer with tokens ends the code: they are kept, whoever goes away.
+            let Some(_spending) = self.begin_spending() else { return Err(called_off(command)) };
             match provider.poll_device(&attempt, self.clock.now()).await {
                 Ok(Poll::Pending) => {}
                 Ok(Poll::SlowDown) => interval += SLOW_DOWN,
-                Ok(Poll::Granted(grant)) => return Ok(Signed::Granted(grant)),
+                Ok(Poll::Granted(grant)) => return self.keep(entry, footing, *grant).await,
                 // The network may come back while the code lives (RFC 8628, section 3.5).
                 Err(error) if error.refusal(command).code == Code::Offline => {
                     interval = (interval * 2).min(LONGEST_PAUSE);
@@ -132,27 +136,28 @@ impl Agent {
     }
 
     /// Keeps a new session, and uses what came with it.
-    async fn keep(self: &Arc<Self>, entry: &Arc<Entry>, grant: Grant) -> Result<String, Refusal> {
-        let config = self.config()?;
+    async fn keep(
+        self: &Arc<Self>,
+        entry: &Arc<Entry>,
+        footing: &Footing,
+        grant: Grant,
+    ) -> Result<String, Refusal> {
         let Some(session) = entry.source.as_sso() else {
             return Err(Refusal::new(Code::Internal, "the entry is no SSO session"));
         };
-        let (holding, lease) = session.signed_in(&entry.name, &config, grant, self.clock.now())?;
+        let (mut holding, lease) =
+            session.signed_in(&entry.name, &footing.config, grant, self.clock.now())?;
+        let waiting = self.inherit_destination(footing, entry, &mut holding).await;
         let owner = holding.facts.owner.clone().unwrap_or_default();
         let ends = holding.facts.ends;
-        self.holdings().put(&entry.name, holding).await?;
+        footing.holdings.put(&entry.name, holding).await?;
         self.drop_bought_with(&entry.name);
-        self.leases.put(entry.name.clone(), Arc::new(lease));
+        if waiting.is_empty() {
+            self.leases.put(entry.name.clone(), Arc::new(lease));
+        }
         self.states.held(&entry.name, ends);
-        Ok(format!("signed in to `{}` as {owner}", entry.name))
+        Ok(format!("signed in to `{}` as {owner}{waiting}", entry.name))
     }
-}
-
-enum Signed {
-    /// Tokens that are not kept yet.
-    Granted(Box<Grant>),
-    /// Kept, with a sentence about it.
-    Kept(String),
 }
 
 fn called_off(command: &str) -> Refusal {

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::refusal::{Code, Refusal};
 
 mod base;
+pub(crate) use base::is_own_runtime;
 use base::{Base, System, is_one_folder};
 
 /// What of the environment decides about places. Filled by `main` alone.
@@ -22,7 +23,7 @@ pub struct Surroundings {
     pub home: Option<PathBuf>,
     /// Home folder by the system ([`crate::peer::Folders::home`]): the user database, on Windows the known folder.
     pub passwd_home: Option<PathBuf>,
-    /// `XDG_RUNTIME_DIR`, on Windows unused.
+    /// `XDG_RUNTIME_DIR` where that folder is this user's own; `su` keeps the variable of whoever called it.
     pub runtime: Option<PathBuf>,
     /// `LOCALAPPDATA` (Windows).
     pub local_app_data: Option<PathBuf>,
@@ -52,7 +53,7 @@ impl Surroundings {
         Self {
             home: variable(if cfg!(windows) { "USERPROFILE" } else { "HOME" }),
             passwd_home: system.home,
-            runtime: variable("XDG_RUNTIME_DIR"),
+            runtime: variable("XDG_RUNTIME_DIR").filter(|folder| is_own_runtime(folder)),
             local_app_data: variable("LOCALAPPDATA"),
             app_data: variable("APPDATA"),
             known_local_app_data: system.local_app_data,

@@ -5,7 +5,7 @@
 //! starts one agent: the starters queue at a lock in the state folder, and each looks again before it starts.
 
 use std::borrow::Cow;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use crate::client::{Client, Door, NoClient};
 use crate::limits;
-use crate::place::Places;
+use crate::place::{Places, is_own_runtime};
 use crate::refusal::{Code, Refusal};
 
 /// How the agent is started. Filled by `main` alone.
@@ -42,7 +42,7 @@ impl Launch {
             )
             .hint("install keyfob again, keyfob and keyfobd in one folder"));
         }
-        Ok(Self { program, environment: allowed(std::env::vars_os()) })
+        Ok(Self { program, environment: passed_on(std::env::vars_os()) })
     }
 }
 
@@ -101,19 +101,33 @@ const ALLOWED: &[&str] = &[
 ];
 const ALLOWED_PREFIXES: &[&str] = &["XDG_", "KEYFOB_"];
 const BUS: &str = "DBUS_SESSION_BUS_ADDRESS";
+const RUNTIME: &str = "XDG_RUNTIME_DIR";
+
+/// Sockets that were handed to a caller are not the agent's.
+const OF_ONE_PROCESS: &[&str] = &["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"];
+
+/// What of a caller's environment goes to the agent that it starts.
+fn passed_on(all: impl IntoIterator<Item = (OsString, OsString)>) -> Vec<(OsString, OsString)> {
+    let mut environment = allowed(all);
+    environment.retain(|(name, _)| !OF_ONE_PROCESS.iter().any(|known| name == known));
+    environment
+}
 
 /// The allowed part of an environment.
 pub fn allowed(all: impl IntoIterator<Item = (OsString, OsString)>) -> Vec<(OsString, OsString)> {
-    all.into_iter().filter(|(name, value)| is_allowed(name.to_str(), value.to_str())).collect()
+    all.into_iter().filter(|(name, value)| is_allowed(name.to_str(), value)).collect()
 }
 
-fn is_allowed(name: Option<&str>, value: Option<&str>) -> bool {
+fn is_allowed(name: Option<&str>, value: &OsStr) -> bool {
     let Some(name) = name else { return false };
     // To Windows `SystemRoot` and `SYSTEMROOT` are one name.
     let name = if cfg!(windows) { Cow::from(name.to_ascii_uppercase()) } else { Cow::from(name) };
-    ALLOWED.contains(&&*name)
-        || ALLOWED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
-        || (name == BUS && value.is_some_and(bus_is_ours))
+    match &*name {
+        BUS => value.to_str().is_some_and(bus_is_ours),
+        // Where no address is given, the session bus is looked for in this folder.
+        RUNTIME => is_own_runtime(Path::new(value)),
+        _ => ALLOWED.contains(&&*name) || ALLOWED_PREFIXES.iter().any(|prefix| name.starts_with(prefix)),
+    }
 }
 
 /// Whether a session bus address names a socket file that belongs to this user. A bus of somebody else's would be
@@ -266,16 +280,18 @@ fn failed_start(places: &Places) -> Refusal {
 mod tests {
     use super::*;
 
+    fn variables(all: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
+        all.iter().map(|(name, value)| (name.into(), value.into())).collect()
+    }
+
+    fn names(all: Vec<(OsString, OsString)>) -> Vec<String> {
+        all.into_iter().map(|(name, _)| name.into_string().unwrap()).collect()
+    }
+
     #[test]
     fn a_hostile_environment_does_not_pass() {
-        let names = |all: &[(&str, &str)]| {
-            allowed(all.iter().map(|(name, value)| (OsString::from(name), OsString::from(value))))
-                .into_iter()
-                .map(|(name, _)| name.into_string().unwrap())
-                .collect::<Vec<_>>()
-        };
         assert_eq!(
-            names(&[
+            names(allowed(variables(&[
                 ("HOME", "/home/ada"),
                 ("LD_PRELOAD", "/tmp/evil.so"),
                 ("SSL_CERT_FILE", "/tmp/evil.pem"),
@@ -283,10 +299,32 @@ mod tests {
                 ("AWS_PROFILE", "x"),
                 ("PATH", "/tmp"),
                 ("DBUS_SESSION_BUS_ADDRESS", "tcp:host=evil.example,port=1"),
-                ("XDG_RUNTIME_DIR", "/run/user/1"),
-            ]),
-            ["HOME", "XDG_RUNTIME_DIR"]
+                ("XDG_RUNTIME_DIR", "/nowhere/run/user/1"),
+                ("XDG_DATA_HOME", "/home/ada/data"),
+            ]))),
+            ["HOME", "XDG_DATA_HOME"]
         );
+    }
+
+    #[test]
+    fn sockets_handed_to_a_caller_are_not_passed_on() {
+        let handed = [("LISTEN_FDS", "2"), ("LISTEN_PID", "7"), ("LISTEN_FDNAMES", "agent:control")];
+        let all = variables(&[&handed[..], &[("HOME", "/home/ada")]].concat());
+        assert_eq!(names(passed_on(all.clone())), ["HOME"]);
+        // The agent becomes a new program in the same process, which they are still for.
+        assert_eq!(allowed(all.clone()), all);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_a_runtime_folder_of_our_own_is_passed_on() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let given = variables(&[("XDG_RUNTIME_DIR", folder.path().to_str().unwrap())]);
+        for (mode, passes) in [(0o700, true), (0o777, false)] {
+            std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(!allowed(given.clone()).is_empty(), passes, "{mode:o}");
+        }
     }
 
     #[cfg(windows)]

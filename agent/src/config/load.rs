@@ -41,8 +41,30 @@ impl Problem {
     }
 
     fn of(error: &toml::de::Error) -> Self {
-        Self { span: error.span(), say: error.message().lines().collect::<Vec<_>>().join(" ") }
+        let said = error.message().lines().collect::<Vec<_>>().join(" ");
+        Self { span: error.span(), say: in_plain_words(&said).unwrap_or(said) }
     }
+}
+
+/// What the parser says, for people who do not know its language.
+fn in_plain_words(said: &str) -> Option<String> {
+    if let Some(name) = said.strip_prefix("missing field ") {
+        return Some(format!("{name} is missing"));
+    }
+    let (_, expected) = said.split_once(", expected ")?;
+    let wanted = match expected {
+        "a sequence" => "a list, such as [\"one\", \"two\"]",
+        "a string" => "a text in quotation marks",
+        "a boolean" => "true or false",
+        "u16" => "a port from 1 to 65535",
+        "a map" => "a table, such as { name = \"value\" }",
+        _ => {
+            return said
+                .strip_prefix("unknown variant ")
+                .map(|rest| rest.replace(", expected", " is not known here; known:"));
+        }
+    };
+    Some(format!("here stands {wanted}"))
 }
 
 /// Reading a table: collects problems, so that one does not hide the next.
@@ -110,7 +132,8 @@ impl Reading<'_> {
     pub fn duration(&mut self, text: &Spanned<String>) -> Option<std::time::Duration> {
         let place = self.place;
         self.check(duration(text.get_ref()).ok_or_else(|| {
-            Problem::at(text, format!("{place}: this is not a duration; write 90s, 15m, 12h, 30d or 1y"))
+            let shown = keyfob_ipc::text::escape(text.get_ref());
+            Problem::at(text, format!("{place}: `{shown}` is not a duration; write 90s, 15m, 12h, 30d or 1y"))
         }))
     }
 
@@ -166,13 +189,13 @@ pub fn load(text: &str, limits: Limits) -> Result<Config, Vec<String>> {
     let mut problems = Vec::new();
     let mut agent = AgentSettings::default();
     let mut network = Network::default();
-    let mut entries = Vec::new();
+    let (mut entries, mut tried) = (Vec::new(), Vec::new());
     for (key, value) in root.into_inner() {
         match key.get_ref().as_ref() {
             "agent" => agent = read_agent(value, limits, &mut problems).unwrap_or_default(),
             "network" => network = read_network(value, limits, &mut problems).unwrap_or_default(),
             kind => match KINDS.iter().find(|known| known.name == kind) {
-                Some(known) => read_entries(known, value, limits, &mut entries, &mut problems),
+                Some(known) => read_entries(known, value, limits, &mut entries, &mut tried, &mut problems),
                 None => problems.push(unknown_table(&key)),
             },
         }
@@ -180,7 +203,7 @@ pub fn load(text: &str, limits: Limits) -> Result<Config, Vec<String>> {
     entries.sort_by_key(|(entry, _): &(Arc<Entry>, Range<usize>)| {
         (KINDS.iter().position(|kind| kind.name == entry.name.kind), entry.name.name.clone())
     });
-    check_references(&entries, &mut problems);
+    check_references(&entries, &tried, &mut problems);
     check_hosts(&entries, &mut problems);
     if !problems.is_empty() {
         return Err(lines(problems));
@@ -296,6 +319,7 @@ fn read_entries(
     value: Spanned<DeValue<'_>>,
     limits: Limits,
     entries: &mut Vec<(Arc<Entry>, Range<usize>)>,
+    tried: &mut Vec<EntryName>,
     problems: &mut Vec<Problem>,
 ) {
     let span = value.span();
@@ -306,6 +330,11 @@ fn read_entries(
         });
         return;
     };
+    if !tables.is_empty() && tables.values().all(|value| value.get_ref().as_table().is_none()) {
+        let say = format!("[{}] needs a name of its own; write [{}.NAME]", kind.name, kind.name);
+        problems.push(Problem { span: Some(span), say });
+        return;
+    }
     for (key, value) in tables {
         let name = key.get_ref().to_string();
         if !is_entry_name(&name) {
@@ -320,6 +349,7 @@ fn read_entries(
             continue;
         }
         let name = EntryName { kind: kind.name, name };
+        tried.push(name.clone());
         let place = name.to_string();
         let mut reading = Reading { limits, place: &place, problems: Vec::new() };
         let source = (kind.read)(value, &mut reading);
@@ -338,17 +368,29 @@ fn is_entry_name(name: &str) -> bool {
 }
 
 /// Dangling names and circles.
-fn check_references(entries: &[(Arc<Entry>, Range<usize>)], problems: &mut Vec<Problem>) {
+fn check_references(
+    entries: &[(Arc<Entry>, Range<usize>)],
+    tried: &[EntryName],
+    problems: &mut Vec<Problem>,
+) {
     let find = |name: &EntryName| entries.iter().find(|(entry, _)| entry.name == *name);
     for (entry, span) in entries {
         let mut seen = vec![&entry.name];
         let mut next = entry.source.through();
         while let Some(name) = next {
             let Some((target, _)) = find(name) else {
-                if seen.len() == 1 {
+                // One that is there with errors of its own has been spoken of.
+                if seen.len() == 1 && !tried.contains(name) {
+                    let known: Vec<&str> = tried
+                        .iter()
+                        .filter(|known| known.kind == name.kind)
+                        .map(|known| known.name.as_str())
+                        .collect();
+                    let near = nearest(&name.name, &known);
+                    let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
                     problems.push(Problem {
                         span: Some(span.clone()),
-                        say: format!("{}: there is no entry [{name}]", entry.name),
+                        say: format!("{}: there is no entry [{name}]{near}", entry.name),
                     });
                 }
                 break;

@@ -126,7 +126,14 @@ impl Store {
             return;
         }
         current.stamp = stamp;
-        match read(&self.path).map_err(|error| vec![error]).and_then(|text| load(&text, self.limits)) {
+        let text = read(&self.path).and_then(|text| match &current.good {
+            // Some editors empty or remove the file before they write it: the words of a moment are no edit.
+            Some(good) if text.trim().is_empty() && !good.entries.is_empty() => {
+                Err("the file is gone or empty (`keyfob agent restart`, if that is what you want)".to_owned())
+            }
+            _ => Ok(text),
+        });
+        match text.map_err(|error| vec![error]).and_then(|text| load(&text, self.limits)) {
             Ok(config) => {
                 current.good = Some(Arc::new(config));
                 current.version += 1;
@@ -175,8 +182,9 @@ fn check_owner(file: &File, path: &Path) -> Result<(), String> {
         if metadata.uid() != me && metadata.uid() != 0 {
             return Err(format!("the {what} belongs to user {}, not to {me}", metadata.uid()));
         }
-        // A folder with the sticky bit lets nobody replace another's file.
-        if metadata.mode() & 0o022 != 0 && metadata.mode() & 0o1000 == 0 {
+        // A folder with the sticky bit lets nobody replace another's file. On a file that bit means nothing.
+        let is_sticky_folder = metadata.is_dir() && metadata.mode() & 0o1000 != 0;
+        if metadata.mode() & 0o022 != 0 && !is_sticky_folder {
             return Err(format!(
                 "the {what} can be written by others (mode {:o}); run: chmod go-w '{}'",
                 metadata.mode() & 0o777,
@@ -191,4 +199,32 @@ fn check_owner(file: &File, path: &Path) -> Result<(), String> {
 fn check_owner(_file: &File, _path: &Path) -> Result<(), String> {
     // The profile folder's own access list keeps others out.
     Ok(())
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn the_sticky_bit_excuses_the_folder_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        std::fs::write(&path, "").unwrap();
+        let modes = |of_folder, of_file| {
+            for (path, mode) in [(folder.path(), of_folder), (path.as_path(), of_file)] {
+                std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+            }
+            read(&path)
+        };
+        assert_eq!(modes(0o700, 0o600), Ok(String::new()));
+        assert_eq!(modes(0o1777, 0o600), Ok(String::new()));
+        for (of_folder, of_file, what) in
+            [(0o777, 0o600, "the folder"), (0o700, 0o666, "the file"), (0o1777, 0o1666, "the file")]
+        {
+            let refused = modes(of_folder, of_file).unwrap_err();
+            assert!(refused.starts_with(what), "{of_folder:o} {of_file:o}: {refused}");
+        }
+    }
 }

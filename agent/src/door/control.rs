@@ -9,6 +9,8 @@ use super::connection::{Connection, Incoming};
 use crate::agent::Agent;
 use crate::clock::rfc3339;
 use crate::config::{Ask, Config, Entry};
+use crate::footing::Footing;
+use crate::holding::Holding;
 use crate::kind::SsoSession;
 use crate::state::State;
 
@@ -96,7 +98,8 @@ impl Agent {
     pub async fn report(self: &Arc<Self>, entry: &Arc<Entry>) -> EntryReport {
         let now = self.clock.now();
         let through = entry.source.through();
-        let root = self.root_of(entry).unwrap_or_else(|_| entry.name.clone());
+        let config = self.config().unwrap_or_default();
+        let root = Self::root_of(&config, entry).unwrap_or_else(|_| entry.name.clone());
         // What the keychain has not taken serves nobody yet.
         let settled = self.holdings().settle(&root).await;
         let held = self.holdings().get(&root).await.and_then(|holding| settled.map(|()| holding));
@@ -121,9 +124,13 @@ impl Agent {
             };
         }
         let mut refusal = state.refusal().cloned();
-        let widened = self.widened(entry).await;
+        // What stands behind an entry stands in its way, too.
+        let widened = match config.entry(&root) {
+            Some(holder) => self.widened(holder).await,
+            None => Vec::new(),
+        };
         if !widened.is_empty() {
-            let changed = crate::agent::destination_changed(&entry.name, &widened);
+            let changed = crate::agent::destination_changed(&root, &widened);
             state = State::Refused(changed.clone());
             refusal = Some(changed);
         }
@@ -201,19 +208,16 @@ impl Agent {
     }
 
     async fn sign_out(self: &Arc<Self>, name: Option<&str>) -> Result<String, Refusal> {
-        let config = self.config()?;
-        let entry = session_entry(&config, name, "keyfob logout")?;
-        let holding = self.holdings().get(&entry.name).await?;
-        self.holdings().remove(&entry.name).await?;
+        let footing = self.footing()?;
+        let entry = session_entry(&footing.config, name, "keyfob logout")?;
+        let holding = footing.holdings.get(&entry.name).await?;
+        footing.holdings.remove(&entry.name).await?;
         self.drop_bought_with(&entry.name);
         let Some(holding) = holding else { return Ok(format!("`{}` was not signed in", entry.name)) };
         // Forgotten here whatever the provider says; revoking it there is a courtesy that may fail.
-        let revoked = match (entry.source.as_sso(), SsoSession::refresh_token(&holding, &entry.name)) {
-            (Some(session), Some(token)) => match self.provider(&session.registration, "").await {
-                Ok(provider) => provider.revoke(&token).await.is_ok(),
-                Err(_) => false,
-            },
-            _ => true,
+        let revoked = match SsoSession::refresh_token(&holding, &entry.name) {
+            Some(token) => self.revoke(&footing, &entry, &holding, &token).await.is_some(),
+            None => true,
         };
         Ok(if revoked {
             format!("signed out of `{}`", entry.name)
@@ -222,20 +226,40 @@ impl Agent {
         })
     }
 
+    /// Tells the provider, unless the configuration names another one than the session is from.
+    async fn revoke(
+        &self,
+        footing: &Footing,
+        entry: &Entry,
+        holding: &Holding,
+        token: &Secret<String>,
+    ) -> Option<()> {
+        let now = entry.source.destination(&entry.name, &footing.config);
+        if !holding.destination.widened_by(&now).is_empty() {
+            return None;
+        }
+        let session = entry.source.as_sso()?;
+        let provider = self.provider(&session.registration, footing.http().ok()?, "").await.ok()?;
+        provider.revoke(token).await.ok()
+    }
+
     async fn add_value(self: &Arc<Self>, name: &str, value: Secret<String>) -> Result<String, Refusal> {
-        let config = self.config()?;
-        let entry = config.find(name, Ask::Value)?;
+        let footing = self.footing()?;
+        let entry = footing.config.find(name, Ask::Value)?;
         let now = self.clock.now();
-        let holding = entry.source.accept_value(&entry.name, value, &config, now)?;
+        let mut holding = entry.source.accept_value(&entry.name, value, &footing.config, now)?;
         // A value that cannot be kept is refused whole: the person still has it, and is not surprised by it later.
-        self.holdings().prove().await?;
+        footing.holdings.prove().await?;
         let ends = holding.facts.ends;
-        self.holdings().put(&entry.name, holding).await?;
+        let waiting = self.inherit_destination(&footing, entry, &mut holding).await;
+        footing.holdings.put(&entry.name, holding).await?;
         self.drop_bought_with(&entry.name);
         self.states.held(&entry.name, ends);
         Ok(match ends {
-            Some(ends) => format!("`{}` is kept; it is taken to end on {}", entry.name, &rfc3339(ends)[..10]),
-            None => format!("`{}` is kept", entry.name),
+            Some(ends) => {
+                format!("`{}` is kept; it is taken to end on {}{waiting}", entry.name, &rfc3339(ends)[..10])
+            }
+            None => format!("`{}` is kept{waiting}", entry.name),
         })
     }
 

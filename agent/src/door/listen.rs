@@ -112,7 +112,7 @@ fn remove_stale(address: &Path) -> Result<(), Refusal> {
 }
 
 /// Doors that the service manager opened (`LISTEN_FDS`, sd_listen_fds(3)): by their names `agent` and `control`, or in that
-/// order. `None` where it opened none.
+/// order. `None` where it opened none. For a caller that has seen its own process number in `LISTEN_PID`.
 ///
 /// # Errors
 /// [`Code::PlaceUnsafe`] where what it handed over is not both doors.

@@ -80,8 +80,12 @@ impl Agent {
 
     async fn why(self: &Arc<Self>, subject: &str) -> Result<Why, Refusal> {
         let config = self.config()?;
-        let entry = if subject.contains("://") {
-            let target = Target::parse(subject)?;
+        // A host as `.bazelrc` has it: with a port, or with a path.
+        let is_address = subject.contains("://");
+        let is_host = !is_address && (subject.contains([':', '/']) || subject.matches('.').count() > 1);
+        let entry = if is_address || is_host {
+            let target =
+                Target::parse(&if is_address { subject.to_owned() } else { format!("https://{subject}") })?;
             match config.route(&target.host) {
                 Some(entry) => (target.to_string(), entry.clone()),
                 None => return Ok(nobody(target.to_string(), unknown_host(&target))),

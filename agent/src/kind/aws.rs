@@ -14,6 +14,7 @@ use super::{Kind, Source, sso};
 use crate::agent::Agent;
 use crate::clock::rfc3339;
 use crate::config::{Entry, EntryName, Problem, Reading};
+use crate::footing::Footing;
 use crate::keychain::Pending;
 use crate::lease::{Body, Lease};
 use crate::renew::Need;
@@ -177,13 +178,13 @@ impl Source for Role {
         &'a self,
         agent: &'a Arc<Agent>,
         entry: &'a Arc<Entry>,
+        footing: &'a Footing,
     ) -> Pending<'a, Result<Lease, Refusal>> {
         Box::pin(async move {
-            let http = agent.http()?;
-            match self.assume(agent, &http, Need::Renewal).await {
+            match self.assume(agent, footing, Need::Renewal).await {
                 Ok(lease) => Ok(lease),
                 // Our clock and AWS' differ, or the token aged on the way: one new token, one more try.
-                Err(StsError::TokenExpired) => match self.assume(agent, &http, Need::New).await {
+                Err(StsError::TokenExpired) => match self.assume(agent, footing, Need::New).await {
                     Ok(lease) => Ok(lease),
                     Err(StsError::Refused(refusal)) => Err(refusal),
                     Err(StsError::TokenExpired) => Err(Refusal::new(
@@ -199,21 +200,15 @@ impl Source for Role {
 }
 
 impl Role {
-    async fn assume(
-        &self,
-        agent: &Arc<Agent>,
-        http: &crate::upstream::http::Http,
-        need: Need,
-    ) -> Result<Lease, StsError> {
-        let config = agent.config().map_err(StsError::Refused)?;
-        let session = config.entry(&self.session).cloned().ok_or_else(|| {
+    async fn assume(&self, agent: &Arc<Agent>, footing: &Footing, need: Need) -> Result<Lease, StsError> {
+        let session = footing.config.entry(&self.session).cloned().ok_or_else(|| {
             StsError::Refused(Refusal::new(
                 Code::UnknownEntry,
                 format!("there is no entry `{}` any more", self.session),
             ))
         })?;
         // The ID token goes to this entry's endpoint: whether it may is asked for a session in memory, too.
-        agent.usable_holding(&session).await.map_err(StsError::Refused)?;
+        agent.usable_holding(footing, &session).await.map_err(StsError::Refused)?;
         let lease = agent.lease(&session, need).await.map_err(StsError::Refused)?;
         let (id_token, name) = self.identity(&lease, agent)?;
         let ask = RoleAsk {
@@ -224,7 +219,8 @@ impl Role {
             duration: self.duration,
             id_token,
         };
-        let (keys, until) = sts::assume_role(http, &ask).await?;
+        let http = footing.http().map_err(StsError::Refused)?;
+        let (keys, until) = sts::assume_role(&http, &ask).await?;
         let now = agent.clock.now();
         if until <= now {
             return Err(StsError::Refused(

@@ -20,6 +20,7 @@ use super::{Kind, Source};
 use crate::agent::Agent;
 use crate::clock::rfc3339;
 use crate::config::{Config, Entry, EntryName, HostPattern, Problem, Reading};
+use crate::footing::Footing;
 use crate::holding::{Destination, Facts, Holding};
 use crate::keychain::Pending;
 use crate::lease::{Body, Freshness, Lease, SessionTokens};
@@ -165,6 +166,10 @@ impl SsoSession {
         Ok((holding, lease(grant, &person.name, now)))
     }
 
+    fn provider_places(&self) -> [String; 2] {
+        [format!("issuer {}", self.registration.issuer), format!("client {}", self.registration.client_id)]
+    }
+
     /// The refresh token of a holding, to be revoked.
     pub fn refresh_token(holding: &Holding, name: &EntryName) -> Option<Secret<String>> {
         Session::of(holding, name).ok()?.refresh_token
@@ -174,6 +179,7 @@ impl SsoSession {
         &self,
         agent: &Arc<Agent>,
         entry: &Arc<Entry>,
+        footing: &Footing,
         holding: Arc<Holding>,
     ) -> Result<Lease, Refusal> {
         let sign_in = sign_in(&entry.name);
@@ -194,11 +200,12 @@ impl SsoSession {
                 None => Err(ended(&entry.name)),
             };
         };
-        let mut provider = agent.provider(&self.registration, &sign_in).await?;
+        let mut provider = agent.provider(&self.registration, footing.http()?, &sign_in).await?;
+        let Some(spending) = agent.begin_spending() else { return Err(ending()) };
         let (holding, spent) = match provider.spend(&refresh_token).await {
             Err(OidcError::Dead(_)) => {
                 // Another hand may have renewed it: only the same token still in the keychain is the end.
-                let stored = agent.holdings().read_again(&entry.name).await?;
+                let stored = footing.holdings.read_again(&entry.name).await?;
                 let other = stored.filter(|stored| stored.value != holding.value);
                 let Some(other) = other else { return Err(ended(&entry.name)) };
                 let token =
@@ -208,7 +215,8 @@ impl SsoSession {
             spent => (holding, spent.map_err(|error| error.refusal(&sign_in))?),
         };
         // The old token may be worthless by now: the new one is stored before anything else can go wrong.
-        let kept = keep(agent, entry, &holding, &spent).await;
+        let kept = keep(agent, footing, entry, &holding, &spent).await;
+        drop(spending);
         let subject = holding.facts.more.get(SUBJECT).map(String::as_str).unwrap_or_default();
         let grant = provider
             .prove(spent, subject, agent.clock.now())
@@ -230,7 +238,13 @@ impl SsoSession {
 }
 
 /// Stores the refresh token that a refresh brought, where it is another one.
-async fn keep(agent: &Agent, entry: &Entry, holding: &Holding, spent: &Spent) -> Result<(), Refusal> {
+async fn keep(
+    agent: &Agent,
+    footing: &Footing,
+    entry: &Entry,
+    holding: &Holding,
+    spent: &Spent,
+) -> Result<(), Refusal> {
     let Some(token) = spent.refresh_token() else { return Ok(()) };
     if Session::of(holding, &entry.name)?.refresh_token.as_ref() == Some(&token) {
         return Ok(());
@@ -241,7 +255,7 @@ async fn keep(agent: &Agent, entry: &Entry, holding: &Holding, spent: &Spent) ->
         renewed.value = value;
         renewed.facts.proven = Some(now);
     };
-    agent.holdings().change(&entry.name, &holding.value, renewed).await
+    footing.holdings.change(&entry.name, &holding.value, renewed).await
 }
 
 /// The end of what was granted: of the access token, and of the ID token where there is one.
@@ -261,6 +275,10 @@ fn lease(grant: Grant, owner: &str, now: Timestamp) -> Lease {
 
 fn sign_in(name: &EntryName) -> String {
     format!("keyfob login {}", name.name)
+}
+
+fn ending() -> Refusal {
+    Refusal::new(Code::Pending, "the agent is about to end").hint("try again in a moment")
 }
 
 fn ended(name: &EntryName) -> Refusal {
@@ -284,14 +302,24 @@ impl Source for SsoSession {
         let network = &config.network;
         let proxy = network.proxy.iter().map(|proxy| format!("proxy {proxy}"));
         let authority = network.ca_file.iter().map(|path| format!("certificates of {}", path.display()));
-        let own = [
-            format!("issuer {}", self.registration.issuer),
-            format!("client {}", self.registration.client_id),
-        ];
+        // An ID token is good for roles, an access token is not.
+        let presented = (self.present == Present::IdToken && !self.hosts.is_empty())
+            .then(|| "its hosts, with the ID token".to_owned());
         Destination {
             hosts: self.hosts.iter().map(ToString::to_string).collect(),
-            places: own.into_iter().chain(endpoints).chain(proxy).chain(authority).collect(),
+            places: self
+                .provider_places()
+                .into_iter()
+                .chain(presented)
+                .chain(endpoints)
+                .chain(proxy)
+                .chain(authority)
+                .collect(),
         }
+    }
+
+    fn given_with_value(&self, _name: &EntryName, _config: &Config) -> Destination {
+        Destination { hosts: Vec::new(), places: self.provider_places().into() }
     }
 
     fn sign_in(&self, name: &EntryName) -> Option<String> {
@@ -343,9 +371,10 @@ impl Source for SsoSession {
         &'a self,
         agent: &'a Arc<Agent>,
         entry: &'a Arc<Entry>,
+        footing: &'a Footing,
     ) -> Pending<'a, Result<Lease, Refusal>> {
         Box::pin(async move {
-            let holding = agent.usable_holding(entry).await?;
+            let holding = agent.usable_holding(footing, entry).await?;
             // The provider has said so: asking again before somebody signs in changes nothing.
             if agent.states.is_signed_out(&entry.name) {
                 return Err(ended(&entry.name));
@@ -353,7 +382,7 @@ impl Source for SsoSession {
             // The keychain has everything by now: what waited for that is as good as new.
             match agent.withheld.take(&entry.name) {
                 Some(lease) if lease.freshness(agent.clock.now()) == Freshness::Fresh => Ok(lease),
-                _ => self.refresh(agent, entry, holding).await,
+                _ => self.refresh(agent, entry, footing, holding).await,
             }
         })
     }

@@ -192,7 +192,7 @@ impl Source for Token {
         entry: &'a Arc<Entry>,
     ) -> Pending<'a, Result<Headers, Refusal>> {
         Box::pin(async move {
-            let holding = agent.usable_holding(entry).await?;
+            let holding = agent.usable_holding(&agent.footing()?, entry).await?;
             let now = agent.clock.now();
             // An end that is only assumed ends nothing: the service decides.
             let end = holding.facts.ends.filter(|_| !holding.facts.ends_assumed);

@@ -1,30 +1,53 @@
 //! The place on this machine where the browser comes back to (RFC 8252, section 7.3).
 //!
 //! An address and no name is listened on, for the time of one sign-in, and one path answers. A visit without our state is
-//! turned away and changes nothing: any page can send a browser here.
+//! turned away and changes nothing: any page can send a browser here. So can every user of this machine, who must not use
+//! up our descriptors: connections are few, short, and gone with the sign-in.
 
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
 use keyfob_ipc::text::escape;
 use keyfob_ipc::{Code, Refusal};
 use serde::Deserialize;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
+
+#[cfg(test)]
+mod tests;
 
 const PATH: &str = "/callback";
+
+/// Connections at a time; further ones wait in the kernel's queue.
+const CONNECTIONS: usize = 16;
+
+/// Bytes of a request's head: a code of 8192 bytes, escaped, and the cookies of whatever else is at this address.
+const HEAD: usize = 64 * 1024;
+
+/// How long a connection may take for the head of its request.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How much longer a page under way lasts than the sign-in.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// How long nothing is accepted after that failed: what it failed for, such as descriptors, is not back at once.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// An open listener.
 pub(super) struct Loopback {
     port: u16,
     expected: Arc<Mutex<Option<Expected>>>,
     arrivals: mpsc::Receiver<Result<Arrival, Refusal>>,
-    server: JoinHandle<()>,
+    /// The server ends once this is dropped.
+    _open: oneshot::Sender<()>,
 }
 
 /// What a genuine return carries.
@@ -72,6 +95,10 @@ struct Return {
 impl Loopback {
     /// Listens on one of the ports given, in their order, or on any.
     pub(super) async fn open(ports: &[u16]) -> Result<Self, Refusal> {
+        Self::with_patience(ports, PATIENCE).await
+    }
+
+    async fn with_patience(ports: &[u16], patience: Duration) -> Result<Self, Refusal> {
         let listener = listen(ports).await?;
         let port = listener
             .local_addr()
@@ -82,11 +109,9 @@ impl Loopback {
         let shared =
             Shared { host: format!("127.0.0.1:{port}"), expected: Arc::clone(&expected), arrivals: sender };
         let router = Router::new().route(PATH, axum::routing::get(come_back)).with_state(shared);
-        let server = tokio::spawn(async move {
-            // Ends with the sign-in, when the task is stopped.
-            let _ = axum::serve(listener, router).await;
-        });
-        Ok(Self { port, expected, arrivals, server })
+        let (open, ended) = oneshot::channel();
+        tokio::spawn(serve(listener, router, patience, ended));
+        Ok(Self { port, expected, arrivals, _open: open })
     }
 
     /// Where the provider sends the browser.
@@ -106,15 +131,34 @@ impl Loopback {
     }
 }
 
-impl Drop for Loopback {
-    fn drop(&mut self) {
-        // A page under way gets its moment; the port is not kept longer than that.
-        let server = std::mem::replace(&mut self.server, tokio::spawn(async {}));
-        tokio::spawn(async move {
-            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
-            server.abort();
-        });
+/// Serves until the sign-in has ended. Every connection is a task of this one, and ends with it.
+async fn serve(listener: TcpListener, router: Router, patience: Duration, mut ended: oneshot::Receiver<()>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            _ = &mut ended => break,
+            Some(_) = connections.join_next() => {}
+            accepted = listener.accept(), if connections.len() < CONNECTIONS => match accepted {
+                Ok((stream, _)) => {
+                    connections.spawn(converse(stream, router.clone(), patience));
+                }
+                Err(_) => tokio::time::sleep(PAUSE).await,
+            },
+        }
     }
+    drop(listener);
+    let all_ended = async { while connections.join_next().await.is_some() {} };
+    // What is not done by then is cut off.
+    let _ = tokio::time::timeout(GRACE, all_ended).await;
+}
+
+/// One request and its answer. Once the head is there, only the answer ends it: the browser waits for the page of a genuine
+/// return as long as the sign-in takes, and every other answer is ready at once.
+async fn converse(stream: TcpStream, router: Router, patience: Duration) {
+    let mut server = hyper::server::conn::http1::Builder::new();
+    server.timer(TokioTimer::new()).header_read_timeout(patience).keep_alive(false).max_buf_size(HEAD);
+    // Whoever is late, speaks nonsense or goes away is of no interest.
+    let _ = server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)).await;
 }
 
 async fn listen(ports: &[u16]) -> Result<TcpListener, Refusal> {

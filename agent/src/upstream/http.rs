@@ -13,6 +13,8 @@ use crate::config::{Host, Network};
 pub const ANSWER: usize = 1024 * 1024;
 const CONNECT: Duration = Duration::from_secs(4);
 const WHOLE: Duration = Duration::from_secs(10);
+/// For a call that spends something: giving up early loses what a slow provider is about to send.
+const SPENDING: Duration = Duration::from_secs(60);
 /// Largest certificate file that is read, in bytes.
 const CA_FILE: u64 = 4 * 1024 * 1024;
 
@@ -21,7 +23,10 @@ mod tests;
 
 /// A client for providers, with the proxy and the trust of `[network]`.
 #[derive(Debug, Clone)]
-pub struct Http(Arc<Inner>);
+pub struct Http {
+    inner: Arc<Inner>,
+    patience: Duration,
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -98,7 +103,6 @@ impl Http {
             reqwest::Client::builder()
                 .redirect(reqwest::redirect::Policy::none())
                 .connect_timeout(CONNECT)
-                .timeout(WHOLE)
                 .pool_idle_timeout(Duration::from_secs(15))
                 .user_agent(concat!("keyfob/", env!("CARGO_PKG_VERSION")))
         };
@@ -124,7 +128,14 @@ impl Http {
         let build = |builder: reqwest::ClientBuilder| {
             builder.build().map_err(|_| broken("the network client cannot be made"))
         };
-        Ok(Self(Arc::new(Inner { outside: build(outside)?, loopback: build(loopback)?, plain_loopback })))
+        let inner = Inner { outside: build(outside)?, loopback: build(loopback)?, plain_loopback };
+        Ok(Self { inner: Arc::new(inner), patience: WHOLE })
+    }
+
+    /// The same client, for a call that spends a token or a code.
+    #[must_use]
+    pub fn spending(&self) -> Self {
+        Self { patience: SPENDING, ..self.clone() }
     }
 
     /// Whether an address may be called: `https`, or plain `http` to loopback where this agent may.
@@ -134,7 +145,7 @@ impl Http {
     pub fn allowed(&self, uri: &Uri) -> Result<(), HttpError> {
         match uri.scheme_str() {
             Some("https") if uri.host().is_some() => Ok(()),
-            Some("http") if self.0.plain_loopback && is_loopback(uri) => Ok(()),
+            Some("http") if self.inner.plain_loopback && is_loopback(uri) => Ok(()),
             _ => Err(HttpError::NotAllowed(origin(uri))),
         }
     }
@@ -146,8 +157,10 @@ impl Http {
     pub async fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, HttpError> {
         let uri = request.uri().clone();
         self.allowed(&uri)?;
-        let client = if is_loopback(&uri) { &self.0.loopback } else { &self.0.outside };
-        let request = reqwest::Request::try_from(request).map_err(|_| HttpError::NotAllowed(origin(&uri)))?;
+        let client = if is_loopback(&uri) { &self.inner.loopback } else { &self.inner.outside };
+        let mut request =
+            reqwest::Request::try_from(request).map_err(|_| HttpError::NotAllowed(origin(&uri)))?;
+        *request.timeout_mut() = Some(self.patience);
         let mut answer = client.execute(request).await.map_err(|error| explain(&uri, &error))?;
         let mut response = Response::builder().status(answer.status()).version(answer.version());
         if let Some(headers) = response.headers_mut() {

@@ -25,8 +25,8 @@ use openidconnect::core::{
 use openidconnect::{
     AdditionalProviderMetadata, AsyncHttpClient, AuthType, AuthenticationFlow, AuthorizationCode, ClientId,
     CsrfToken, DeviceAuthorizationUrl, DiscoveryError, EndpointMaybeSet, EndpointNotSet, EndpointSet,
-    HttpRequest, HttpResponse, IssuerUrl, Nonce, OAuth2TokenResponse as _, PkceCodeChallenge,
-    PkceCodeVerifier, ProviderMetadata, RedirectUrl, RefreshToken, RevocationUrl, Scope,
+    HttpRequest, HttpResponse, IssuerUrl, Nonce, PkceCodeChallenge, PkceCodeVerifier, ProviderMetadata,
+    RedirectUrl, RevocationUrl, Scope,
 };
 use serde::{Deserialize, Serialize};
 
@@ -34,7 +34,6 @@ use super::http::{Http, HttpError};
 use crate::clock::after;
 use proof::Expect;
 pub use refusal::OidcError;
-use refusal::describe;
 
 /// Metadata and keys are fetched anew after this long.
 const METADATA: Duration = Duration::from_secs(3600);
@@ -129,13 +128,19 @@ pub struct Attempt {
     redirect: RedirectUrl,
 }
 
-/// What a refresh brought, not proven yet.
-pub struct Spent(CoreTokenResponse);
+/// What a refresh brought, as it came.
+pub struct Spent(Secret<Vec<u8>>);
 
 impl Spent {
-    /// The refresh token that takes the place of the one that was spent, where the provider rotates them.
+    /// The refresh token that takes the place of the one that was spent, where the provider rotates them. Nothing else of
+    /// the answer is looked at.
     pub fn refresh_token(&self) -> Option<Secret<String>> {
-        self.0.refresh_token().map(|token| Secret::new(token.secret().clone()))
+        #[derive(Deserialize)]
+        struct Rotated {
+            refresh_token: Option<Secret<String>>,
+        }
+        let rotated: Rotated = serde_json::from_slice(self.0.expose()).ok()?;
+        rotated.refresh_token.filter(|token| !token.expose().is_empty())
     }
 }
 
@@ -178,9 +183,10 @@ impl Provider {
         let origin = origin_of(&registration.issuer);
         let metadata = Metadata::discover_async(issuer, &Seam(&http)).await.map_err(|error| match error {
             DiscoveryError::Request(error) => OidcError::Http(error),
-            DiscoveryError::Validation(_) => OidcError::Untrusted(
-                "it names another issuer than the configuration (a trailing slash counts)".to_owned(),
-            ),
+            DiscoveryError::Validation(said) => OidcError::Untrusted(format!(
+                "it names another issuer than the configuration, and a trailing slash counts ({})",
+                escape(&said)
+            )),
             _ => OidcError::Strange(origin),
         })?;
         Ok(Self { registration, metadata, fetched: now, http })
@@ -189,6 +195,12 @@ impl Provider {
     /// Whether this is (still) what a caller needs.
     pub fn serves(&self, registration: &Registration, now: Timestamp) -> bool {
         self.registration == *registration && self.fetched <= now && now < after(self.fetched, METADATA)
+    }
+
+    /// The same provider, asked through this client.
+    #[must_use]
+    pub fn through(&self, http: Http) -> Self {
+        Self { http, ..self.clone() }
     }
 
     /// Whether the authorization response must name the issuer (RFC 9207).
@@ -239,7 +251,7 @@ impl Provider {
             .exchange_code(AuthorizationCode::new(code.to_owned()))
             .map_err(|_| OidcError::NotOffered("token endpoint"))?
             .set_pkce_verifier(attempt.verifier)
-            .request_async(&Seam(&self.http))
+            .request_async(&Seam(&self.http.spending()))
             .await
             .map_err(|error| OidcError::of(error, self.origin()))?;
         self.accept(answer, Expect::Nonce(&attempt.nonce), now).await
@@ -267,11 +279,6 @@ impl Provider {
     /// # Errors
     /// [`OidcError`]; the network's are worth another try, the provider's are not.
     pub async fn poll_device(&mut self, attempt: &DeviceAttempt, now: Timestamp) -> Result<Poll, OidcError> {
-        #[derive(Deserialize)]
-        struct Failure {
-            error: String,
-            error_description: Option<String>,
-        }
         // The crate's own polling swallows causes and cannot be called off; one request is a form and an answer.
         let form = form(&[
             ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
@@ -282,14 +289,10 @@ impl Provider {
         let answer = self.http.send(post(endpoint.as_str(), form)?).await?;
         let strange = || OidcError::Strange(origin_of(endpoint.as_str()));
         if !answer.status().is_success() {
-            let failure: Failure = serde_json::from_slice(answer.body()).map_err(|_| strange())?;
-            return match failure.error.as_str() {
-                "authorization_pending" => Ok(Poll::Pending),
-                "slow_down" => Ok(Poll::SlowDown),
-                code => Err(OidcError::Refused {
-                    code: escape(code),
-                    description: describe(failure.error_description.as_deref()),
-                }),
+            return match OidcError::said(answer.body(), origin_of(endpoint.as_str())) {
+                OidcError::Refused { code, .. } if code == "authorization_pending" => Ok(Poll::Pending),
+                OidcError::Refused { code, .. } if code == "slow_down" => Ok(Poll::SlowDown),
+                error => Err(error),
             };
         }
         let tokens: CoreTokenResponse = serde_json::from_slice(answer.body()).map_err(|_| strange())?;
@@ -305,15 +308,22 @@ impl Provider {
     /// # Errors
     /// [`OidcError`]; only [`OidcError::Dead`] means that the session is over.
     pub async fn spend(&self, refresh_token: &Secret<String>) -> Result<Spent, OidcError> {
-        let token = RefreshToken::new(refresh_token.expose().clone());
-        let client = self.client();
-        let mut request =
-            client.exchange_refresh_token(&token).map_err(|_| OidcError::NotOffered("token endpoint"))?;
-        for scope in &self.registration.scopes {
-            request = request.add_scope(Scope::new(scope.clone()));
+        let form = form(&[
+            ("grant_type", "refresh_token"),
+            ("refresh_token", refresh_token.expose()),
+            ("client_id", &self.registration.client_id),
+            ("scope", &self.registration.scopes.join(" ")),
+        ]);
+        let endpoint = self.metadata.token_endpoint().ok_or(OidcError::NotOffered("token endpoint"))?;
+        // By hand: the crate reads the whole answer before it gives any of it, and one odd claim would cost the new token.
+        let answer = self.http.spending().send(post(endpoint.as_str(), form)?).await?;
+        if answer.status().is_success() {
+            return Ok(Spent(Secret::new(answer.into_body())));
         }
-        let answer = request.request_async(&Seam(&self.http)).await;
-        answer.map(Spent).map_err(|error| OidcError::of(error, self.origin()))
+        if answer.status().is_server_error() {
+            return Err(OidcError::Strange(self.origin()));
+        }
+        Err(OidcError::said(answer.body(), self.origin()))
     }
 
     /// Holds what a refresh brought against the person whose session it is.
@@ -321,7 +331,13 @@ impl Provider {
     /// # Errors
     /// [`OidcError`]; nothing of it may be used then.
     pub async fn prove(&mut self, spent: Spent, subject: &str, now: Timestamp) -> Result<Grant, OidcError> {
-        self.accept(spent.0, Expect::Subject(subject), now).await
+        let is_json = spent.0.expose().trim_ascii_start().starts_with(b"{");
+        let answer: CoreTokenResponse =
+            serde_json::from_slice(spent.0.expose()).map_err(|_| match is_json {
+                true => OidcError::Untrusted("its tokens cannot be read".to_owned()),
+                false => OidcError::Strange(self.origin()),
+            })?;
+        self.accept(answer, Expect::Subject(subject), now).await
     }
 
     /// Revokes a refresh token where the provider can (RFC 7009). Whether it worked changes nothing here.
@@ -375,4 +391,24 @@ fn form(pairs: &[(&str, &str)]) -> String {
     let mut form = url::form_urlencoded::Serializer::new(String::new());
     form.extend_pairs(pairs);
     form.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rotated_token_is_found_in_whatever_odd_answer() {
+        for answer in [
+            r#"{"expires_in":"3600","refresh_token":"r2"}"#,
+            r#"{"id_token":"x","access_token":5,"refresh_token":"r2"}"#,
+            r#"{"refresh_token":"r2","email_verified":"true"}"#,
+        ] {
+            let spent = Spent(Secret::new(answer.as_bytes().to_vec()));
+            assert_eq!(spent.refresh_token(), Some(Secret::from("r2")), "{answer}");
+        }
+        for answer in ["", "<html>", "{}", r#"{"refresh_token":""}"#, r#"{"refresh_token":7}"#] {
+            assert_eq!(Spent(Secret::new(answer.as_bytes().to_vec())).refresh_token(), None, "{answer}");
+        }
+    }
 }

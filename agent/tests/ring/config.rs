@@ -148,11 +148,11 @@ fn wrong_types_and_broken_toml_have_their_line() {
         ("[agent\n", "line 1: "),
         ("agent = 1\n", "line 1: `agent` is a table"),
         ("sso = 1\n", "line 1: `sso` holds named tables"),
-        ("[sso]\nokta = 1\n", "line 2: `sso.okta` is a table"),
+        ("[sso]\nokta = 1\n", "line 1: [sso] needs a name of its own"),
         ("[token.a]\nhosts = \"a.example\"\n", "line 2: token.a: "),
         ("[token.a]\nhosts = [1]\n", "line 2: token.a: "),
         ("[token.a]\nhosts = [\"a.example\"]\nhosts = [\"b.example\"]\n", "line 3: "),
-        ("[sso.okta]\nclient_id = \"x\"\n", "line 1: sso.okta: missing field `issuer`"),
+        ("[sso.okta]\nclient_id = \"x\"\n", "line 1: sso.okta: `issuer` is missing"),
     ] {
         let error = error(text);
         assert!(error.starts_with(line), "{text}: {error}");
@@ -236,7 +236,7 @@ fn an_entry_says_only_what_can_be() {
         (aws("").replace("eu-west-1", "sts.evil.io/"), "not an AWS region"),
         (sso("redirect_ports = []"), "redirect_ports"),
         (sso("redirect_ports = [0]"), "redirect_ports"),
-        (sso("redirect_ports = [70000]"), "70000"),
+        (sso("redirect_ports = [70000]"), "a port from 1 to 65535"),
         (sso("present = \"refresh_token\""), "refresh_token"),
         ("[token.a]\nhosts = [\"a.example\"]\nheader = \"X Y\"\n".to_owned(), "not the name of a header"),
         ("[token.a]\nhosts = [\"a.example\"]\nheader = \"x-token-bin\"\n".to_owned(), "-bin"),
@@ -319,7 +319,7 @@ async fn a_configuration_that_is_broken_from_the_start_is_named_and_can_be_mende
     let company = Company::with("[token.aspect]\n", |_| {}).await;
     let refusal = company.get(CLUSTER).await.unwrap_err();
     assert_eq!(refusal.code, Code::ConfigBroken);
-    assert!(refusal.say.contains("line 1: token.aspect: missing field `hosts`"), "{refusal}");
+    assert!(refusal.say.contains("line 1: token.aspect: `hosts` is missing"), "{refusal}");
     assert_eq!(refusal.hint, "keyfob config check");
     let Reply::Status(status) = company.control(ControlAsk::Status).await.unwrap() else { panic!() };
     assert_eq!(status.config.errors.len(), 1);

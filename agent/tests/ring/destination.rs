@@ -103,6 +103,7 @@ async fn a_session_is_bound_to_its_issuer_client_and_hosts() {
     for (from, to, place) in [
         ("issuer = \"ISSUER\"", "issuer = \"ISSUER/elsewhere\"", format!("issuer {elsewhere}")),
         ("keyfob-demo", "somebody-else", "client somebody-else".to_owned()),
+        ("issuer = ", "present = \"id_token\"\nissuer = ", "its hosts, with the ID token".to_owned()),
         (
             "[\"*.cache.acme.dev\"]",
             "[\"*.cache.acme.dev\", \"evil.example\"]",
@@ -182,13 +183,45 @@ async fn a_confirmed_session_goes_on_without_a_new_sign_in() {
 }
 
 #[tokio::test]
-async fn a_new_value_is_bound_to_what_the_person_saw_when_giving_it() {
+async fn a_value_that_is_given_again_says_nothing_about_places_that_an_edit_added() {
     let company = Company::with("[token.aspect]\nhosts = [\"*.acme.dev\"]", |_| {}).await;
     company.add_token("aspect", "one").await.unwrap();
-    company.configure("[token.aspect]\nhosts = [\"new.example\"]");
+    company.configure("[token.aspect]\nhosts = [\"*.acme.dev\", \"new.example\"]");
+    let said = company.add_token("aspect", "another").await.unwrap();
+    assert!(said.ends_with("keyfob config confirm token.aspect"), "{said}");
     assert_eq!(company.get("https://new.example").await.unwrap_err().code, Code::DestinationChanged);
-    company.add_token("aspect", "another").await.unwrap();
+    let shown = company.changes().await;
+    company.confirm(Some(shown)).await.unwrap();
     company.get("https://new.example").await.unwrap();
-    company.configure("[token.aspect]\nhosts = [\"*.acme.dev\"]");
-    assert_eq!(company.get(CLUSTER).await.unwrap_err().code, Code::DestinationChanged);
+
+    // A removed value takes its word with it: the next one is the first one.
+    company.remove_token("aspect").await.unwrap();
+    company.configure("[token.aspect]\nhosts = [\"newer.example\"]");
+    company.add_token("aspect", "third").await.unwrap();
+    company.get("https://newer.example").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_new_sign_in_says_yes_to_its_provider_and_to_nothing_else() {
+    let company = signed_in().await;
+    let wider = CONFIG.replace("\"*.cache.acme.dev\"", "\"*.cache.acme.dev\", \"evil.example\"");
+    company.configure(&wider);
+    let said = company.sign_in().await.unwrap();
+    assert!(said.ends_with("keyfob config confirm sso.okta"), "{said}");
+    assert_eq!(company.get("https://evil.example").await.unwrap_err().code, Code::DestinationChanged);
+    company.configure(CONFIG);
+    company.pass(A_MOMENT);
+    company.bearer().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_sign_out_tells_no_provider_that_nobody_confirmed() {
+    let company = signed_in().await;
+    let other = Company::open().await;
+    let here = &company.sandbox.addresses().issuer_url;
+    company.configure(&CONFIG.replace("ISSUER", &other.sandbox.addresses().issuer_url));
+    assert_ne!(*here, other.sandbox.addresses().issuer_url);
+    let said = company.sign_out().await.unwrap();
+    assert!(said.contains("could not be told"), "{said}");
+    assert_eq!(other.counts(), Company::open().await.counts(), "it was not asked for anything");
 }

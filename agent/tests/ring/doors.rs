@@ -121,7 +121,7 @@ async fn names_are_found_as_people_write_them() {
 
     let refusal = company.sign_out().await.unwrap_err();
     assert_eq!(refusal.code, Code::AmbiguousEntry);
-    assert_eq!(refusal.hint, "keyfob logout okta");
+    assert_eq!(refusal.hint, "keyfob logout NAME");
     assert_eq!(company.sign_in().await.unwrap_err().code, Code::AmbiguousEntry);
     assert_eq!(company.keys("okta").await.unwrap_err().code, Code::UnknownEntry);
 }

@@ -8,7 +8,7 @@ use keyfob_ipc::limits::TOOL_PATIENCE;
 use keyfob_ipc::reply::EntryState;
 use keyfob_sandbox::{Endpoint, Fault};
 
-use crate::company::{A_MOMENT, CONFIG, Company, HOUR, MINUTE, eventually, okta};
+use crate::company::{A_MOMENT, CACHE, CONFIG, Company, HOUR, MINUTE, eventually, okta};
 
 /// A session whose first tokens have ended.
 async fn ended_tokens() -> Company {
@@ -257,4 +257,32 @@ async fn a_session_is_renewed_in_the_background_while_it_is_used() {
     eventually("the new one is served", async || company.bearer().await.unwrap() != first).await;
     assert_eq!(company.counts().refreshes(), 1);
     ahead.abort();
+}
+
+#[tokio::test]
+async fn a_session_that_came_with_a_sign_in_is_renewed_in_the_background_too() {
+    let company = Company::open().await;
+    company.sign_in().await.unwrap();
+    let renewing = tokio::spawn(company.agent.clone().renew_ahead());
+    // It waits for a lease that is used, and must hear of the first use.
+    tokio::task::yield_now().await;
+    company.bearer().await.unwrap();
+    company.pass(HOUR - Duration::from_secs(60));
+    eventually("a renewal that nobody asked for", async || company.counts().refreshes() == 1).await;
+    renewing.abort();
+}
+
+#[tokio::test]
+async fn the_words_of_a_moment_in_which_a_file_is_empty_or_gone_end_nothing() {
+    let company = Company::open().await;
+    company.sign_in().await.unwrap();
+    let bearer = company.bearer().await.unwrap();
+    company.configure("");
+    assert_eq!(company.bearer().await.unwrap(), bearer);
+    company.configure("[agent]\nkeychain = \"memory\"\n");
+    company.get(CACHE).await.unwrap();
+    company.configure(CONFIG);
+    company.pass(2 * HOUR);
+    company.bearer().await.unwrap();
+    assert_eq!(company.counts().grant("authorization_code"), 1, "the session is still there");
 }

@@ -58,6 +58,22 @@ pub(super) fn is_one_folder(one: &Path, other: &Path) -> bool {
     one == other || real(one).is_some_and(|one| Some(one) == real(other))
 }
 
+/// Whether a folder may be our `XDG_RUNTIME_DIR`: no link, owned by this user, and nobody else can put anything there.
+/// Below another user's, the sockets and the session bus would be theirs.
+#[cfg(unix)]
+pub(crate) fn is_own_runtime(folder: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let me = rustix::process::geteuid().as_raw();
+    let is_own = |found: std::fs::Metadata| found.is_dir() && found.uid() == me && found.mode() & 0o022 == 0;
+    folder.is_absolute() && std::fs::symlink_metadata(folder).is_ok_and(is_own)
+}
+
+/// Windows knows no such folder.
+#[cfg(windows)]
+pub(crate) fn is_own_runtime(_folder: &Path) -> bool {
+    false
+}
+
 /// The folders that the places are below.
 #[derive(Debug)]
 pub(super) struct Base {
@@ -291,6 +307,32 @@ mod tests {
         let ordinary = all(&Base::of(System::Windows, &ada_on_windows()));
         assert_eq!(all(&Base::of(System::Windows, &shouted)), ordinary);
         assert!(Base::of(System::Macos, &shouted).borrowed);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_runtime_folder_of_somebody_else_is_none() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let own = folder.path().join("own");
+        std::fs::create_dir(&own).unwrap();
+        for (mode, is_own) in [(0o700, true), (0o755, true), (0o770, false), (0o702, false), (0o1777, false)]
+        {
+            std::fs::set_permissions(&own, std::fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(is_own_runtime(&own), is_own, "{mode:o}");
+        }
+        std::fs::set_permissions(&own, std::fs::Permissions::from_mode(0o700)).unwrap();
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&own, &link).unwrap();
+        std::fs::write(folder.path().join("file"), "").unwrap();
+        for other in [link, folder.path().join("file"), folder.path().join("absent"), "".into(), "src".into()]
+        {
+            assert!(!is_own_runtime(&other), "{other:?}");
+        }
+        // Root can give the folder away; for everybody else the first folder of all belongs to another.
+        let foreign =
+            if std::os::unix::fs::chown(&own, Some(77), None).is_ok() { &own } else { Path::new("/") };
+        assert!(!is_own_runtime(foreign));
     }
 
     #[test]

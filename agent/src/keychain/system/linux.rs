@@ -9,10 +9,14 @@
 //! a new item can still prompt; the call's deadline then ends the wait.
 
 use std::collections::HashMap;
+use std::os::unix::fs::MetadataExt as _;
 
 use keyfob_ipc::Secret;
 use keyfob_ipc::reply::KeychainState;
 use secret_service::{Collection, EncryptionType, Error, Item};
+use tokio::net::UnixStream;
+use zbus::Address;
+use zbus::address::transport::{Transport, UnixSocket};
 
 use super::super::{Keychain, KeychainError, MAX_VALUE, Pending, check_item, check_value};
 
@@ -29,10 +33,12 @@ impl SecretService {
     }
 
     async fn connect(&self) -> Result<secret_service::SecretService<'static>, Error> {
-        let connection = match &self.address {
-            Some(address) => zbus::connection::Builder::address(address.as_str())?.build().await?,
-            None => zbus::Connection::session().await?,
+        let address = match &self.address {
+            Some(address) => address.parse()?,
+            None => Address::session()?,
         };
+        let bus = bus_of(rustix::process::geteuid().as_raw(), &address).await?;
+        let connection = zbus::connection::Builder::unix_stream(bus).build().await?;
         // The bus has its own access control; this keeps values out of what a bus monitor records.
         secret_service::SecretService::connect_with_existing(EncryptionType::Dh, connection).await
     }
@@ -144,6 +150,22 @@ impl Keychain for SecretService {
         Box::pin(std::future::ready(Err(KeychainError::Failed(
             "the desktop's keychain opens when you sign in to the desktop".to_owned(),
         ))))
+    }
+}
+
+/// A connection to the bus of this user (a number). Somebody else's would be handed the person's secrets.
+async fn bus_of(user: u32, address: &Address) -> Result<UnixStream, Error> {
+    let Transport::Unix(socket) = address.transport() else { return Err(Error::Unavailable) };
+    // Other sockets have no owner to look at before the first word.
+    let UnixSocket::File(path) = socket.path() else { return Err(Error::Unavailable) };
+    if std::fs::metadata(path).map_err(zbus::Error::from)?.uid() != user {
+        return Err(Error::Unavailable);
+    }
+    let bus = UnixStream::connect(path).await.map_err(zbus::Error::from)?;
+    // A link on the way may lead elsewhere since.
+    match bus.peer_cred() {
+        Ok(peer) if peer.uid() == user => Ok(bus),
+        _ => Err(Error::Unavailable),
     }
 }
 
@@ -268,6 +290,24 @@ mod tests {
         drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
         let keychain = SecretService::at(Some(format!("unix:path={}", socket.display())), None);
         assert_eq!(keychain.load("token.a").await, Err(KeychainError::Missing));
+    }
+
+    #[tokio::test]
+    async fn a_bus_of_another_user_is_not_called() {
+        let place = tempfile::tempdir().unwrap();
+        let socket = place.path().join("bus");
+        let bus = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        bus.set_nonblocking(true).unwrap();
+        let address = format!("unix:path={}", socket.display()).parse().unwrap();
+        let me = rustix::process::geteuid().as_raw();
+        assert!(matches!(bus_of(me + 1, &address).await, Err(Error::Unavailable)));
+        assert_eq!(bus.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+        assert!(bus_of(me, &address).await.is_ok());
+        assert!(bus.accept().is_ok());
+        for other in ["unix:abstract=/tmp/dbus-1", "tcp:host=127.0.0.1,port=1", "unixexec:path=/bin/true"] {
+            let refused = bus_of(me, &other.parse().unwrap()).await;
+            assert!(matches!(refused, Err(Error::Unavailable)), "{other}");
+        }
     }
 
     #[tokio::test]

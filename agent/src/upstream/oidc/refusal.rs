@@ -4,6 +4,7 @@ use keyfob_ipc::text::escape;
 use keyfob_ipc::{Code, Refusal};
 use openidconnect::core::CoreErrorResponseType;
 use openidconnect::{RequestTokenError, StandardErrorResponse};
+use serde::Deserialize;
 
 use crate::upstream::http::HttpError;
 
@@ -74,9 +75,24 @@ impl OidcError {
             RequestTokenError::Parse(..) | RequestTokenError::Other(_) => Self::Strange(origin),
         }
     }
+
+    /// The provider's word in an error answer, if that is what it is.
+    pub(super) fn said(answer: &[u8], origin: String) -> Self {
+        #[derive(Deserialize)]
+        struct Failure {
+            error: String,
+            error_description: Option<String>,
+        }
+        let Ok(failure) = serde_json::from_slice::<Failure>(answer) else { return Self::Strange(origin) };
+        let description = describe(failure.error_description.as_deref());
+        match failure.error.as_str() {
+            "invalid_grant" => Self::Dead(description),
+            code => Self::Refused { code: escape(code), description },
+        }
+    }
 }
 
 /// A provider's own words, in brackets; or nothing.
-pub(super) fn describe(description: Option<&str>) -> String {
+fn describe(description: Option<&str>) -> String {
     description.map(|text| format!(" ({})", escape(text))).unwrap_or_default()
 }
