@@ -16,6 +16,9 @@ use crate::config::EntryName;
 use crate::holding::{Holding, ItemError};
 use crate::keychain::{Keychain, KeychainError};
 
+/// An item that is never there.
+const PROBE: &str = "probe";
+
 /// Every entry's holding.
 #[derive(Clone)]
 pub struct Holdings {
@@ -84,7 +87,8 @@ impl Holdings {
             keyfob_ipc::reply::KeychainState::Missing => Some(KeychainError::Missing),
             keyfob_ipc::reply::KeychainState::Locked => Some(KeychainError::Locked),
             keyfob_ipc::reply::KeychainState::Denied => Some(KeychainError::Denied),
-            keyfob_ipc::reply::KeychainState::Failing => Some(KeychainError::Slow),
+            // A state has no words: what fails says why when it is used.
+            keyfob_ipc::reply::KeychainState::Failing => self.keychain.load(PROBE).await.err(),
         };
         KeychainReport {
             kind: self.keychain.kind().to_owned(),

@@ -61,7 +61,7 @@ fn in_plain_words(said: &str) -> Option<String> {
         _ => {
             return said
                 .strip_prefix("unknown variant ")
-                .map(|rest| rest.replace(", expected", " is not known here; known:"));
+                .map(|rest| rest.replace(", expected one of", " is not known here; known:"));
         }
     };
     Some(format!("here stands {wanted}"))

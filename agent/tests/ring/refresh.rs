@@ -233,7 +233,7 @@ async fn three_hundred_asks_at_once_make_one_refresh_and_read_the_keychain_once(
         .map(|_| {
             let agent = company.agent.clone();
             tokio::spawn(async move {
-                let uri = crate::company::CACHE.to_owned();
+                let uri = CACHE.to_owned();
                 agent.tool(keyfob_ipc::ToolAsk::Get { uri }).await
             })
         })

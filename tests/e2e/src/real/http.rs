@@ -56,8 +56,9 @@ fn ask(method: &str, url: &str, headers: &str, body: &str) -> Answer {
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
     let mut stream = TcpStream::connect(host).unwrap_or_else(|error| panic!("nobody at {host}: {error}"));
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout above zero is taken");
-    write!(stream, "{method} /{path} HTTP/1.0\r\nhost: {host}\r\n{headers}\r\n{body}")
-        .unwrap_or_else(|error| panic!("{host} takes no request: {error}"));
+    // In one piece: a server that answers the head alone would break the connection under the rest.
+    let request = format!("{method} /{path} HTTP/1.0\r\nhost: {host}\r\n{headers}\r\n{body}");
+    stream.write_all(request.as_bytes()).unwrap_or_else(|error| panic!("{host} takes no request: {error}"));
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).unwrap_or_else(|error| panic!("{host} gives no answer: {error}"));
     let answer = String::from_utf8_lossy(&answer).into_owned();

@@ -134,7 +134,7 @@ fn an_unknown_entry_is_answered_with_the_nearest_name() {
     let cases: [(&[&str], &str); 8] = [
         (&["credential-process", "dve"], "did you mean `dev`?"),
         (&["credential-process", "aws.readonyl"], "did you mean `aws.readonly`?"),
-        (&["credential-process", "okta"], "there is no entry `okta`"),
+        (&["credential-process", "okta"], "`sso.okta` is no entry for an AWS role"),
         (&["credential-process", "nothing-like-it"], "there is aws.dev, aws.readonly"),
         (&["credential-process", "\u{1b}[31mdev"], "there is no entry `\\u{1b}[31mdev`"),
         (&["login", "otka"], "did you mean `okta`?"),

@@ -86,7 +86,7 @@ fn a_broken_edit_leaves_the_last_good_configuration_in_force() {
         (BROKEN, &ERRORS),
         ("[agent\n", &["line 1: "]),
         ("\u{0}", &["line 1: "]),
-        ("[agent]\nkeychain = \"memroy\"\n", &["line 2: agent: unknown variant `memroy`"]),
+        ("[agent]\nkeychain = \"memroy\"\n", &["line 2: agent: `memroy` is not known here; known: `system`"]),
         ("[agent]\nkeychain = 5\n", &["line 2: agent: "]),
         (&too_large, &["the file is over 4194304 bytes"]),
     ];

@@ -31,7 +31,7 @@ fn refused(output: Output, code: i32) -> String {
     let mut lines = output.stderr.lines();
     let first = lines.next().unwrap_or_default();
     let Some(sentence) = first.strip_prefix("keyfob: ") else { panic!("no sentence: {output:?}") };
-    assert!(first.contains(". Run: ") || first.contains(". Next: "), "no hint: {output:?}");
+    assert!(first.contains(" Run: ") || first.contains(" Next: "), "no hint: {output:?}");
     assert!(first.chars().count() < 200, "too long for a trace: {output:?}");
     // A long sentence is repeated in full below the short form of it.
     let whole = lines.next();
