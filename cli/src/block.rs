@@ -3,6 +3,8 @@
 //! The lines between the marks are ours and are rewritten; everything else stays as it is, byte for byte. Taking the block
 //! out gives back the file as it was before, so the first mark remembers what putting it in had to add.
 
+use std::ops::Range;
+
 const BEGIN: &str = "# >>> keyfob >>>";
 const END: &str = "# <<< keyfob <<<";
 
@@ -102,6 +104,19 @@ pub fn outside(file: &[u8]) -> Result<String, Broken> {
     Ok(String::from_utf8_lossy(bytes).into_owned())
 }
 
+/// The numbers of the block's lines, from 1, marks included; empty where there is no block.
+///
+/// # Errors
+/// [`Broken`].
+pub fn line_numbers(file: &[u8]) -> Result<Range<usize>, Broken> {
+    let Some(found) = find(file)? else { return Ok(1..1) };
+    let ends = |bytes: &[u8]| bytes.iter().filter(|byte| **byte == b'\n').count();
+    let first = ends(&file[..found.start]) + 1;
+    let block = &file[found.start..found.end];
+    let unfinished = usize::from(!block.ends_with(b"\n"));
+    Ok(first..first + ends(block) + unfinished)
+}
+
 fn state(file: Option<&[u8]>) -> Before {
     match file {
         None => Before::NoFile,
@@ -152,6 +167,15 @@ mod tests {
 
     fn added(file: Option<&[u8]>) -> Vec<u8> {
         put(file, COMMAND, "common --x\n").unwrap()
+    }
+
+    #[test]
+    fn the_lines_of_the_block_are_counted() {
+        assert!(line_numbers(b"build --a\n").unwrap().is_empty());
+        let file = added(Some(b"build --a"));
+        assert_eq!(line_numbers(&file).unwrap(), 2..5);
+        assert_eq!(line_numbers(file.trim_ascii_end()).unwrap(), 2..5);
+        assert_eq!(line_numbers(&added(None)).unwrap(), 1..4);
     }
 
     #[test]

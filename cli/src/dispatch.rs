@@ -10,6 +10,8 @@ pub enum Invocation<'a> {
     Get,
     /// AWS keys of this entry.
     CredentialProcess(&'a str),
+    /// How a helper is used, as somebody asked: to standard output, exit 0.
+    Help(&'static str),
     /// Wrong use of a helper, or a helper that this version does not have: the text goes to standard error, exit 1.
     Usage(String),
     /// Everything else; clap reads the arguments.
@@ -56,6 +58,7 @@ fn is_call_for_help(argument: Option<&str>) -> bool {
 fn bazel_helper(verb: Option<&OsStr>) -> Invocation<'static> {
     match verb {
         Some(verb) if verb == "get" => Invocation::Get,
+        Some(verb) if is_call_for_help(verb.to_str()) => Invocation::Help(BAZEL_USAGE),
         Some(verb) => {
             let verb = keyfob_ipc::text::escape(&verb.to_string_lossy());
             Invocation::Usage(format!("Unknown command '{verb}'\n{BAZEL_USAGE}"))
@@ -98,12 +101,14 @@ mod tests {
     #[test]
     fn the_bazel_name_knows_nothing_else() {
         for line in
-            ["bazel-credential-keyfob", "bazel-credential-keyfob login", "bazel-credential-keyfob --help"]
+            ["bazel-credential-keyfob", "bazel-credential-keyfob login", "bazel-credential-keyfob help"]
         {
             let words = words(line);
             let Invocation::Usage(text) = invocation(&words) else { panic!("{line}") };
             assert!(text.contains("usage: bazel-credential-keyfob get"), "{text}");
         }
+        is("bazel-credential-keyfob --help", &Invocation::Help(BAZEL_USAGE));
+        is("bazel-credential-keyfob -h", &Invocation::Help(BAZEL_USAGE));
         let words = words("bazel-credential-keyfob frobnicate");
         let Invocation::Usage(text) = invocation(&words) else { panic!() };
         assert!(text.starts_with("Unknown command 'frobnicate'\n"), "{text}");

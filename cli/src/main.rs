@@ -35,6 +35,10 @@ fn main() -> ExitCode {
     ExitCode::from(match dispatch::invocation(&arguments) {
         Invocation::Get => helper::get(&reach, &mut io::stdin().lock(), &mut printer),
         Invocation::CredentialProcess(name) => helper::credential_process(&reach, name, &mut printer),
+        Invocation::Help(text) => {
+            printer.result(text);
+            0
+        }
         Invocation::Usage(text) => {
             printer.aside(&text);
             1

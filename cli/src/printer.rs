@@ -115,7 +115,7 @@ impl Printer {
 /// One line where it fits; else a shortened line that keeps the next command, and the whole sentence below.
 fn refusal_text(refusal: &Refusal) -> String {
     let say = text::escape(refusal.say.trim_end_matches('.'));
-    let next = next_step(&refusal.hint);
+    let next = joined_step(&refusal.say, &refusal.hint);
     let whole = format!("keyfob: {say}{next}\n");
     let surplus = whole.chars().count().saturating_sub(FIRST_LINE + 1);
     if surplus == 0 {
@@ -128,7 +128,13 @@ fn refusal_text(refusal: &Refusal) -> String {
         return whole;
     }
     let short: String = say.chars().take(kept).collect();
-    format!("keyfob: {short}...{next}\n{say}\n")
+    format!("keyfob: {short}...{}\n{say}\n", next_step(&refusal.hint))
+}
+
+/// [`next_step`] as it follows a sentence: a question keeps its own mark.
+pub fn joined_step(say: &str, hint: &str) -> String {
+    let next = next_step(hint);
+    if say.ends_with('?') { next.trim_start_matches('.').to_owned() } else { next }
 }
 
 /// `. Run: …` for a command, `. Next: …` for other advice, nothing where there is no hint.
@@ -159,6 +165,16 @@ mod tests {
         let refusal = Refusal::new(Code::Internal, "it broke.").hint("look at its log");
         assert_eq!(refusal_text(&refusal), "keyfob: it broke. Next: look at its log\n");
         assert_eq!(refusal_text(&Refusal::new(Code::Internal, "it broke")), "keyfob: it broke\n");
+    }
+
+    #[test]
+    fn a_question_gets_no_full_stop() {
+        let refusal = Refusal::new(Code::UnknownEntry, "no entry `okto`: did you mean `okta`?")
+            .hint("keyfob login okta");
+        assert_eq!(
+            refusal_text(&refusal),
+            "keyfob: no entry `okto`: did you mean `okta`? Run: keyfob login okta\n"
+        );
     }
 
     #[test]

@@ -55,6 +55,12 @@ fn status() -> Reply {
     }))
 }
 
+fn keychain(kind: &str, state: KeychainState, refusal: Option<Refusal>) -> Reply {
+    let Reply::Status(mut status) = status() else { panic!("no status") };
+    status.keychain = KeychainReport { kind: kind.to_owned(), state, refusal };
+    Reply::Status(status)
+}
+
 fn done() -> Reply {
     Reply::Done { say: "done as asked".to_owned() }
 }
@@ -111,11 +117,12 @@ fn login_for_people_shows_the_address_and_the_code() {
 #[test]
 fn login_in_ci_refuses_to_open_a_browser() {
     let profile = sign_in();
-    let mut command = profile.command(Path::new(env!("CARGO_BIN_EXE_keyfob")), &["login"]);
+    let mut command = profile.command(Path::new(env!("CARGO_BIN_EXE_keyfob")), &["login", "okta"]);
     command.env("CI", "true").env("DISPLAY", ":0");
     let output = feed(command, b"");
     assert_eq!(output.status.code(), Some(1));
     assert!(err(&output).starts_with("keyfob: CI is set"), "{}", err(&output));
+    assert!(err(&output).ends_with("Run: keyfob login okta --device\n"), "{}", err(&output));
     assert!(profile.asked().is_empty());
 }
 
@@ -160,6 +167,7 @@ fn a_wrong_token_never_leaves_the_command() {
         assert_eq!(output.status.code(), Some(1));
         assert!(!err(&output).contains("s3"), "{}", err(&output));
         assert!(output.stdout.is_empty());
+        assert!(err(&output).contains("copy it again, then keyfob token add aspect"), "{}", err(&output));
     }
     assert!(profile.asked().iter().all(|ask| ask["token-add"].is_null()));
 }
@@ -214,7 +222,7 @@ fn setup_bazel_is_idempotent_and_undone_to_the_byte() {
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
     assert!(out(&output).ends_with("is written: 1 host asks keyfob\n"), "{}", out(&output));
     assert!(err(&output).contains("`localhost` is left out"), "{}", err(&output));
-    assert!(err(&output).contains("line 2 has another credential helper"), "{}", err(&output));
+    assert!(err(&output).contains("/.bazelrc` has another credential helper"), "{}", err(&output));
     let once = std::fs::read_to_string(&rc).unwrap();
     let helper = program.with_file_name("bazel-credential-keyfob").canonicalize().unwrap();
     let helper = helper.with_file_name("bazel-credential-keyfob");
@@ -273,7 +281,9 @@ fn setup_aws_writes_nothing_where_another_profile_would_win() {
 
     std::fs::write(&credentials, "[other]\n").unwrap();
     std::fs::write(&config, "[profile dev]\nregion = x\n").unwrap();
-    assert_eq!(run().status.code(), Some(1));
+    let output = run();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(err(&output).contains(&config.display().to_string()), "{}", err(&output));
     assert_eq!(std::fs::read_to_string(&config).unwrap(), "[profile dev]\nregion = x\n");
 }
 
@@ -345,10 +355,75 @@ fn an_agent_that_ends_meanwhile_is_told_from_a_refusal() {
 
 #[test]
 fn unlock_takes_the_first_line_of_standard_input() {
-    let profile = Profile::with_agent(Door::Control, |_, _| done().into());
+    let profile = Profile::with_agent(Door::Control, |_, ask| {
+        if ask == "status" { keychain("file", KeychainState::Locked, None).into() } else { done().into() }
+    });
     assert_eq!(profile.keyfob(&["unlock"], b" two words \nrest\n").status.code(), Some(0));
-    assert_eq!(profile.asked()[0]["unlock"]["passphrase"], " two words ");
+    assert_eq!(profile.asked()[1]["unlock"]["passphrase"], " two words ");
     assert_eq!(profile.keyfob(&["unlock"], b"").status.code(), Some(1));
+}
+
+#[test]
+fn unlock_leaves_other_keychains_alone() {
+    let profile = Profile::with_agent(Door::Control, |_, _| status().into());
+    let output = profile.keyfob(&["unlock"], b"secret\n");
+    assert_eq!(
+        (output.status.code(), out(&output).as_str()),
+        (Some(0), "keyfob: this keychain needs no unlock\n")
+    );
+    assert_eq!(profile.asked().len(), 1, "the passphrase stays here");
+
+    let profile = Profile::with_agent(Door::Control, |_, _| {
+        let refusal = Refusal::new(Code::KeychainLocked, "locked").hint("unlock your login keychain");
+        keychain("system", KeychainState::Locked, Some(refusal)).into()
+    });
+    let output = profile.keyfob(&["unlock"], b"secret\n");
+    assert_eq!(output.status.code(), Some(5));
+    assert_eq!(err(&output), "keyfob: locked. Next: unlock your login keychain\n");
+}
+
+#[test]
+fn a_token_as_an_argument_is_refused_and_not_repeated() {
+    let profile = Profile::new();
+    for arguments in [
+        &["token", "add", "aspect", "aw_s3cr3t"][..],
+        &["token", "--json", "add", "aspect", "--token=aw_s3cr3t"],
+    ] {
+        let output = profile.keyfob(arguments, b"");
+        assert_eq!(output.status.code(), Some(2));
+        assert!(err(&output).starts_with("keyfob: the value is never an argument"), "{}", err(&output));
+        assert!(!err(&output).contains("s3cr3t") && out(&output).is_empty());
+    }
+}
+
+#[test]
+fn setup_tells_a_broken_configuration_from_an_empty_one() {
+    let with = |errors: &[&str]| {
+        let Reply::Status(mut status) = status() else { panic!("no status") };
+        status.entries.clear();
+        status.config.errors = errors.iter().map(|error| (*error).to_owned()).collect();
+        Reply::Status(status)
+    };
+    let broken =
+        Profile::with_agent(Door::Control, move |_, _| with(&["line 4: unknown key `isuer`"]).into());
+    let program = installed(&broken);
+    for tool in ["bazel", "aws"] {
+        let output = feed(broken.command(&program, &["setup", tool]), b"");
+        assert_eq!(output.status.code(), Some(1));
+        assert_eq!(
+            err(&output),
+            "keyfob: the configuration `/c.toml` does not load: line 4: unknown key `isuer`. Run: keyfob config check\n"
+        );
+    }
+
+    let emptied = Profile::with_agent(Door::Control, move |number, _| {
+        if number == 0 { status() } else { with(&[]) }.into()
+    });
+    let program = installed(&emptied);
+    assert_eq!(feed(emptied.command(&program, &["setup", "bazel"]), b"").status.code(), Some(0));
+    let output = feed(emptied.command(&program, &["setup", "bazel"]), b"");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(err(&output).ends_with("Run: keyfob setup bazel --remove\n"), "{}", err(&output));
 }
 
 #[test]

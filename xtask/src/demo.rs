@@ -73,7 +73,13 @@ fn play(programs: &Programs, arguments: &Arguments) -> Result<(), Failure> {
     } else {
         show(&next)?;
     }
-    stay(&mut scene)
+    stay(&mut scene)?;
+    if arguments.json {
+        say(story::FAREWELL.trim());
+        Ok(())
+    } else {
+        show(story::FAREWELL)
+    }
 }
 
 /// Until Ctrl-C, which is how the demo is meant to end.

@@ -269,6 +269,7 @@ hosts = ["*.cache.acme.dev"]
 hosts = ["aw-remote-ext.acme.dev"]
 header = "X-Aspect"
 prefix = "aw_"
+portal = "{portal}"
 
 [aws.dev]
 sso = "okta"
@@ -279,6 +280,7 @@ endpoint_url = "{sts}"
         keychain = setting.keychain,
         issuer = at.issuer,
         client_id = at.client_id,
+        portal = at.portal,
         role = at.role,
         sts = at.sts,
     )

@@ -115,7 +115,7 @@ fn describe(about: &About, now: jiff::Timestamp) -> String {
     let profile =
         if about.own_profile { " (a profile of its own, by KEYFOB_ variables or another HOME)" } else { "" };
     format!(
-        "The agent runs: process {}, version {}{age}{memory}{profile}\n  {}\n",
+        "the agent runs: process {}, version {}{age}{memory}{profile}\n  {}\n",
         about.pid,
         text::escape(&about.version),
         text::escape(&about.socket)
@@ -173,7 +173,7 @@ mod tests {
         };
         assert_eq!(
             describe(&about, "2026-11-21T08:00:00Z".parse().unwrap()),
-            "The agent runs: process 42, version 0.1.0, for 3 hours, 6.8 MiB\n  /run/user/77/keyfob/agent.sock\n"
+            "the agent runs: process 42, version 0.1.0, for 3 hours, 6.8 MiB\n  /run/user/77/keyfob/agent.sock\n"
         );
     }
 }

@@ -19,7 +19,8 @@ EXAMPLES
   credential_process = /usr/bin/keyfob credential-process aws.dev
 
 EXIT CODES
-  0 answered, 1 refused, 2 wrong use, 3 sign-in needed, 4 agent not reachable, 5 keychain locked")]
+  0 answered, 1 refused, 2 wrong use, 3 sign-in needed, 4 agent not reachable,
+  5 waiting for an unlock or an approval")]
 pub struct Options {
     /// The entry: `aws.dev`, or `dev` where only one entry has that name.
     name: String,

@@ -27,7 +27,7 @@ EXAMPLES
   keyfob login okta --device     a code for another device, without a browser here
 
 EXIT CODES
-  0 signed in, 1 refused or called off, 2 wrong use, 4 agent not reachable, 5 keychain locked")]
+  0 signed in, 1 refused or called off, 2 wrong use, 4 agent not reachable, 5 waiting for an unlock or an approval")]
 pub struct Options {
     /// The session: `sso.okta` or `okta`. May be left out where only one is configured.
     name: Option<String>,
@@ -49,28 +49,28 @@ EXAMPLE
   keyfob logout okta
 
 EXIT CODES
-  0 signed out, 1 refused, 2 wrong use, 4 agent not reachable, 5 keychain locked")]
+  0 signed out, 1 refused, 2 wrong use, 4 agent not reachable, 5 waiting for an unlock or an approval")]
 pub struct LogoutOptions {
     /// The session: `sso.okta` or `okta`. May be left out where only one is configured.
     name: Option<String>,
 }
 
-pub fn run(options: Options, world: &mut World) -> Outcome {
-    let flow = choose(&options, &world.environment);
+pub fn run(options: &Options, world: &mut World) -> Outcome {
+    let (flow, why) = choose(options, &world.environment);
     let opens = flow == Flow::Browser && !world.json;
     if opens && world.environment.unattended {
         return Err(Refusal::new(
             Code::CalledOff,
-            "CI is set, so no browser is opened and nobody can sign in",
+            "CI is set, so no browser is opened; a person who watches this output can sign in by a code",
         )
-        .hint("keyfob login --device, if a person watches this output"));
+        .hint(by_code(options.name.as_deref())));
     }
     let mut client = world.reach.control()?;
-    client.send(ControlAsk::Login { name: options.name, flow }, limits::CONTROL_PATIENCE)?;
+    client.send(ControlAsk::Login { name: options.name.clone(), flow }, limits::CONTROL_PATIENCE)?;
     loop {
         match client.receive(limits::SIGN_IN + GRACE)? {
             reply @ Reply::Step(_) if world.json => world.printer.json(&reply),
-            Reply::Step(step) => show(&step, world)?,
+            Reply::Step(step) => show(&step, options.name.as_deref(), why, world)?,
             reply => return done(reply, world),
         }
     }
@@ -81,13 +81,38 @@ pub fn logout(options: LogoutOptions, world: &mut World) -> Outcome {
     done(reply, world)
 }
 
-fn choose(options: &Options, environment: &Environment) -> Flow {
+/// The flow, and why it is the one by a code where nobody asked for that.
+fn choose(options: &Options, environment: &Environment) -> (Flow, Option<&'static str>) {
     // In CI the device flow would wait for a person who is not there; the browser flow is refused at once.
     let shown = environment.can_browse() || environment.unattended;
-    if options.device || !(options.browser || shown) { Flow::Device } else { Flow::Browser }
+    if options.device {
+        (Flow::Device, None)
+    } else if options.browser || shown {
+        (Flow::Browser, None)
+    } else if environment.remote {
+        (
+            Flow::Device,
+            Some("this is an SSH connection, so you sign in by a code (--browser: in a browser here)"),
+        )
+    } else {
+        (Flow::Device, Some("there is no display, so you sign in by a code (--browser: in a browser here)"))
+    }
 }
 
-fn show(step: &Step, world: &mut World) -> Result<(), Refusal> {
+/// The command that signs in without a browser here.
+fn by_code(name: Option<&str>) -> String {
+    let name = name.map(|name| format!(" {}", text::escape(name))).unwrap_or_default();
+    format!("keyfob login{name} --device")
+}
+
+const WAITING: &str = "waiting for you to come back from the browser; Ctrl-C calls it off";
+
+fn show(
+    step: &Step,
+    name: Option<&str>,
+    why: Option<&'static str>,
+    world: &mut World,
+) -> Result<(), Refusal> {
     match step {
         Step::OpenBrowser { url } => {
             if !browser::is_web_address(url) {
@@ -98,15 +123,21 @@ fn show(step: &Step, world: &mut World) -> Result<(), Refusal> {
             }
             // The address is printed even so: what starts is not always what shows.
             world.printer.note(&match browser::open(url, &world.environment) {
-                Ok(()) => format!("opening your browser; if nothing opens, go to:\n\n  {url}\n"),
-                Err(error) => format!("{error}; go to:\n\n  {url}\n"),
+                Ok(()) => format!("opening your browser; if nothing opens, go to:\n\n  {url}\n\n{WAITING}"),
+                Err(error) => format!(
+                    "{error}; go to:\n\n  {url}\n\n{WAITING}\n(for a browser on another device: {})",
+                    by_code(name)
+                ),
             });
         }
         Step::DeviceCode { user_code, verification_uri, verification_uri_complete, expires_in } => {
+            if let Some(why) = why {
+                world.printer.note(why);
+            }
             let code = device_text(world, user_code, verification_uri, verification_uri_complete.as_deref());
             let limit = life::words(i64::try_from(*expires_in).unwrap_or(i64::MAX));
             world.printer.note(&format!(
-                "{code}\nThe code is good for {limit}. Enter it only if it was you who ran this command. Waiting..."
+                "{code}\nThe code is good for {limit}. Enter it only if it was you who ran this command. Waiting; Ctrl-C calls it off."
             ));
         }
     }
@@ -141,11 +172,19 @@ mod tests {
         let ssh = Environment { remote: true, ..desk.clone() };
         let bare = Environment::default();
         let bare_with_browser = Environment { browser: Some("w3m".to_owned()), ..Environment::default() };
-        assert_eq!(choose(&options(false, false), &desk), Flow::Browser);
-        assert_eq!(choose(&options(false, false), &ssh), Flow::Device);
-        assert_eq!(choose(&options(false, false), &bare), Flow::Device);
-        assert_eq!(choose(&options(false, false), &bare_with_browser), Flow::Browser);
-        assert_eq!(choose(&options(true, false), &desk), Flow::Device);
-        assert_eq!(choose(&options(false, true), &ssh), Flow::Browser);
+        assert_eq!(choose(&options(false, false), &desk), (Flow::Browser, None));
+        let (flow, why) = choose(&options(false, false), &ssh);
+        assert!(flow == Flow::Device && why.is_some_and(|why| why.contains("SSH")));
+        let (flow, why) = choose(&options(false, false), &bare);
+        assert!(flow == Flow::Device && why.is_some_and(|why| why.contains("no display")));
+        assert_eq!(choose(&options(false, false), &bare_with_browser), (Flow::Browser, None));
+        assert_eq!(choose(&options(true, false), &ssh), (Flow::Device, None));
+        assert_eq!(choose(&options(false, true), &ssh), (Flow::Browser, None));
+    }
+
+    #[test]
+    fn the_command_without_a_browser_can_be_pasted() {
+        assert_eq!(by_code(Some("okta")), "keyfob login okta --device");
+        assert_eq!(by_code(None), "keyfob login --device");
     }
 }

@@ -13,8 +13,9 @@ mod why;
 
 use std::ffi::OsString;
 
+use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
-use keyfob_ipc::{Refusal, Reply};
+use keyfob_ipc::{Code, Refusal, Reply};
 
 use crate::world::World;
 
@@ -41,7 +42,7 @@ EXIT CODES
   2  wrong use
   3  sign-in needed (`keyfob login`, `keyfob token add`)
   4  the agent cannot be reached
-  5  waiting for an approval or an unlock
+  5  waiting for an unlock or an approval
 
 FILES
   ~/.config/keyfob/config.toml   the configuration; it never holds a secret
@@ -49,6 +50,11 @@ FILES
   $XDG_RUNTIME_DIR/keyfob/       the sockets: agent.sock for tools, control.sock
                                  for people
   ~/.bazelrc, ~/.aws/config      edited by `keyfob setup`, between two marks
+
+  A first configuration:
+    [sso.okta]
+    issuer = \"https://acme.okta.com\"
+    client_id = \"0oa1example\"
 
   On macOS all but the last are in ~/Library/Application Support/Keyfob, on
   Windows in %APPDATA%\\Keyfob (configuration) and %LOCALAPPDATA%\\Keyfob.
@@ -110,8 +116,14 @@ enum Command {
 
 /// Reads the arguments and runs the command. Returns the exit code.
 pub fn run(arguments: Vec<OsString>, world: &mut World) -> u8 {
+    let words = first_words(&arguments);
     let line = match CommandLine::try_parse_from(arguments) {
         Ok(line) => line,
+        Err(usage) if usage.kind() == ErrorKind::UnknownArgument && adds_token(&words) => {
+            // What clap would say repeats the argument, and that may be the token.
+            world.printer.refuse(&value_as_argument());
+            return WRONG_USE;
+        }
         Err(usage) => {
             // Help asked for goes to standard output, wrong use to standard error; a closed stream changes neither.
             let _ = usage.print();
@@ -122,7 +134,7 @@ pub fn run(arguments: Vec<OsString>, world: &mut World) -> u8 {
     let outcome = match line.command {
         Command::Get(options) => get::run(&options, world),
         Command::CredentialProcess(options) => credential_process::run(&options, world),
-        Command::Login(options) => login::run(options, world),
+        Command::Login(options) => login::run(&options, world),
         Command::Logout(options) => login::logout(options, world),
         Command::Token(command) => token::run(&command, world),
         Command::Status(options) => status::run(&options, world),
@@ -140,6 +152,21 @@ pub fn run(arguments: Vec<OsString>, world: &mut World) -> u8 {
         }
         exit
     })
+}
+
+/// The words of the command, without options.
+fn first_words(arguments: &[OsString]) -> Vec<String> {
+    let words = arguments.iter().skip(1).filter_map(|argument| argument.to_str());
+    words.filter(|word| !word.starts_with('-')).take(2).map(str::to_owned).collect()
+}
+
+fn adds_token(words: &[String]) -> bool {
+    words.iter().eq(["token", "add"])
+}
+
+fn value_as_argument() -> Refusal {
+    Refusal::new(Code::BadRequest, "the value is never an argument: it comes by the hidden prompt or a pipe")
+        .hint("keyfob token add NAME")
 }
 
 /// Reports the end of a request that is answered by `Done`.

@@ -9,7 +9,7 @@ use keyfob_ipc::{ControlAsk, Reply, text};
 
 use super::{DONE, Outcome};
 use crate::life;
-use crate::printer::{Paint, Printer, next_step};
+use crate::printer::{Paint, Printer, joined_step};
 use crate::reach::unexpected;
 use crate::world::World;
 
@@ -42,13 +42,22 @@ pub fn run(_options: &Options, world: &mut World) -> Outcome {
 
 fn page(status: &Status, now: Timestamp, printer: &Printer) -> String {
     let mut page = trouble(status, printer);
-    if !page.is_empty() {
+    let goes_on = !status.entries.is_empty() || !status.config.exists || status.config.errors.is_empty();
+    if !page.is_empty() && goes_on {
         page.push('\n');
     }
     if status.entries.is_empty() {
-        let verb = if status.config.exists { "has no entries" } else { "does not exist" };
+        let path = text::escape(&status.config.path);
         // Writing to a string cannot fail, here and below.
-        let _ = writeln!(page, "The configuration `{}` {verb}.", text::escape(&status.config.path));
+        let _ = match (status.config.exists, status.config.errors.is_empty()) {
+            (false, _) => writeln!(
+                page,
+                "there is no configuration yet; write {path} (docs/configuration.md, or `keyfob --help`)"
+            ),
+            (true, true) => writeln!(page, "the configuration `{path}` has no entries"),
+            // Said above, with its next step.
+            (true, false) => Ok(()),
+        };
         return page;
     }
     page.push_str(&table(&status.entries, now, printer));
@@ -64,7 +73,7 @@ fn trouble(status: &Status, printer: &Printer) -> String {
     let keychain = &status.keychain;
     if keychain.state != KeychainState::Present {
         let (say, next) = match &keychain.refusal {
-            Some(refusal) => (refusal.say.clone(), next_step(&refusal.hint)),
+            Some(refusal) => (refusal.say.clone(), joined_step(&refusal.say, &refusal.hint)),
             None => (
                 format!("the {} keychain is {}", keychain.kind, keychain_word(keychain.state)),
                 String::new(),
@@ -72,8 +81,12 @@ fn trouble(status: &Status, printer: &Printer) -> String {
         };
         let _ = writeln!(text, "{}: {}{next}", printer.paint(Paint::Bad, "keychain"), text::escape(&say));
     }
-    for error in &status.config.errors {
-        let _ = writeln!(text, "{}: {}", printer.paint(Paint::Bad, "configuration"), text::escape(error));
+    if let Some((first, more)) = status.config.errors.split_first() {
+        let label = printer.paint(Paint::Bad, "configuration");
+        let count = if more.is_empty() { String::new() } else { format!(" (and {} more)", more.len()) };
+        let say = format!("`{}` does not load: {first}{count}", status.config.path);
+        let next = joined_step(&say, "keyfob config check");
+        let _ = writeln!(text, "{label}: {}{next}", text::escape(&say));
     }
     if !status.config.errors.is_empty() && !status.entries.is_empty() {
         let _ = writeln!(
@@ -283,7 +296,10 @@ aws.dev: STS cannot be reached
         let text = shown(&status);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0], "keychain: the keychain is locked. Run: keyfob unlock");
-        assert_eq!(lines[1], "configuration: line 4: unknown key `isuer`");
+        assert_eq!(
+            lines[1],
+            "configuration: `/home/ada/c.toml` does not load: line 4: unknown key `isuer`. Run: keyfob config check"
+        );
         assert!(lines[2].contains("last good version"));
         assert_eq!(lines[3], "");
         assert!(lines[4].starts_with("ENTRY"));
@@ -292,9 +308,24 @@ aws.dev: STS cannot be reached
     #[test]
     fn an_empty_configuration_is_named() {
         let mut status = status(vec![]);
-        assert_eq!(shown(&status), "The configuration `/home/ada/c.toml` has no entries.\n");
+        assert_eq!(shown(&status), "the configuration `/home/ada/c.toml` has no entries\n");
         status.config.exists = false;
-        assert_eq!(shown(&status), "The configuration `/home/ada/c.toml` does not exist.\n");
+        assert_eq!(
+            shown(&status),
+            "there is no configuration yet; write /home/ada/c.toml (docs/configuration.md, or `keyfob --help`)\n"
+        );
+    }
+
+    #[test]
+    fn a_configuration_that_never_loaded_is_not_called_empty() {
+        let mut status = status(vec![]);
+        status.config.errors =
+            vec!["line 4: unknown key `isuer`, did you mean `issuer`?".to_owned(), "line 9: no".to_owned()];
+        assert_eq!(
+            shown(&status),
+            "configuration: `/home/ada/c.toml` does not load: line 4: unknown key `isuer`, did you mean `issuer`? \
+             (and 1 more). Run: keyfob config check\n"
+        );
     }
 
     #[test]

@@ -35,7 +35,7 @@ EXAMPLES
   pass show aspect | keyfob token add aspect
 
 EXIT CODES
-  0 kept, 1 refused, 2 wrong use, 4 agent not reachable, 5 keychain locked")]
+  0 kept, 1 refused, 2 wrong use, 4 agent not reachable, 5 waiting for an unlock or an approval")]
 pub struct Add {
     /// The entry: `token.aspect` or `aspect`.
     name: String,
@@ -50,7 +50,7 @@ EXAMPLE
   keyfob token remove aspect
 
 EXIT CODES
-  0 removed, 1 refused, 2 wrong use, 4 agent not reachable, 5 keychain locked")]
+  0 removed, 1 refused, 2 wrong use, 4 agent not reachable, 5 waiting for an unlock or an approval")]
 pub struct Remove {
     /// The entry: `token.aspect` or `aspect`.
     name: String,
@@ -79,15 +79,42 @@ fn add(options: &Add, world: &mut World) -> Outcome {
         )
         .hint("keyfob status"));
     }
-    let given = if world.input.is_terminal { ask(&entry, world)? } else { read(&mut world.input.reader)? };
+    let given = if world.input.is_terminal {
+        refuse_without_keychain(world)?;
+        ask(&entry, world)?
+    } else {
+        read(&mut world.input.reader).map_err(|refusal| refusal.hint(copy_again(&entry)))?
+    };
     let value = Secret::from(given.expose().trim());
-    check(value.expose(), entry.facts.get("prefix").map(String::as_str))?;
+    check(value.expose(), entry.facts.get("prefix").map(String::as_str))
+        .map_err(|refusal| refusal.hint(copy_again(&entry)))?;
     let reply = world.reach.ask_control(ControlAsk::TokenAdd { name: entry.name, value })?;
     done(reply, world)
 }
 
+/// Services show a token once: nobody should make one that then cannot be kept.
+fn refuse_without_keychain(world: &World) -> Result<(), Refusal> {
+    let Reply::Status(status) = world.reach.ask_control(ControlAsk::Status)? else {
+        return Err(unexpected());
+    };
+    status.keychain.refusal.map_or(Ok(()), Err)
+}
+
+fn portal(entry: &EntryReport) -> Option<&str> {
+    entry.facts.get("portal").map(String::as_str).filter(|portal| browser::is_web_address(portal))
+}
+
+/// The next step after a value that is no token of this entry.
+fn copy_again(entry: &EntryReport) -> String {
+    let name = entry.name.strip_prefix("token.").unwrap_or(&entry.name);
+    match portal(entry) {
+        Some(portal) => format!("copy it again from {portal}, then keyfob token add {name}"),
+        None => format!("copy it again, then keyfob token add {name}"),
+    }
+}
+
 fn ask(entry: &EntryReport, world: &mut World) -> Result<Secret<String>, Refusal> {
-    if let Some(portal) = entry.facts.get("portal").filter(|portal| browser::is_web_address(portal)) {
+    if let Some(portal) = portal(entry) {
         let opened = !world.json
             && world.environment.can_browse()
             && browser::open(portal, &world.environment).is_ok();
@@ -131,6 +158,8 @@ fn check(value: &str, prefix: Option<&str>) -> Result<(), Refusal> {
 
 #[cfg(test)]
 mod tests {
+    use keyfob_ipc::reply::EntryState;
+
     use super::*;
 
     #[test]
@@ -148,6 +177,28 @@ mod tests {
             assert_eq!(refusal.code, Code::TokenInvalid);
             assert!(!refusal.say.contains("s3"), "{refusal}");
         }
+    }
+
+    #[test]
+    fn a_wrong_value_is_copied_again_from_its_page() {
+        let mut entry = EntryReport {
+            name: "token.aspect".to_owned(),
+            kind: "token".to_owned(),
+            state: EntryState::SignedOut,
+            until: None,
+            until_assumed: false,
+            owner: None,
+            hosts: vec![],
+            through: None,
+            facts: Default::default(),
+            refusal: None,
+        };
+        assert_eq!(copy_again(&entry), "copy it again, then keyfob token add aspect");
+        entry.facts.insert("portal".to_owned(), "https://aw.acme.dev/token".to_owned());
+        let hint = "copy it again from https://aw.acme.dev/token, then keyfob token add aspect";
+        assert_eq!(copy_again(&entry), hint);
+        entry.facts.insert("portal".to_owned(), "javascript:x".to_owned());
+        assert!(!copy_again(&entry).contains("javascript"));
     }
 
     #[test]

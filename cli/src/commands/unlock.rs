@@ -28,7 +28,23 @@ EXIT CODES
 pub struct Options {}
 
 pub fn run(_options: &Options, world: &mut World) -> Outcome {
-    let passphrase = if world.input.is_terminal { ask(world)? } else { read(&mut world.input.reader)? };
+    let Reply::Status(status) = world.reach.ask_control(ControlAsk::Status)? else {
+        return Err(unexpected());
+    };
+    let keychain = status.keychain;
+    if keychain.kind != "file" {
+        // Not `keyfob unlock` mends these, whatever is the matter with them.
+        return match keychain.refusal {
+            Some(refusal) => Err(refusal),
+            None => nothing_to_do(world),
+        };
+    }
+    // A passphrase from a pipe is tried even so: a wrong one must not pass for a right one.
+    if keychain.state == KeychainState::Present && world.input.is_terminal {
+        return nothing_to_do(world);
+    }
+    let passphrase =
+        if world.input.is_terminal { ask(keychain.state)? } else { read(&mut world.input.reader)? };
     if passphrase.expose().is_empty() {
         return Err(Refusal::new(Code::BadRequest, "no passphrase was given").hint("keyfob unlock"));
     }
@@ -36,11 +52,12 @@ pub fn run(_options: &Options, world: &mut World) -> Outcome {
     done(reply, world)
 }
 
-fn ask(world: &World) -> Result<Secret<String>, Refusal> {
-    let Reply::Status(status) = world.reach.ask_control(ControlAsk::Status)? else {
-        return Err(unexpected());
-    };
-    if status.keychain.state != KeychainState::Missing {
+fn nothing_to_do(world: &mut World) -> Outcome {
+    done(Reply::Done { say: "this keychain needs no unlock".to_owned() }, world)
+}
+
+fn ask(state: KeychainState) -> Result<Secret<String>, Refusal> {
+    if state != KeychainState::Missing {
         return prompt::hidden("Passphrase of the keychain (not shown): ");
     }
     // A typing mistake in the first passphrase would lock its owner out.

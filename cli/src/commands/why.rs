@@ -10,7 +10,7 @@ use keyfob_ipc::{Reply, ToolAsk, text};
 use super::status::{state_paint, state_word};
 use super::{DONE, Outcome};
 use crate::life;
-use crate::printer::{Printer, next_step};
+use crate::printer::{Printer, joined_step, next_step};
 use crate::reach::unexpected;
 use crate::world::World;
 
@@ -27,7 +27,7 @@ EXAMPLES
 
 EXIT CODES
   0 an entry answers; else the code that the tool would get: 1 refused, 3 sign-in needed, 4 agent not reachable,
-  5 keychain locked")]
+  5 waiting for an unlock or an approval")]
 pub struct Options {
     /// An address, a host, or an entry's name.
     subject: String,
@@ -58,7 +58,7 @@ fn page(why: &Why, now: Timestamp, printer: &Printer) -> String {
         match (repeated, next_step(&refusal.hint)) {
             (true, next) if next.is_empty() => {}
             (true, next) => page.push_str(&format!("{}\n", next.trim_start_matches(". "))),
-            (false, next) => page.push_str(&format!("{say}{next}\n")),
+            (false, _) => page.push_str(&format!("{say}{}\n", joined_step(&refusal.say, &refusal.hint))),
         }
     }
     page

@@ -12,6 +12,11 @@ use crate::scene::{ROLE, SESSION_URI, Scene, TOKEN_URI};
 /// Characters of a secret that are shown.
 const SHOWN: usize = 6;
 
+/// The last words. Where the lines were pasted, the variables stay and would start an agent without a configuration.
+pub const FAREWELL: &str = "
+The company and its agent end now: the lines above no longer work. Close the terminal where you pasted them.
+";
+
 /// What happened, and what tools received.
 pub fn tell(signed_in: &str, answers: &Answers, now: Timestamp) -> Result<String, Failure> {
     let [bazel, bazel_sso, aws, status] =

@@ -29,6 +29,8 @@ pub struct Addresses {
     pub issuer: String,
     /// The client that it knows.
     pub client_id: String,
+    /// The page where personal access tokens are made.
+    pub portal: String,
     /// The AWS STS.
     pub sts: String,
     /// A role that the STS knows.
@@ -122,6 +124,7 @@ impl Addresses {
         Some(Self {
             issuer: text("issuer_url")?,
             client_id: text("client_id")?,
+            portal: text("portal_url")?,
             sts: text("sts_url")?,
             role: line["roles"][0].as_str()?.to_owned(),
             admin: text("admin_url")?,
@@ -137,11 +140,12 @@ mod tests {
     fn a_line_that_says_not_everything_is_no_start() {
         let line = json!({
             "issuer_url": "http://127.0.0.1:1", "sts_url": "http://127.0.0.1:2", "admin_url": "http://127.0.0.1:3",
+            "portal_url": "http://127.0.0.1:4/token",
             "client_id": "demo", "roles": ["arn:aws:iam::123456789012:role/OktaRole"],
         });
         let addresses = Addresses::read(&line.to_string()).unwrap();
         assert_eq!((addresses.sts.as_str(), addresses.client_id.as_str()), ("http://127.0.0.1:2", "demo"));
-        for missing in ["issuer_url", "roles", "admin_url"] {
+        for missing in ["issuer_url", "roles", "admin_url", "portal_url"] {
             let mut line = line.clone();
             line[missing] = Value::Null;
             assert!(Addresses::read(&line.to_string()).is_none(), "{missing}");

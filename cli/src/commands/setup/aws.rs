@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use keyfob_ipc::reply::{EntryReport, Status};
 use keyfob_ipc::{Code, Refusal, text};
 
-use super::{Lines, plain_path, program};
+use super::{Lines, Place, plain_path, program};
 use crate::block;
 use crate::dotfile::Dotfile;
 use crate::world::World;
@@ -25,14 +25,14 @@ fn credentials_file(world: &World) -> Result<PathBuf, Refusal> {
     }
 }
 
-pub fn lines(status: &Status, beside: &str, _print: bool, world: &World) -> Result<Lines, Refusal> {
+pub fn lines(status: &Status, place: &Place<'_>, world: &World) -> Result<Lines, Refusal> {
     let entries: Vec<&EntryReport> = status.entries.iter().filter(|entry| entry.kind == "aws").collect();
     if entries.is_empty() {
         return Err(Refusal::new(Code::UnknownEntry, "the configuration has no `aws` entry")
             .hint(format!("add [aws.NAME] to {}", status.config.path)));
     }
     let names: BTreeSet<&str> = entries.iter().map(|entry| profile_name(entry)).collect();
-    refuse_taken(&names, &config_profiles(beside), "the AWS configuration")?;
+    refuse_taken(&names, &config_profiles(place.beside), &format!("`{}`", place.path.display()))?;
     let credentials = credentials_file(world)?;
     refuse_taken(&names, &profiles_of(&credentials)?, &format!("`{}`", credentials.display()))?;
     block_lines(&entries, &plain_path(&program(world, None)?)?)

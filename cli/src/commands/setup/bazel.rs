@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use keyfob_ipc::reply::Status;
 use keyfob_ipc::{Code, Refusal, text};
 
-use super::{Lines, plain_path, program};
+use super::{Lines, Place, plain_path, program};
 use crate::dispatch::BAZEL_HELPER;
 use crate::world::World;
 
@@ -14,10 +14,10 @@ pub fn default_file(world: &World) -> Result<PathBuf, Refusal> {
     Ok(world.home()?.join(".bazelrc"))
 }
 
-pub fn lines(status: &Status, beside: &str, print: bool, world: &World) -> Result<Lines, Refusal> {
+pub fn lines(status: &Status, place: &Place<'_>, world: &World) -> Result<Lines, Refusal> {
     let helper = program(world, Some(BAZEL_HELPER))?;
     let installed = helper.is_file();
-    if !installed && !print {
+    if !installed && !place.print {
         return Err(Refusal::new(Code::Internal, format!("`{}` is not installed", helper.display()))
             .hint("install keyfob again, all its names in one folder"));
     }
@@ -40,7 +40,7 @@ pub fn lines(status: &Status, beside: &str, print: bool, world: &World) -> Resul
         })
         .chain(["authorization".to_owned()])
         .collect();
-    lines.warnings.extend(rivals(beside, &patterns, &headers));
+    lines.warnings.extend(rivals(place, &patterns, &headers));
     Ok(lines)
 }
 
@@ -93,23 +93,24 @@ fn quoted(word: &str) -> String {
 
 /// Lines of the person's own that meet the same hosts: another helper, which may win, and fixed headers, which Bazel
 /// sends beside ours so that the server sees two.
-fn rivals(beside: &str, patterns: &BTreeSet<&str>, headers: &BTreeSet<String>) -> Vec<String> {
+fn rivals(place: &Place<'_>, patterns: &BTreeSet<&str>, headers: &BTreeSet<String>) -> Vec<String> {
     let mut warnings = Vec::new();
-    for (index, line) in beside.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with('#')) {
+    for (at, line) in place.lines_beside().filter(|(_, line)| !line.trim_start().starts_with('#')) {
         for word in line.split_ascii_whitespace().map(|word| word.trim_matches(['"', '\''])) {
             if let Some(scope) = helper_scope(word)
                 && patterns.iter().any(|pattern| meets(scope, pattern))
             {
                 let scope = text::escape(scope);
-                warnings.push(format!("line {} has another credential helper for `{scope}`", index + 1));
+                warnings.push(format!(
+                    "{at} has another credential helper for `{scope}`, which may win over keyfob's: remove that line"
+                ));
             }
             if let Some(name) = header_name(word)
                 && headers.contains(&name)
             {
                 let name = text::escape(&name);
                 warnings.push(format!(
-                    "line {} sends a fixed `{name}` header, which servers get beside keyfob's: remove it",
-                    index + 1
+                    "{at} sends a fixed `{name}` header, which servers get beside keyfob's: remove it"
                 ));
             }
         }
@@ -151,6 +152,8 @@ fn meets(scope: &str, pattern: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]
@@ -210,9 +213,17 @@ common --credential_helper=/opt/default
 build --experimental_credential_helper=a.cache.acme.dev=x
 ";
         let headers = ["authorization".to_owned(), "x-aspect".to_owned()].into();
-        let warnings = rivals(beside, &["*.cache.acme.dev", "aw.acme.dev"].into(), &headers);
+        let place = Place { path: Path::new("/home/ada/.bazelrc"), beside, ours: 2..5, print: false };
+        let warnings = rivals(&place, &["*.cache.acme.dev", "aw.acme.dev"].into(), &headers);
         let starts: Vec<&str> = warnings.iter().map(|text| &text[..6]).collect();
-        assert_eq!(starts, ["line 1", "line 4", "line 5", "line 7"], "{warnings:?}");
+        // Our own three lines are the second to the fourth.
+        assert_eq!(starts, ["line 1", "line 7", "line 8", "line 1"], "{warnings:?}");
+        assert_eq!(
+            warnings[0],
+            "line 1 of `/home/ada/.bazelrc` has another credential helper for `aw.acme.dev`, which may win over keyfob's: \
+             remove that line"
+        );
+        assert!(warnings.last().unwrap().starts_with("line 10 of "), "{warnings:?}");
     }
 
     #[test]

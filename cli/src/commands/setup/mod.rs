@@ -3,6 +3,7 @@
 mod aws;
 mod bazel;
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -31,7 +32,7 @@ pub enum Command {
     #[command(after_long_help = "\
 EXAMPLES
   keyfob setup bazel
-  keyfob setup bazel --print >> .bazelrc
+  keyfob setup bazel --file .bazelrc
   keyfob setup bazel --remove
 
 EXIT CODES
@@ -100,16 +101,65 @@ const BAZEL: &str = "keyfob setup bazel";
 const AWS: &str = "keyfob setup aws";
 
 /// Makes the lines of a block from the entries and from what the file holds beside it.
-type MakeLines = fn(&Status, &str, bool, &World) -> Result<Lines, Refusal>;
+type MakeLines = fn(&Status, &Place<'_>, &World) -> Result<Lines, Refusal>;
+
+/// Where the lines go.
+struct Place<'a> {
+    /// The tool's file.
+    path: &'a Path,
+    /// What it holds outside of our marks.
+    beside: &'a str,
+    /// Which of its lines are ours, from 1; empty where none are.
+    ours: Range<usize>,
+    /// Whether the lines are only shown.
+    print: bool,
+}
+
+impl Place<'_> {
+    /// The lines beside ours, each by where it is for a person: `line 4 of `FILE``.
+    fn lines_beside(&self) -> impl Iterator<Item = (String, &str)> {
+        self.beside.lines().enumerate().map(|(index, line)| {
+            let number = index + 1;
+            let number = if number < self.ours.start { number } else { number + self.ours.len() };
+            (format!("line {number} of `{}`", self.path.display()), line)
+        })
+    }
+}
+
+/// A configuration that never loaded has no entries either, but that is not what is wrong with it.
+fn refuse_broken_configuration(status: &Status) -> Result<(), Refusal> {
+    match status.config.errors.first() {
+        Some(error) if status.entries.is_empty() => Err(Refusal::new(
+            Code::ConfigBroken,
+            format!("the configuration `{}` does not load: {error}", status.config.path),
+        )
+        .hint("keyfob config check")),
+        _ => Ok(()),
+    }
+}
+
+fn remove_command(command: &str, options: &Options) -> String {
+    match &options.file {
+        Some(file) => format!("{command} --remove --file {}", file.display()),
+        None => format!("{command} --remove"),
+    }
+}
 
 fn write(options: &Options, path: &Path, command: &str, make: MakeLines, world: &mut World) -> Outcome {
     let Reply::Status(status) = world.reach.ask_control(ControlAsk::Status)? else {
         return Err(unexpected());
     };
+    refuse_broken_configuration(&status)?;
     let file = read(path)?;
     let current = file.content.as_deref();
     let beside = block::outside(current.unwrap_or_default()).map_err(|broken| refuse_marks(path, &broken))?;
-    let mut lines = make(&status, &beside, options.print, world)?;
+    let ours =
+        block::line_numbers(current.unwrap_or_default()).map_err(|broken| refuse_marks(path, &broken))?;
+    let place = Place { path: &file.path, beside: &beside, ours: ours.clone(), print: options.print };
+    let mut lines = make(&status, &place, world).map_err(|refusal| {
+        let is_empty = matches!(refusal.code, Code::UnknownHost | Code::UnknownEntry);
+        if is_empty && !ours.is_empty() { refusal.hint(remove_command(command, options)) } else { refusal }
+    })?;
     if status.agent.own_profile {
         lines
             .warnings
