@@ -50,7 +50,7 @@ fn status() -> Reply {
     Reply::Status(Box::new(Status {
         agent: about(),
         keychain: KeychainReport { kind: "memory".to_owned(), state: KeychainState::Present, refusal: None },
-        config: ConfigReport { path: "/c.toml".to_owned(), exists: true, errors: vec![] },
+        config: ConfigReport { path: "/c.toml".to_owned(), exists: true, errors: vec![], in_force: true },
         entries: vec![token, aws],
     }))
 }
@@ -304,6 +304,7 @@ fn config_check_fails_with_any_error() {
             path: "/c.toml".to_owned(),
             exists: true,
             errors: vec!["line 4: unknown key `isuer`".to_owned(), "line 9: no".to_owned()],
+            in_force: true,
         })
         .into()
     });

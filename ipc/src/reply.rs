@@ -180,8 +180,10 @@ pub struct ConfigReport {
     pub path: String,
     /// Whether the file exists.
     pub exists: bool,
-    /// Every error of the file as it is now: `line 4: …`. With any, the last good one stays in force.
+    /// Every error of the file as it is now: `line 4: …`. With any, the last good one stays in force, if there is one.
     pub errors: Vec<String>,
+    /// Whether a configuration is in force: this one, or an earlier one that was good.
+    pub in_force: bool,
 }
 
 /// One entry: what it is, and its state.

@@ -111,6 +111,7 @@ impl Store {
             path: self.path.display().to_string(),
             exists: current.stamp.is_some(),
             errors: current.errors.clone(),
+            in_force: current.good.is_some(),
         }
     }
 

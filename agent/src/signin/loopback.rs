@@ -172,7 +172,7 @@ async fn listen(ports: &[u16]) -> Result<TcpListener, Refusal> {
     }
     let ports = ports.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     Err(Refusal::new(Code::CalledOff, format!("every port of redirect_ports is in use ({ports})"))
-        .hint("keyfob login --device, or free one of them"))
+        .hint("keyfob login --device"))
 }
 
 fn cannot(why: &str) -> Refusal {

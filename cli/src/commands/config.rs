@@ -79,7 +79,11 @@ fn check(world: &mut World) -> Outcome {
         (0, false) => world.printer.say(&format!("`{path}` does not exist")),
         (count, _) => {
             let plural = if count == 1 { "" } else { "s" };
-            world.printer.note(&format!("{count} error{plural}; the last good configuration stays in force"));
+            let now = match report.in_force {
+                true => "the last good configuration stays in force",
+                false => "nothing is in force until this is mended",
+            };
+            world.printer.note(&format!("{count} error{plural}; {now}"));
         }
     }
     Ok(exit)
