@@ -250,7 +250,12 @@ mod tests {
                 state: KeychainState::Present,
                 refusal: None,
             },
-            config: ConfigReport { path: "/home/ada/c.toml".to_owned(), exists: true, errors: vec![], in_force: true },
+            config: ConfigReport {
+                path: "/home/ada/c.toml".to_owned(),
+                exists: true,
+                errors: vec![],
+                in_force: true,
+            },
             entries,
         }
     }
