@@ -74,7 +74,7 @@ struct Applied {
     keychain: KeychainKind,
     /// One for each keychain that was ever named: an edit that is taken back finds everything as it was.
     holdings: HashMap<KeychainKind, Holdings>,
-    http: Option<(Network, Result<Http, Refusal>)>,
+    http: Option<(Network, Http)>,
 }
 
 impl Agent {
@@ -151,8 +151,12 @@ impl Agent {
 
     /// Every entry's holding.
     pub fn holdings(&self) -> Holdings {
+        let kind = self.applied().keychain;
+        self.holdings_in(kind)
+    }
+
+    fn holdings_in(&self, kind: KeychainKind) -> Holdings {
         let mut applied = self.applied();
-        let kind = applied.keychain;
         let make = || Holdings::over((self.keychains)(kind));
         applied.holdings.entry(kind).or_insert_with(make).clone()
     }
@@ -163,17 +167,25 @@ impl Agent {
     /// [`Code::ConfigBroken`] where no configuration is good.
     pub fn footing(&self) -> Result<Footing, Refusal> {
         let config = self.config()?;
-        let holdings = self.holdings();
+        let holdings = self.holdings_in(config.agent.keychain);
+        Ok(Footing { config, holdings })
+    }
+
+    /// The client for the network settings of a footing; made when it is first needed, which `get` for a token never does.
+    ///
+    /// # Errors
+    /// [`Code::ConfigBroken`] where the certificate file or the proxy cannot be used.
+    pub fn http(&self, footing: &Footing) -> Result<Http, Refusal> {
+        let network = &footing.config.network;
         let mut applied = self.applied();
-        let http = match &applied.http {
-            Some((made_for, http)) if *made_for == config.network && http.is_ok() => http.clone(),
+        match &applied.http {
+            Some((made_for, http)) if made_for == network => Ok(http.clone()),
             _ => {
-                let http = Http::new(&config.network, self.places.own_profile);
-                applied.http = Some((config.network.clone(), http.clone()));
-                http
+                let http = Http::new(network, self.places.own_profile)?;
+                applied.http = Some((network.clone(), http.clone()));
+                Ok(http)
             }
-        };
-        Ok(Footing::new(config, holdings, http))
+        }
     }
 
     /// Leave to spend a token; `None` once the agent is about to end.

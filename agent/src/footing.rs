@@ -6,36 +6,17 @@
 
 use std::sync::Arc;
 
-use keyfob_ipc::Refusal;
-
 use crate::agent::Agent;
 use crate::config::Config;
 use crate::holdings::Holdings;
-use crate::upstream::http::Http;
 
-/// Configuration, keychain and network of one moment.
+/// Configuration and keychain of one moment; the network follows from the configuration ([`Agent::http`]).
 #[derive(Clone)]
 pub struct Footing {
     /// The configuration.
     pub config: Arc<Config>,
     /// The keychain that it names.
     pub holdings: Holdings,
-    http: Result<Http, Refusal>,
-}
-
-impl Footing {
-    /// Puts the parts of one moment together.
-    pub(crate) fn new(config: Arc<Config>, holdings: Holdings, http: Result<Http, Refusal>) -> Self {
-        Self { config, holdings, http }
-    }
-
-    /// The client for its network settings.
-    ///
-    /// # Errors
-    /// [`keyfob_ipc::Code::ConfigBroken`] where the certificate file or the proxy cannot be used.
-    pub fn http(&self) -> Result<Http, Refusal> {
-        self.http.clone()
-    }
 }
 
 /// Holds the agent's end up while a token is being spent: from the moment that a provider may have taken the old one

@@ -45,7 +45,7 @@ impl Agent {
         // Nobody is sent to a provider for a session that could not be kept.
         footing.holdings.prove().await?;
         let command = format!("keyfob login {}", entry.name.name);
-        let provider = self.provider(&session.registration, footing.http()?, &command).await?;
+        let provider = self.provider(&session.registration, self.http(&footing)?, &command).await?;
         let signed_in = tokio::time::timeout(limits::SIGN_IN, async {
             match flow {
                 Flow::Browser => self.by_browser(session, provider, conversation, &entry, &footing).await,

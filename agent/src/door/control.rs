@@ -126,7 +126,7 @@ impl Agent {
         let mut refusal = state.refusal().cloned();
         // What stands behind an entry stands in its way, too.
         let widened = match config.entry(&root) {
-            Some(holder) => self.widened(holder).await,
+            Some(holder) => self.widened(&config, holder).await,
             None => Vec::new(),
         };
         if !widened.is_empty() {
@@ -163,10 +163,9 @@ impl Agent {
         Some(refusal.hint(hint))
     }
 
-    async fn widened(&self, entry: &Entry) -> Vec<String> {
-        let Ok(config) = self.config() else { return Vec::new() };
+    async fn widened(&self, config: &Config, entry: &Entry) -> Vec<String> {
         let Ok(Some(holding)) = self.holdings().get(&entry.name).await else { return Vec::new() };
-        holding.destination.widened_by(&entry.source.destination(&entry.name, &config))
+        holding.destination.widened_by(&entry.source.destination(&entry.name, config))
     }
 
     /// Lists what waits for a confirmation, and binds it where the person accepted that very list.
@@ -179,7 +178,7 @@ impl Agent {
         let mut changes = Vec::new();
         let mut waiting = Vec::new();
         for entry in entries {
-            let places = self.widened(&entry).await;
+            let places = self.widened(&config, &entry).await;
             if !places.is_empty() {
                 let places = places.iter().map(|place| keyfob_ipc::text::escape(place)).collect();
                 changes.push(Change { entry: entry.name.to_string(), places });
@@ -239,7 +238,7 @@ impl Agent {
             return None;
         }
         let session = entry.source.as_sso()?;
-        let provider = self.provider(&session.registration, footing.http().ok()?, "").await.ok()?;
+        let provider = self.provider(&session.registration, self.http(footing).ok()?, "").await.ok()?;
         provider.revoke(token).await.ok()
     }
 

@@ -219,7 +219,7 @@ impl Role {
             duration: self.duration,
             id_token,
         };
-        let http = footing.http().map_err(StsError::Refused)?;
+        let http = agent.http(footing).map_err(StsError::Refused)?;
         let (keys, until) = sts::assume_role(&http, &ask).await?;
         let now = agent.clock.now();
         if until <= now {

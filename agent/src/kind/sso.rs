@@ -200,7 +200,7 @@ impl SsoSession {
                 None => Err(ended(&entry.name)),
             };
         };
-        let mut provider = agent.provider(&self.registration, footing.http()?, &sign_in).await?;
+        let mut provider = agent.provider(&self.registration, agent.http(footing)?, &sign_in).await?;
         let Some(spending) = agent.begin_spending() else { return Err(ending()) };
         let (holding, spent) = match provider.spend(&refresh_token).await {
             Err(OidcError::Dead(_)) => {
