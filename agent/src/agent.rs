@@ -21,6 +21,7 @@ use crate::holding::Holding;
 use crate::holdings::Holdings;
 use crate::keychain::Keychain;
 use crate::lease::{Body, Lease, Leases};
+use crate::notices::Notices;
 use crate::renew::Flights;
 use crate::state::States;
 use crate::upstream::http::Http;
@@ -53,6 +54,8 @@ pub struct Agent {
     pub flights: Flights,
     /// What happened to entries since the start.
     pub states: States,
+    /// What the person is to be told.
+    pub notices: Notices,
     /// Asked to end.
     pub stop: Notify,
     places: Places,
@@ -98,6 +101,7 @@ impl Agent {
             withheld: Leases::default(),
             flights: Flights::default(),
             states: States::default(),
+            notices: Notices::default(),
             stop: Notify::new(),
             places: parts.places,
             socket: parts.socket,

@@ -8,6 +8,7 @@ mod connection;
 pub mod control;
 pub mod listen;
 pub mod tool;
+mod watch;
 
 use std::sync::Arc;
 

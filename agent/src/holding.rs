@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use keyfob_ipc::Secret;
-use keyfob_ipc::secret::exposed;
+use keyfob_ipc::reply::{Rights, Teller};
+use keyfob_ipc::secret::{exposed, exposed_option};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::config::HostPattern;
+use crate::service::Introspection;
 
 /// Version of the item's format that this build writes.
 pub const FORMAT: u16 = 1;
@@ -23,6 +25,12 @@ pub struct Holding {
     /// The long-lived value.
     #[serde(serialize_with = "exposed")]
     pub value: Secret<String>,
+    /// What renews the value where it cannot do so itself: the refresh token of a personal access token.
+    #[serde(default, serialize_with = "exposed_option", skip_serializing_if = "Option::is_none")]
+    pub companion: Option<Secret<String>>,
+    /// A rotation that is not finished ([`crate::rotation`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<Rotation>,
     /// What is known about it.
     pub facts: Facts,
     /// Where it may go, as confirmed by the person.
@@ -50,6 +58,78 @@ pub struct Facts {
     /// The kind's own facts, such as the subject of a session.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub more: BTreeMap<String, String>,
+    /// What is known of a personal access token.
+    #[serde(default, skip_serializing_if = "TokenFacts::is_empty")]
+    pub token: TokenFacts,
+}
+
+/// What is known of a personal access token beyond owner and end.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenFacts {
+    /// What its service said last, and when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<(Introspection, Timestamp)>,
+    /// Who told [`Facts::ends`], where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends_by: Option<Teller>,
+    /// What clusters said last, by their configured names ([`crate::permissions`]).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub clusters: BTreeMap<String, ClusterAnswer>,
+    /// When the value before this one was replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced: Option<Timestamp>,
+    /// Permissions that the value before this one had and this one has not, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<String>,
+}
+
+impl TokenFacts {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What a cluster answered to the token ([`crate::upstream::capabilities`]).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterAnswer {
+    /// What the token may do there.
+    pub rights: Rights,
+    /// Whether the cluster answers differently without the token: if not, it does not tell.
+    pub tells: bool,
+    /// When it was asked.
+    pub at: Timestamp,
+}
+
+/// How far a rotation has got. It is stored before the service is asked, and after each step that cannot be taken back.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Rotation {
+    /// When it began; also names what it creates at the service.
+    pub began: Timestamp,
+    /// What was done last.
+    pub step: RotationStep,
+}
+
+/// Steps of a rotation, whatever its shape.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RotationStep {
+    /// The service is about to be asked, or was: whether it acted is not known.
+    Asking,
+    /// A second token exists at the service; the first one still serves.
+    Created {
+        /// The second one.
+        #[serde(serialize_with = "exposed")]
+        value: Secret<String>,
+        /// What the service told of it.
+        told: Introspection,
+    },
+    /// The second one serves; the first one is still to be deleted.
+    Deleting {
+        /// Its id at the service.
+        id: String,
+    },
+    /// The service acted, its answer is lost, and the value held is dead: only a person can make another one.
+    Lost,
 }
 
 /// Why an item cannot be read.
@@ -66,7 +146,7 @@ pub enum ItemError {
 impl Holding {
     /// A value that has just come.
     pub fn new(value: Secret<String>, facts: Facts, destination: Destination) -> Self {
-        Self { format: FORMAT, generation: 1, value, facts, destination }
+        Self { format: FORMAT, generation: 1, value, companion: None, rotation: None, facts, destination }
     }
 
     /// The bytes of the keychain item.

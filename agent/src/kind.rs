@@ -20,11 +20,12 @@ use toml::de::DeValue;
 use crate::agent::Agent;
 use crate::config::{Config, Entry, EntryName, HostPattern, Reading};
 use crate::footing::Footing;
-use crate::holding::{Destination, Holding};
+use crate::holding::{Destination, Facts, Holding};
 use crate::keychain::Pending;
 use crate::lease::Lease;
 
 pub use sso::SsoSession;
+pub use token::{Header, Rotate, Token, check_token};
 
 /// Every kind, in the order in which `status` shows them.
 pub const KINDS: &[Kind] = &[sso::KIND, token::KIND, aws::KIND];
@@ -81,6 +82,16 @@ pub trait Source: Send + Sync + fmt::Debug {
     /// The session, for a kind that a person signs in to.
     fn as_sso(&self) -> Option<&SsoSession> {
         None
+    }
+
+    /// The personal access token, for a kind that is one.
+    fn as_token(&self) -> Option<&Token> {
+        None
+    }
+
+    /// The end of what is held, and whether it is only assumed.
+    fn end(&self, facts: &Facts) -> (Option<Timestamp>, bool) {
+        (facts.ends, facts.ends_assumed)
     }
 
     /// The holding for a value that a person gave, for a kind that takes one.

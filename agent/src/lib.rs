@@ -2,6 +2,7 @@
 //!
 //! Inside, arrows run one way: door -> agent -> kind -> renew -> upstream; keychain and clock are leaves behind traits.
 
+pub mod administration;
 pub mod agent;
 pub mod clock;
 pub mod config;
@@ -14,9 +15,15 @@ pub mod keychain;
 pub mod kind;
 pub mod lease;
 pub mod log;
+pub mod notices;
+pub mod permissions;
+pub mod reminders;
 pub mod renew;
+pub mod rotation;
+pub mod service;
 pub mod signin;
 pub mod single;
 pub mod state;
 pub mod target;
+pub mod tokens;
 pub mod upstream;

@@ -22,11 +22,13 @@ fn entry(name: &str) -> EntryReport {
         state: EntryState::Live,
         until: None,
         until_assumed: false,
+        until_by: None,
         owner: None,
         hosts: vec![],
         through: None,
         facts: Default::default(),
         refusal: None,
+        notes: vec![],
     }
 }
 

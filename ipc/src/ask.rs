@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::PROTOCOL;
-use crate::reply::Change;
-use crate::secret::{Secret, exposed};
+use crate::reply::{Change, ClusterRights};
+use crate::secret::{Secret, exposed, exposed_option};
 
 /// One request: `{"v":1,"ask":…}`, with `"first":true` from a caller that had to wait for the agent's start.
 #[derive(Debug, Serialize, Deserialize)]
@@ -83,11 +83,76 @@ pub enum ControlAsk {
         /// The value, without surrounding white space.
         #[serde(serialize_with = "exposed")]
         value: Secret<String>,
+        /// When it ends, RFC 3339 or a date, by the person's word: for services that cannot tell.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ends: Option<String>,
     },
-    /// Forgets a personal access token.
+    /// Replaces a personal access token: through the service's API, or by the value that the person made on its page.
+    TokenRotate {
+        /// A `token` entry.
+        name: String,
+        /// The new value, where the person made it.
+        #[serde(default, serialize_with = "exposed_option", skip_serializing_if = "Option::is_none")]
+        value: Option<Secret<String>>,
+        /// As for [`ControlAsk::TokenAdd`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ends: Option<String>,
+    },
+    /// Forgets a personal access token, and deletes it at the service where that can be done.
     TokenRemove {
         /// A `token` entry.
         name: String,
+        /// Leaves it alive at the service: another machine may use it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        keep_at_service: bool,
+    },
+    /// Says when a token ends, for services that cannot tell.
+    TokenEnds {
+        /// A `token` entry.
+        name: String,
+        /// RFC 3339 or a date.
+        ends: String,
+    },
+    /// No reminders about a token for a while.
+    TokenSnooze {
+        /// A `token` entry.
+        name: String,
+        /// Whole days from now; 0 ends a snooze; left out: until the next threshold.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        days: Option<u32>,
+    },
+    /// The value of a rotated token that the keychain has not taken yet; no other value is ever shown.
+    TokenRescue {
+        /// A `token` entry.
+        name: String,
+    },
+    /// What each entry may do, who says so, and since when that is known.
+    Permissions {
+        /// One entry, or all of them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+        /// Asks clusters and services again, although their last answer is younger than an hour.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        again: bool,
+    },
+    /// What an administrator of a token service does there.
+    Admin {
+        /// The `token` entry with the administrator's own token; may be left out where only one is configured that can.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+        /// What is to be done.
+        act: AdminAct,
+    },
+    /// Answered by [`crate::reply::Reply::Event`]s until the connection closes.
+    Watch {
+        /// Whether the watcher can show notices to the person: then it may claim them ([`ControlAsk::ClaimNotice`]).
+        #[serde(default)]
+        notices: bool,
+    },
+    /// Takes it upon the asker to show a notice. Answered `Done` to the first only, so that no notice is shown twice.
+    ClaimNotice {
+        /// [`crate::reply::Notice::id`].
+        id: u64,
     },
     /// Reads the configuration again and reports every error in it.
     ConfigCheck,
@@ -107,6 +172,51 @@ pub enum ControlAsk {
     },
     /// Ends the agent, once running renewals are stored.
     Stop,
+}
+
+/// What an administrator does at a token service (`docs/token-api`).
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AdminAct {
+    /// Lists tokens.
+    List {
+        /// Of one owner.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        owner: Option<String>,
+    },
+    /// Replaces what a token may do.
+    SetPermissions {
+        /// The token's id at the service.
+        id: String,
+        /// All that it may do from now on.
+        permissions: Vec<ClusterRights>,
+    },
+    /// Gives a token another value, on its owner's behalf.
+    Rotate {
+        /// The token's id at the service.
+        id: String,
+        /// The `token` entry that keeps the new value; else it is in the answer.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        into: Option<String>,
+    },
+    /// Deletes a token, on its owner's behalf.
+    Delete {
+        /// The token's id at the service.
+        id: String,
+    },
+    /// Makes a token for a machine.
+    CreateMachine {
+        /// `bot-…`.
+        owner: String,
+        /// What it may do.
+        permissions: Vec<ClusterRights>,
+        /// Its end, RFC 3339 or a date; else as the service decides.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ends: Option<String>,
+        /// The `token` entry that keeps the value; else it is in the answer.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        into: Option<String>,
+    },
 }
 
 /// How a person meets the identity provider.

@@ -18,8 +18,9 @@ pub mod reply;
 pub mod secret;
 pub mod start;
 pub mod text;
+mod token;
 
-pub use ask::{ControlAsk, Flow, Request, ToolAsk};
+pub use ask::{AdminAct, ControlAsk, Flow, Request, ToolAsk};
 pub use caller::Caller;
 pub use client::{Client, Door};
 pub use place::{Places, Surroundings};

@@ -77,6 +77,8 @@ pub enum Code {
     ProviderRefused,
     /// The identity provider's answer does not prove what it must.
     ProviderUntrusted,
+    /// The token service refused.
+    ServiceRefused,
     /// AWS refused the role.
     RoleRefused,
     /// An approval by the person is pending.
@@ -123,6 +125,7 @@ impl Code {
             | Self::Pending
             | Self::ProviderRefused
             | Self::ProviderUntrusted
+            | Self::ServiceRefused
             | Self::RoleRefused
             | Self::CalledOff
             | Self::PlaceUnsafe

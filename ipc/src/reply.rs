@@ -10,6 +10,10 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::PROTOCOL;
 use crate::refusal::Refusal;
 use crate::secret::{Secret, exposed, exposed_option};
+pub use crate::token::{
+    ClusterRights, EntryPermissions, Event, Issued, IssuedToken, Note, Notice, Right, Rights, Teller,
+    TokenReport, ToldFact, ToldRights, Weight,
+};
 
 /// One answer: `{"v":1,"reply":…}`.
 #[derive(Debug, Serialize, Deserialize)]
@@ -47,6 +51,22 @@ pub enum Reply {
     Config(ConfigReport),
     /// For `config-confirm`.
     Changes(Vec<Change>),
+    /// For `token-add`, `token-rotate` and `token-ends`.
+    Token(Box<TokenReport>),
+    /// For `token-rescue`.
+    Value {
+        /// The value itself.
+        #[serde(serialize_with = "exposed")]
+        value: Secret<String>,
+    },
+    /// For `permissions`.
+    Permissions(Vec<EntryPermissions>),
+    /// For `admin` with `list` and `set-permissions`.
+    Tokens(Vec<IssuedToken>),
+    /// For `admin` with `rotate` and `create-machine`.
+    Issued(Box<Issued>),
+    /// For `watch`, any number of times.
+    Event(Event),
     /// Something that the client has to do or show while the request goes on.
     Step(Step),
     /// Done; one sentence about it.
@@ -201,6 +221,9 @@ pub struct EntryReport {
     /// Whether `until` is assumed from the configuration, not told by the service.
     #[serde(default)]
     pub until_assumed: bool,
+    /// Who told `until`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until_by: Option<Teller>,
     /// The person or account, as the provider names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
@@ -216,6 +239,10 @@ pub struct EntryReport {
     /// What stands in the way, with the next command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refusal: Option<Refusal>,
+    /// What else a person should know now: a reminder, an earlier token that clusters may still accept, a rotation that
+    /// is not finished. The most urgent first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Note>,
 }
 
 /// State of an entry (the table is in `docs/architecture.md`).

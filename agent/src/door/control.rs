@@ -20,6 +20,10 @@ pub(super) async fn converse(agent: &Arc<Agent>, mut connection: Connection) {
             Incoming::Ask(ControlAsk::Login { name, flow }, _) => {
                 agent.sign_in(name.as_deref(), flow, &mut connection).await
             }
+            Incoming::Ask(ControlAsk::Watch { notices }, _) => {
+                super::watch::converse(agent, connection, notices).await;
+                return;
+            }
             Incoming::Ask(ask, _) => agent.control(ask).await,
             Incoming::Bad(refusal) => {
                 connection.answer(Reply::Refused(refusal)).await;
@@ -51,8 +55,30 @@ impl Agent {
                 Err(Refusal::new(Code::Internal, "a sign-in needs a connection of its own"))
             }
             ControlAsk::Logout { name } => self.sign_out(name.as_deref()).await.map(done),
-            ControlAsk::TokenAdd { name, value } => self.add_value(&name, value).await.map(done),
-            ControlAsk::TokenRemove { name } => self.remove_value(&name).await.map(done),
+            ControlAsk::TokenAdd { name, value, ends } => self
+                .token_add(&name, value, ends.as_deref())
+                .await
+                .map(|report| Reply::Token(Box::new(report))),
+            ControlAsk::TokenRotate { name, value, ends } => {
+                let report = self.token_rotate(&name, value, ends.as_deref()).await?;
+                Ok(Reply::Token(Box::new(report)))
+            }
+            ControlAsk::TokenRemove { name, keep_at_service } => {
+                self.token_remove(&name, keep_at_service).await.map(done)
+            }
+            ControlAsk::TokenEnds { name, ends } => {
+                self.token_ends(&name, &ends).await.map(|report| Reply::Token(Box::new(report)))
+            }
+            ControlAsk::TokenSnooze { name, days } => self.snooze(&name, days).map(done),
+            ControlAsk::TokenRescue { name } => self.token_rescue(&name).map(|value| Reply::Value { value }),
+            ControlAsk::Permissions { name, again } => {
+                self.permissions(name.as_deref(), again).await.map(Reply::Permissions)
+            }
+            ControlAsk::Admin { name, act } => self.administrate(name.as_deref(), act).await,
+            ControlAsk::Watch { .. } => {
+                Err(Refusal::new(Code::Internal, "a watch needs a connection of its own"))
+            }
+            ControlAsk::ClaimNotice { id } => self.notices.claim(id).map(done),
             ControlAsk::ConfigCheck => Ok(Reply::Config(self.store().check())),
             ControlAsk::ConfigConfirm { name, accept } => {
                 self.confirm(name.as_deref(), accept.as_deref()).await.map(Reply::Changes)
@@ -106,7 +132,8 @@ impl Agent {
         let lease = self.leases.get(&entry.name).filter(|lease| lease.until > now);
         let facts =
             held.as_ref().ok().and_then(|holding| Some(holding.as_ref()?.facts.clone())).unwrap_or_default();
-        let until = if through.is_some() { lease.as_ref().map(|lease| lease.until) } else { facts.ends };
+        let (ends, ends_assumed) = entry.source.end(&facts);
+        let until = if through.is_some() { lease.as_ref().map(|lease| lease.until) } else { ends };
         // A role whose session has ended serves the keys that it has, and no others.
         let is_signed_out = self.states.is_signed_out(&root) && (through.is_none() || lease.is_none());
         let mut state = match (&held, self.states.get(&entry.name)) {
@@ -119,7 +146,7 @@ impl Agent {
         // What a role ends with is renewed by the agent, and an assumed end is for a person to look at.
         if through.is_none() {
             state = match state.clone().at(now) {
-                State::SignedOut if facts.ends_assumed => State::Ending { until: facts.ends.unwrap_or(now) },
+                State::SignedOut if ends_assumed => State::Ending { until: ends.unwrap_or(now) },
                 other => other,
             };
         }
@@ -142,12 +169,14 @@ impl Agent {
             kind: entry.name.kind.to_owned(),
             state: state.report(),
             until: until.map(rfc3339),
-            until_assumed: facts.ends_assumed && through.is_none(),
+            until_assumed: ends_assumed && through.is_none(),
+            until_by: facts.token.ends_by.filter(|_| until.is_some()),
             owner: facts.owner,
             hosts: entry.source.hosts().iter().map(ToString::to_string).collect(),
             through: through.map(ToString::to_string),
             facts: entry.source.facts(),
             refusal,
+            notes: Vec::new(),
         }
     }
 
@@ -240,39 +269,6 @@ impl Agent {
         let session = entry.source.as_sso()?;
         let provider = self.provider(&session.registration, self.http(footing).ok()?, "").await.ok()?;
         provider.revoke(token).await.ok()
-    }
-
-    async fn add_value(self: &Arc<Self>, name: &str, value: Secret<String>) -> Result<String, Refusal> {
-        let footing = self.footing()?;
-        let entry = footing.config.find(name, Ask::Value)?;
-        let now = self.clock.now();
-        let mut holding = entry.source.accept_value(&entry.name, value, &footing.config, now)?;
-        // A value that cannot be kept is refused whole: the person still has it, and is not surprised by it later.
-        footing.holdings.prove().await?;
-        let ends = holding.facts.ends;
-        let waiting = self.inherit_destination(&footing, entry, &mut holding).await;
-        footing.holdings.put(&entry.name, holding).await?;
-        self.drop_bought_with(&entry.name);
-        self.states.held(&entry.name, ends);
-        Ok(match ends {
-            Some(ends) => {
-                format!("`{}` is kept; it is taken to end on {}{waiting}", entry.name, &rfc3339(ends)[..10])
-            }
-            None => format!("`{}` is kept{waiting}", entry.name),
-        })
-    }
-
-    async fn remove_value(self: &Arc<Self>, name: &str) -> Result<String, Refusal> {
-        let config = self.config()?;
-        let entry = config.find(name, Ask::Value)?;
-        let was_there = self.holdings().get(&entry.name).await.is_ok_and(|holding| holding.is_some());
-        self.holdings().remove(&entry.name).await?;
-        self.drop_bought_with(&entry.name);
-        Ok(if was_there {
-            format!("`{}` is removed here; delete it on its portal too if it should stop working", entry.name)
-        } else {
-            format!("`{}` held nothing", entry.name)
-        })
     }
 }
 

@@ -161,6 +161,7 @@ impl SsoSession {
             added: Some(now),
             proven: Some(now),
             more: BTreeMap::from([(SUBJECT.to_owned(), person.subject)]),
+            ..Facts::default()
         };
         let holding = Holding::new(session.to_value(), facts, self.destination(name, config));
         Ok((holding, lease(grant, &person.name, now)))

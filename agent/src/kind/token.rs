@@ -3,68 +3,72 @@
 //! The token lives a year; what a tool gets says that it ends within ten minutes, so that a rotation or a removal is seen
 //! by a running Bazel at its next question.
 
+mod table;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use keyfob_ipc::reply::Headers;
+use keyfob_ipc::reply::{Headers, Teller};
 use keyfob_ipc::{Code, Refusal, Secret};
 use serde::Deserialize;
-use toml::Spanned;
-use toml::de::DeValue;
+use url::Url;
 
 use super::{Kind, Source};
 use crate::agent::Agent;
 use crate::clock::{after, rfc3339};
-use crate::config::{Config, Entry, EntryName, HostPattern, Problem, Reading};
-use crate::holding::{Destination, Facts, Holding};
+use crate::config::{Config, Entry, EntryName, HostPattern};
+use crate::footing::Footing;
+use crate::holding::{Destination, Facts, Holding, TokenFacts};
 use crate::keychain::Pending;
 use crate::lease::cache_until;
+use crate::service::{Api, Pasted, Service};
 
 /// This kind, for the list.
-pub const KIND: Kind = Kind { name: "token", read };
+pub const KIND: Kind = Kind { name: "token", read: table::read };
 
 /// Longest token that is taken, in bytes.
 const LONGEST: usize = 8 * 1024;
 
-#[derive(Deserialize)]
-struct Table {
-    hosts: Vec<Spanned<String>>,
-    header: Option<Spanned<String>>,
-    prefix: Option<Spanned<String>>,
-    portal: Option<Spanned<String>>,
-    lifetime: Option<Spanned<String>>,
-    service: Option<ServiceName>,
-    api: Option<Spanned<String>>,
-    clusters: Option<BTreeMap<String, Spanned<String>>>,
-}
-
-/// Who made the token.
+/// What is done as the end of a token comes near.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum ServiceName {
-    Manual,
-    Keyfob,
-    Gitlab,
-    Github,
-    Jupyterhub,
+pub enum Rotate {
+    /// The person is reminded.
+    Remind,
+    /// The agent rotates it through the service's API, and tells.
+    Auto,
 }
 
+/// A personal access token, as configured.
 #[derive(Debug)]
-struct Token {
-    hosts: Vec<HostPattern>,
-    header: Header,
-    prefix: String,
-    portal: Option<String>,
-    lifetime: Duration,
-    service: ServiceName,
-    api: Option<String>,
-    clusters: BTreeMap<String, String>,
+pub struct Token {
+    /// Hosts that it is sent to.
+    pub hosts: Vec<HostPattern>,
+    /// How it is sent there.
+    pub header: Header,
+    /// What it begins with; may be empty.
+    pub prefix: String,
+    /// The page where a person makes one.
+    pub portal: Option<String>,
+    /// Its life, where the service does not tell.
+    pub lifetime: Duration,
+    /// Who makes it.
+    pub service: &'static dyn Service,
+    /// Where that is asked; absent for a service without an API.
+    pub api: Option<Url>,
+    /// What is done as its end comes near.
+    pub rotate: Rotate,
+    /// Whose token it must be, where the configuration says so.
+    pub owner: Option<String>,
+    /// Clusters that are asked what it may do: `grpcs://host:port`, with the instance name as path.
+    pub clusters: BTreeMap<String, Url>,
 }
 
+/// How a token is sent.
 #[derive(Debug)]
-enum Header {
+pub enum Header {
     /// `Authorization: Bearer …`
     Bearer,
     /// The token as it is, under this name.
@@ -72,83 +76,37 @@ enum Header {
 }
 
 impl Header {
-    fn name(&self) -> &str {
+    /// Its name.
+    pub fn name(&self) -> &str {
         match self {
             Self::Bearer => "Authorization",
             Self::Named(name) => name,
         }
     }
-}
 
-fn read(value: Spanned<DeValue<'_>>, reading: &mut Reading<'_>) -> Option<Box<dyn Source>> {
-    let place = reading.place;
-    let table: Table = crate::config::read_table(place, value, &mut reading.problems)?;
-    let hosts = reading.hosts(&table.hosts);
-    let header = table.header.and_then(|text| reading.check(read_header(place, &text)));
-    let prefix = table.prefix.and_then(|text| reading.plain(&text));
-    let portal = table.portal.and_then(|text| reading.address(&text));
-    let lifetime = table.lifetime.and_then(|text| reading.duration(&text));
-    let service = table.service.unwrap_or(ServiceName::Manual);
-    let api = table.api.and_then(|text| {
-        let address = reading.address(&text);
-        match service {
-            ServiceName::Manual => reading.check(Err(Problem::at(
-                &text,
-                format!("{place}: `api` needs a `service` other than \"manual\""),
-            ))),
-            _ => address,
-        }
-    });
-    let clusters = read_clusters(reading, table.clusters.unwrap_or_default(), &hosts);
-    Some(Box::new(Token {
-        hosts,
-        header: header.unwrap_or(Header::Bearer),
-        prefix: prefix.unwrap_or_default(),
-        portal: portal.map(Into::into),
-        lifetime: lifetime.unwrap_or(Duration::from_secs(365 * 24 * 3600)),
-        service,
-        api: api.map(Into::into),
-        clusters,
-    }))
-}
-
-fn read_header(place: &str, text: &Spanned<String>) -> Result<Header, Problem> {
-    let name = text.get_ref();
-    let parsed: Result<http::HeaderName, _> = name.parse();
-    match parsed {
-        // gRPC decodes the value of a name that ends in `-bin` as base64.
-        Ok(parsed) if parsed.as_str().ends_with("-bin") => {
-            Err(Problem::at(text, format!("{place}: a header whose name ends in -bin is binary in gRPC")))
-        }
-        Ok(parsed) if parsed == http::header::AUTHORIZATION => Ok(Header::Bearer),
-        Ok(_) => Ok(Header::Named(name.clone())),
-        Err(_) => Err(Problem::at(text, format!("{place}: this is not the name of a header"))),
-    }
-}
-
-fn read_clusters(
-    reading: &mut Reading<'_>,
-    clusters: BTreeMap<String, Spanned<String>>,
-    hosts: &[HostPattern],
-) -> BTreeMap<String, String> {
-    let place = reading.place;
-    let mut known = BTreeMap::new();
-    for (name, text) in clusters {
-        let target = crate::target::Target::parse(text.get_ref()).ok();
-        let fits = target.is_some_and(|target| hosts.iter().any(|pattern| pattern.matches(&target.host)));
-        let checked = if fits {
-            Ok(text.get_ref().clone())
-        } else {
-            Err(Problem::at(
-                &text,
-                format!("{place}: a cluster is a grpcs:// address with a host of this entry"),
-            ))
-        };
-        if let Some(address) = reading.check(checked) {
-            known.insert(name, address);
+    /// Its value.
+    pub fn value(&self, token: &Secret<String>) -> Secret<String> {
+        match self {
+            Self::Bearer => Secret::new(format!("Bearer {}", token.expose())),
+            Self::Named(_) => token.clone(),
         }
     }
-    known
+}
+
+impl Token {
+    /// The service's API, where it has one.
+    ///
+    /// # Errors
+    /// [`Code::ConfigBroken`] where the network settings cannot be used.
+    pub fn api(&self, agent: &Agent, footing: &Footing) -> Result<Option<Api>, Refusal> {
+        let Some(base) = &self.api else { return Ok(None) };
+        Ok(Some(Api::new(agent.http(footing)?, base.clone())))
+    }
+
+    /// The end to ask for, or to assume, for a token made now.
+    pub fn end_from(&self, now: Timestamp) -> Timestamp {
+        after(now, self.lifetime)
+    }
 }
 
 impl Source for Token {
@@ -172,6 +130,18 @@ impl Source for Token {
         }
     }
 
+    fn as_token(&self) -> Option<&Token> {
+        Some(self)
+    }
+
+    fn end(&self, facts: &Facts) -> (Option<Timestamp>, bool) {
+        match (facts.ends_assumed, facts.added) {
+            // An edit of `lifetime` counts for the token that is held, too.
+            (true, Some(added)) => (Some(after(added, self.lifetime)), true),
+            (is_assumed, _) => (facts.ends, is_assumed),
+        }
+    }
+
     fn sign_in(&self, name: &EntryName) -> Option<String> {
         Some(format!("keyfob token add {}", name.name))
     }
@@ -181,7 +151,9 @@ impl Source for Token {
             ("header", Some(self.header.name().to_owned())),
             ("prefix", Some(self.prefix.clone()).filter(|prefix| !prefix.is_empty())),
             ("portal", self.portal.clone()),
-            ("service", Some(format!("{:?}", self.service).to_lowercase())),
+            ("service", Some(self.service.name().to_owned())),
+            ("rotation", Some(self.service.shape().name().to_owned())),
+            ("rotate", (self.rotate == Rotate::Auto).then(|| "auto".to_owned())),
         ];
         facts.into_iter().filter_map(|(name, fact)| Some((name.to_owned(), fact?))).collect()
     }
@@ -195,7 +167,8 @@ impl Source for Token {
             let holding = agent.usable_holding(&agent.footing()?, entry).await?;
             let now = agent.clock.now();
             // An end that is only assumed ends nothing: the service decides.
-            let end = holding.facts.ends.filter(|_| !holding.facts.ends_assumed);
+            let (end, is_assumed) = self.end(&holding.facts);
+            let end = end.filter(|_| !is_assumed);
             if end.is_some_and(|end| end <= now) {
                 return Err(Refusal::new(
                     Code::TokenNeeded,
@@ -203,10 +176,7 @@ impl Source for Token {
                 )
                 .hint(format!("keyfob token add {}", entry.name.name)));
             }
-            let value = match &self.header {
-                Header::Bearer => Secret::new(format!("Bearer {}", holding.value.expose())),
-                Header::Named(_) => holding.value.clone(),
-            };
+            let value = self.header.value(&holding.value);
             Ok(Headers {
                 headers: BTreeMap::from([(self.header.name().to_owned(), vec![value])]),
                 expires: Some(rfc3339(cache_until(now, end))),
@@ -221,14 +191,17 @@ impl Source for Token {
         config: &Config,
         now: Timestamp,
     ) -> Result<Holding, Refusal> {
+        let Pasted { value, companion } = self.service.read_pasted(value)?;
         check_token(&value, &self.prefix, name)?;
         let facts = Facts {
-            ends: Some(after(now, self.lifetime)),
+            ends: Some(self.end_from(now)),
             ends_assumed: true,
             added: Some(now),
+            token: TokenFacts { ends_by: Some(Teller::Configuration), ..TokenFacts::default() },
             ..Facts::default()
         };
-        Ok(Holding::new(value, facts, self.destination(name, config)))
+        let holding = Holding::new(value, facts, self.destination(name, config));
+        Ok(Holding { companion, ..holding })
     }
 }
 

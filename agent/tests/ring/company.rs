@@ -215,11 +215,13 @@ impl Company {
     }
 
     pub async fn add_token(&self, name: &str, value: &str) -> Result<String, Refusal> {
-        say(self.control(ControlAsk::TokenAdd { name: name.to_owned(), value: Secret::from(value) }).await?)
+        say(self
+            .control(ControlAsk::TokenAdd { name: name.to_owned(), value: Secret::from(value), ends: None })
+            .await?)
     }
 
     pub async fn remove_token(&self, name: &str) -> Result<String, Refusal> {
-        say(self.control(ControlAsk::TokenRemove { name: name.to_owned() }).await?)
+        say(self.control(ControlAsk::TokenRemove { name: name.to_owned(), keep_at_service: false }).await?)
     }
 
     pub async fn sign_out(&self) -> Result<String, Refusal> {
@@ -315,6 +317,7 @@ fn text(config: &str, sandbox: &Sandbox) -> String {
 fn say(reply: Reply) -> Result<String, Refusal> {
     match reply {
         Reply::Done { say } => Ok(say),
+        Reply::Token(report) => Ok(report.say),
         other => panic!("not done: {other:?}"),
     }
 }

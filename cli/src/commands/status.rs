@@ -226,11 +226,13 @@ mod tests {
             state,
             until: None,
             until_assumed: false,
+            until_by: None,
             owner: None,
             hosts: vec![],
             through: None,
             facts: Default::default(),
             refusal: None,
+            notes: vec![],
         }
     }
 

@@ -60,7 +60,10 @@ pub fn run(command: &Command, world: &mut World) -> Outcome {
     match command {
         Command::Add(options) => add(options, world),
         Command::Remove(options) => {
-            let reply = world.reach.ask_control(ControlAsk::TokenRemove { name: options.name.clone() })?;
+            let reply = world.reach.ask_control(ControlAsk::TokenRemove {
+                name: options.name.clone(),
+                keep_at_service: false,
+            })?;
             done(reply, world)
         }
     }
@@ -88,8 +91,11 @@ fn add(options: &Add, world: &mut World) -> Outcome {
     let value = Secret::from(given.expose().trim());
     check(value.expose(), entry.facts.get("prefix").map(String::as_str))
         .map_err(|refusal| refusal.hint(copy_again(&entry)))?;
-    let reply = world.reach.ask_control(ControlAsk::TokenAdd { name: entry.name, value })?;
-    done(reply, world)
+    let reply = world.reach.ask_control(ControlAsk::TokenAdd { name: entry.name, value, ends: None })?;
+    match reply {
+        Reply::Token(report) => done(Reply::Done { say: report.say }, world),
+        other => done(other, world),
+    }
 }
 
 /// Services show a token once: nobody should make one that then cannot be kept.
@@ -187,11 +193,13 @@ mod tests {
             state: EntryState::SignedOut,
             until: None,
             until_assumed: false,
+            until_by: None,
             owner: None,
             hosts: vec![],
             through: None,
             facts: Default::default(),
             refusal: None,
+            notes: vec![],
         };
         assert_eq!(copy_again(&entry), "copy it again, then keyfob token add aspect");
         entry.facts.insert("portal".to_owned(), "https://aw.acme.dev/token".to_owned());

@@ -149,11 +149,13 @@ mod tests {
             state: EntryState::Live,
             until: None,
             until_assumed: false,
+            until_by: None,
             owner: None,
             hosts: vec![],
             through: None,
             facts: region.map(|region| ("region".to_owned(), region.to_owned())).into_iter().collect(),
             refusal: None,
+            notes: vec![],
         }
     }
 

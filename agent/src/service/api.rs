@@ -1,0 +1,207 @@
+//! A service's HTTP API: addresses below one base, JSON in and out, and what an answer means for a token.
+
+use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
+use keyfob_ipc::{Code, Refusal, Secret, text};
+use serde::de::DeserializeOwned;
+use url::Url;
+use zeroize::Zeroizing;
+
+use crate::config::EntryName;
+use crate::upstream::http::{Http, HttpError};
+
+/// Longest piece of a service's own words that is repeated to a person, in characters.
+const WORDS: usize = 200;
+
+/// A service at an address.
+#[derive(Debug, Clone)]
+pub struct Api {
+    http: Http,
+    base: Url,
+}
+
+/// Why a service did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// It does not know the token: revoked, ended, or never made there. Nothing was done.
+    #[error("the token service does not accept the token")]
+    Dead,
+    /// It refused, in its own words. Nothing was done.
+    #[error("the token service refused ({status}){}", said(.say))]
+    Refused {
+        /// HTTP status.
+        status: u16,
+        /// Its own words, escaped; may be empty.
+        say: String,
+    },
+    /// It wants to be asked later. Nothing was done.
+    #[error("the token service has too much to do{}", later(*.seconds))]
+    Later {
+        /// Seconds that it asks for (`Retry-After`).
+        seconds: Option<u64>,
+    },
+    /// It was not reached, or the address may not be called. Nothing was done.
+    #[error("{0}")]
+    NotAsked(HttpError),
+    /// The call went out and its answer is lost or makes no sense: it may have acted.
+    #[error("{0}")]
+    Unsure(String),
+    /// It has no such call.
+    #[error("the token service cannot do that")]
+    Unable,
+}
+
+fn said(say: &str) -> String {
+    if say.is_empty() { String::new() } else { format!(": {say}") }
+}
+
+fn later(seconds: Option<u64>) -> String {
+    seconds.map(|seconds| format!(" and asks for {seconds} s of patience")).unwrap_or_default()
+}
+
+impl ServiceError {
+    /// Whether the service may have done what it was asked, so that asking again could do harm.
+    pub fn is_unsure(&self) -> bool {
+        matches!(self, Self::Unsure(_))
+    }
+
+    /// What a person is told.
+    pub fn refusal(&self, name: &EntryName) -> Refusal {
+        let say = self.to_string();
+        match self {
+            Self::Dead => Refusal::new(Code::TokenNeeded, format!("{say} of `{name}`"))
+                .hint(format!("keyfob token add {}", name.name)),
+            Self::Refused { .. } => Refusal::new(Code::ServiceRefused, say)
+                .hint(format!("ask who runs the token service of `{name}`, or rotate by hand")),
+            Self::Unable => Refusal::new(Code::ServiceRefused, say),
+            Self::NotAsked(error) => error.refusal(),
+            Self::Later { .. } | Self::Unsure(_) => {
+                Refusal::new(Code::Offline, say).hint("try again in a moment")
+            }
+        }
+    }
+}
+
+/// An answer that was not refused.
+#[derive(Debug)]
+pub struct Answer {
+    /// 2xx.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body; may hold a new token.
+    body: Secret<Vec<u8>>,
+}
+
+impl Answer {
+    /// The body as JSON. Unknown members are ignored.
+    ///
+    /// # Errors
+    /// [`ServiceError::Unsure`]: the service acted, and what it said cannot be read.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, ServiceError> {
+        serde_json::from_slice(self.body.expose())
+            .map_err(|_| ServiceError::Unsure("the answer of the token service cannot be read".to_owned()))
+    }
+}
+
+/// One call.
+#[derive(Debug)]
+pub struct Call<'a> {
+    /// The method.
+    pub method: Method,
+    /// Below the base, each segment as it is: it is escaped here.
+    pub path: &'a [&'a str],
+    /// After the question mark.
+    pub query: &'a [(&'a str, &'a str)],
+    /// The header that carries the token, and its value with any scheme.
+    pub credential: (HeaderName, Secret<String>),
+    /// A JSON body.
+    pub body: Option<Zeroizing<Vec<u8>>>,
+}
+
+impl Api {
+    /// A service at `base`.
+    pub fn new(http: Http, base: Url) -> Self {
+        Self { http, base }
+    }
+
+    /// The same, patient: for a call that spends something.
+    #[must_use]
+    pub fn spending(&self) -> Self {
+        Self { http: self.http.spending(), base: self.base.clone() }
+    }
+
+    /// Calls, and says what a refusal means for the token.
+    ///
+    /// # Errors
+    /// [`ServiceError`].
+    pub async fn call(&self, call: Call<'_>) -> Result<Answer, ServiceError> {
+        let answer = self.http.send(self.request(call)?).await.map_err(unanswered)?;
+        let (parts, body) = answer.into_parts();
+        let body = Secret::new(body);
+        match parts.status.as_u16() {
+            200..300 => Ok(Answer { status: parts.status, headers: parts.headers, body }),
+            401 => Err(ServiceError::Dead),
+            429 => Err(ServiceError::Later { seconds: retry_after(&parts.headers) }),
+            400..500 => Err(ServiceError::Refused {
+                status: parts.status.as_u16(),
+                say: own_words(&parts.headers, body.expose()),
+            }),
+            status => Err(ServiceError::Unsure(format!("the token service failed ({status})"))),
+        }
+    }
+
+    fn request(&self, call: Call<'_>) -> Result<Request<Vec<u8>>, ServiceError> {
+        let impossible = || ServiceError::NotAsked(HttpError::NotAllowed("the token service".to_owned()));
+        let mut address = self.base.clone();
+        address.path_segments_mut().map_err(|()| impossible())?.pop_if_empty().extend(call.path);
+        if !call.query.is_empty() {
+            address.query_pairs_mut().extend_pairs(call.query);
+        }
+        let (name, value) = call.credential;
+        let mut value = HeaderValue::from_str(value.expose()).map_err(|_| impossible())?;
+        value.set_sensitive(true);
+        let mut request = Request::builder()
+            .method(call.method)
+            .uri(address.as_str())
+            .header(ACCEPT, "application/json")
+            .header(CACHE_CONTROL, "no-store")
+            .header(name, value);
+        if call.body.is_some() {
+            request = request.header(CONTENT_TYPE, "application/json");
+        }
+        let body = call.body.map(|body| body.to_vec()).unwrap_or_default();
+        request.body(body).map_err(|_| impossible())
+    }
+}
+
+fn unanswered(error: HttpError) -> ServiceError {
+    match error {
+        HttpError::NotAllowed(_)
+        | HttpError::Unreachable(_)
+        | HttpError::Untrusted { .. }
+        | HttpError::NotEncrypted { .. } => ServiceError::NotAsked(error),
+        HttpError::TooLarge(_) | HttpError::Slow(_) | HttpError::Broken(_) => {
+            ServiceError::Unsure(error.to_string())
+        }
+    }
+}
+
+fn retry_after(headers: &HeaderMap) -> Option<u64> {
+    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()
+}
+
+/// What the service says about a refusal, where it says it in JSON: `detail` and `title` (RFC 9457), `message`
+/// (GitLab, GitHub, JupyterHub), `error_description` and `error` (RFC 6749).
+fn own_words(headers: &HeaderMap, body: &[u8]) -> String {
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    if !kind.contains("json") {
+        return String::new();
+    }
+    let Ok(serde_json::Value::Object(members)) = serde_json::from_slice(body) else { return String::new() };
+    ["detail", "message", "error_description", "error", "title"]
+        .iter()
+        .find_map(|name| members.get(*name)?.as_str())
+        .map(|words| text::escape(&words.chars().take(WORDS).collect::<String>()))
+        .unwrap_or_default()
+}

@@ -1,0 +1,31 @@
+//! `jupyterhub`.
+
+use keyfob_ipc::Secret;
+
+use super::{Api, Introspection, Service, ServiceError, Shape};
+use crate::keychain::Pending;
+
+#[derive(Debug)]
+pub(super) struct Jupyterhub;
+
+impl Service for Jupyterhub {
+    fn name(&self) -> &'static str {
+        "jupyterhub"
+    }
+
+    fn has_api(&self) -> bool {
+        false
+    }
+
+    fn shape(&self) -> Shape<'_> {
+        Shape::ByHand
+    }
+
+    fn introspect<'a>(
+        &'a self,
+        _api: &'a Api,
+        _token: &'a Secret<String>,
+    ) -> Pending<'a, Result<Introspection, ServiceError>> {
+        Box::pin(async { Err(ServiceError::Unable) })
+    }
+}
