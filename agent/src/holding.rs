@@ -63,6 +63,22 @@ pub struct Facts {
     pub token: TokenFacts,
 }
 
+impl Facts {
+    /// Takes in what a token's service has just said. What it does not say stays as it was known before.
+    pub fn learn(&mut self, told: Introspection, now: Timestamp) {
+        if told.owner.is_some() {
+            self.owner.clone_from(&told.owner);
+        }
+        if let Some(ends) = told.ends {
+            self.ends = Some(ends);
+            self.ends_assumed = false;
+            self.token.ends_by = told.by.or(Some(Teller::TokenService));
+        }
+        self.proven = Some(now);
+        self.token.told = Some((told, now));
+    }
+}
+
 /// What is known of a personal access token beyond owner and end.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenFacts {

@@ -129,6 +129,14 @@ impl Holdings {
         self.slot(name).seen().and_then(|seen| seen.holding())
     }
 
+    /// A value that the keychain has not taken yet.
+    pub fn unsaved(&self, name: &EntryName) -> Option<Secret<String>> {
+        match self.slot(name).seen() {
+            Some(Seen::Unsaved(holding)) => Some(holding.value.clone()),
+            _ => None,
+        }
+    }
+
     /// What the keychain itself has now: another hand may have changed it.
     ///
     /// # Errors

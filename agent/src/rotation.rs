@@ -28,4 +28,9 @@ impl Agent {
     ) -> Result<Rotated, Refusal> {
         Err(Refusal::new(keyfob_ipc::Code::Internal, "not built yet"))
     }
+
+    /// What a person should know of a rotation that is not finished.
+    pub fn rotation_notes(&self, _entry: &Entry, _held: &crate::holding::Holding) -> Vec<keyfob_ipc::reply::Note> {
+        Vec::new()
+    }
 }

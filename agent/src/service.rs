@@ -154,7 +154,8 @@ pub trait RefreshGrant: Send + Sync {
 
 /// [`Shape::CreateThenDelete`].
 pub trait CreateThenDelete: Send + Sync {
-    /// Makes another token of the same owner, with what the first one may do, marked by `note`.
+    /// Makes another token of the same owner, with what the first one may do, marked by `note`; some services want the
+    /// time from `now` to its end.
     ///
     /// # Errors
     /// [`ServiceError`]; where it is unsure, [`CreateThenDelete::find`] tells what came of it.
@@ -164,6 +165,7 @@ pub trait CreateThenDelete: Send + Sync {
         token: &'a Secret<String>,
         told: &'a Introspection,
         note: &'a str,
+        now: Timestamp,
         ends: Timestamp,
     ) -> Pending<'a, Result<Minted, ServiceError>>;
 

@@ -164,6 +164,11 @@ impl Agent {
         if state == State::SignedOut && refusal.is_none() {
             refusal = self.root_refusal(entry, &root);
         }
+        let mut notes = match &held {
+            Ok(Some(holding)) if through.is_none() => self.token_notes(entry, holding),
+            _ => Vec::new(),
+        };
+        notes.sort_by_key(|note| note.weight);
         EntryReport {
             name: entry.name.to_string(),
             kind: entry.name.kind.to_owned(),
@@ -176,7 +181,7 @@ impl Agent {
             through: through.map(ToString::to_string),
             facts: entry.source.facts(),
             refusal,
-            notes: Vec::new(),
+            notes,
         }
     }
 

@@ -76,8 +76,9 @@ async fn the_end_of_an_sso_token_is_announced_a_minute_early() {
 async fn an_end_that_is_only_assumed_ends_nothing() {
     let config = CONFIG.replace("prefix = \"aw_\"", "prefix = \"aw_\"\nlifetime = \"1h\"");
     let company = Company::with(&config, |_| {}).await;
-    let said = company.add_token("aspect", "aw_1").await.unwrap();
-    assert!(said.contains("2026-11-21"), "{said}");
+    company.add_token("aspect", "aw_1").await.unwrap();
+    let report = company.report("aspect").await;
+    assert_eq!((report.until.as_deref(), report.until_assumed), (Some("2026-11-21T09:00:00Z"), true));
     company.pass(2 * HOUR);
     let headers = company.get(CLUSTER).await.unwrap();
     assert_eq!(headers.expires.as_deref(), Some("2026-11-21T10:10:00Z"));
