@@ -1,18 +1,22 @@
-//! Handles on the real third-party parts: an OpenID provider, an AWS, a desktop session with a keyring;
-//! and Bazel, as far as it meets a credential helper, after its own source.
+//! Handles on the real third-party parts: an OpenID provider, an AWS, a token service, a desktop session with a
+//! keyring and a notification server; and Bazel, as far as it meets a credential helper, after its own source.
 //!
 //! Each handle of a program owns its process, which ends when the handle is dropped, halted or not. `tests/real/README.md` says
 //! where the programs come from.
 
 pub mod bazel;
 pub mod http;
+mod jupyterhub;
 mod moto;
+mod notifications;
 mod oidc_provider;
 mod part;
 mod session_bus;
 mod turn;
 
+pub use jupyterhub::JupyterHub;
 pub use moto::Moto;
+pub use notifications::{Notification, NotificationServer, Urgency};
 pub use oidc_provider::{CLIENT_ID, OidcProvider, Refreshes};
 pub use part::{Lines, Part};
 pub use session_bus::SessionBus;

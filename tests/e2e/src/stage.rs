@@ -44,7 +44,12 @@ impl Stage {
         existing(self.folder.join("real").join(name))
     }
 
-    /// A program of the locked Python parts: `python`, `aws`, `moto_server`.
+    /// A document of `docs` that programs are held against: `token-api/openapi.yaml`.
+    pub fn document(&self, name: &str) -> PathBuf {
+        existing(self.folder.join("docs").join(name))
+    }
+
+    /// A program of the locked Python parts: `python`, `aws`, `moto_server`, …
     pub fn python(&self, name: &str) -> PathBuf {
         existing(self.venv.join("bin").join(name))
     }

@@ -21,11 +21,11 @@ const COMPLETE: &str = ".complete";
 
 /// Where the parts are.
 pub struct Parts {
-    /// The Python environment: `bin/python`, `bin/aws`, `bin/moto_server`.
+    /// The Python environment: `bin/python`, `bin/aws`, `bin/moto_server`, `bin/jupyterhub`, `bin/schemathesis`.
     pub venv: PathBuf,
     /// The `node` program.
     pub node: PathBuf,
-    /// The folder with `oidc-provider`.
+    /// The folder with `oidc-provider` and `configurable-http-proxy`.
     pub node_modules: PathBuf,
 }
 
@@ -87,7 +87,7 @@ fn fnv1a(hash: u64, bytes: &[u8]) -> u64 {
 }
 
 fn fill(checkout: &Checkout, folder: &Path) -> Result<(), Failure> {
-    say(&format!("filling {} (700 MB, about a minute)", folder.display()));
+    say(&format!("filling {} (900 MB, about a minute)", folder.display()));
     // What is there without its mark was cut off half-way. An environment cannot be moved, so it is made in place.
     if folder.exists() {
         fs::remove_dir_all(folder).doing(format_args!("remove {}", folder.display()))?;

@@ -16,8 +16,10 @@ enum Probe {
 }
 
 /// Each package with the part of it that the tests use.
-const PACKAGES: [(&str, Probe); 11] = [
+const PACKAGES: [(&str, Probe); 13] = [
     ("dbus", Probe::Program("dbus-run-session")),
+    // A notification server, and the screen that it draws on.
+    ("dunst", Probe::Program("dunst")),
     ("gcc", Probe::Program("gcc")),
     ("gnome-keyring", Probe::Program("gnome-keyring-daemon")),
     // The static library, which the shipped `keyfob` is linked with.
@@ -29,6 +31,7 @@ const PACKAGES: [(&str, Probe); 11] = [
     ("python3-dbus", Probe::PythonModule("dbus")),
     ("python3-venv", Probe::PythonModule("ensurepip")),
     ("systemd", Probe::Program("systemd-socket-activate")),
+    ("xvfb", Probe::Program("Xvfb")),
 ];
 
 /// The packages whose part is not there.
