@@ -6,7 +6,6 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
@@ -16,16 +15,20 @@ use tokio::sync::{Notify, watch};
 
 use crate::clock::{SharedClock, rfc3339};
 use crate::config::{Config, Entry, EntryName, KeychainKind, Limits, Network, Store, Version};
+use crate::ends::Ends;
 use crate::footing::{Footing, Spending};
 use crate::holding::Holding;
 use crate::holdings::Holdings;
 use crate::keychain::Keychain;
 use crate::lease::{Body, Lease, Leases};
-use crate::notices::Notices;
+use crate::notices::{Notices, Notifier};
+use crate::permissions::Asked;
 use crate::renew::Flights;
+use crate::rotation::Rotations;
 use crate::state::States;
 use crate::upstream::http::Http;
 use crate::upstream::oidc::{OidcError, Provider, Registration};
+use crate::watch::Watchers;
 
 /// Makes the keychain that the configuration names.
 pub type Keychains = Box<dyn Fn(KeychainKind) -> Arc<dyn Keychain> + Send + Sync>;
@@ -40,6 +43,8 @@ pub struct Parts {
     pub clock: SharedClock,
     /// Keychains.
     pub keychains: Keychains,
+    /// What shows a notice where nobody watches.
+    pub notifier: Arc<dyn Notifier>,
 }
 
 /// The agent.
@@ -52,10 +57,18 @@ pub struct Agent {
     pub withheld: Leases,
     /// Renewals under way.
     pub flights: Flights,
+    /// Rotations under way.
+    pub rotations: Rotations,
     /// What happened to entries since the start.
     pub states: States,
+    /// Who was asked what tokens may do, and gave no answer.
+    pub asked: Asked,
+    /// Who watches the control door.
+    pub watchers: Watchers,
     /// What the person is to be told.
     pub notices: Notices,
+    /// When what is held ends, and what was told of it.
+    pub ends: Ends,
     /// Asked to end.
     pub stop: Notify,
     places: Places,
@@ -64,9 +77,10 @@ pub struct Agent {
     store: Store,
     keychains: Keychains,
     applied: Mutex<Applied>,
-    /// One lock for each issuer: a burst fetches its metadata once, and nobody waits for another provider.
-    ending: AtomicBool,
+    /// Whether it is about to end.
+    pub(crate) ending: watch::Sender<bool>,
     pub(crate) spending: watch::Sender<usize>,
+    /// One lock for each issuer: a burst fetches its metadata once, and nobody waits for another provider.
     providers: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Option<Provider>>>>>,
 }
 
@@ -94,21 +108,26 @@ impl Agent {
             http: None,
             config,
         };
+        let watchers = Watchers::default();
         Arc::new(Self {
             started: parts.clock.now(),
+            states: States::watched_by(watchers.clone()),
+            notices: Notices::new(watchers.clone(), parts.notifier, parts.clock.clone()),
+            watchers,
+            ends: Ends::open(parts.places.state.join("reminders.json")),
             clock: parts.clock,
             leases: Leases::default(),
             withheld: Leases::default(),
             flights: Flights::default(),
-            states: States::default(),
-            notices: Notices::default(),
+            asked: Asked::default(),
+            rotations: Rotations::default(),
             stop: Notify::new(),
             places: parts.places,
             socket: parts.socket,
             store,
             keychains: parts.keychains,
             applied: Mutex::new(applied),
-            ending: AtomicBool::new(false),
+            ending: watch::Sender::new(false),
             spending: watch::Sender::new(0),
             providers: Mutex::default(),
         })
@@ -144,6 +163,16 @@ impl Agent {
         self.withheld.drop_where(is_other);
         self.states.forget_where(is_other);
         self.flights.forget_failures();
+        self.rotations.stir();
+        self.watchers.changed(
+            before
+                .entries
+                .iter()
+                .chain(&config.entries)
+                .map(|entry| &entry.name)
+                .filter(|name| is_other(name)),
+        );
+        self.ends.changed.notify_one();
         applied.config = config;
         applied.version = version;
     }
@@ -157,6 +186,11 @@ impl Agent {
     pub fn holdings(&self) -> Holdings {
         let kind = self.applied().keychain;
         self.holdings_in(kind)
+    }
+
+    /// The holdings of every keychain that was ever named.
+    pub(crate) fn all_holdings(&self) -> Vec<Holdings> {
+        self.applied().holdings.values().cloned().collect()
     }
 
     fn holdings_in(&self, kind: KeychainKind) -> Holdings {
@@ -194,12 +228,12 @@ impl Agent {
 
     /// Leave to spend a token; `None` once the agent is about to end.
     pub fn begin_spending(&self) -> Option<Spending<'_>> {
-        (!self.ending.load(Ordering::SeqCst)).then(|| Spending::begin(self))
+        (!*self.ending.borrow()).then(|| Spending::begin(self))
     }
 
     /// From here on no token is spent any more; returns when those that are being spent are kept.
     pub async fn wind_up(&self) {
-        self.ending.store(true, Ordering::SeqCst);
+        self.ending.send_replace(true);
         // The sender is ours, so this ends by the count alone.
         let _ = self.spending.subscribe().wait_for(|count| *count == 0).await;
     }
@@ -245,13 +279,26 @@ impl Agent {
     /// [`Code::SignInNeeded`] or [`Code::TokenNeeded`] where nothing is held, [`Code::DestinationChanged`] where an edit
     /// widened its destination, and the keychain's.
     pub async fn usable_holding(&self, footing: &Footing, entry: &Entry) -> Result<Arc<Holding>, Refusal> {
+        let holding = self.confirmed_holding(footing, entry).await?;
+        if holding.dead_but_remembered_until().is_some_and(|until| until <= self.clock.now()) {
+            return Err(crate::rotation::lost(&entry.name));
+        }
+        footing.holdings.settle(&entry.name).await?;
+        Ok(holding)
+    }
+
+    /// What is held, alive or dead, if it may go where the configuration points it now.
+    pub(crate) async fn confirmed_holding(
+        &self,
+        footing: &Footing,
+        entry: &Entry,
+    ) -> Result<Arc<Holding>, Refusal> {
         let held = footing.holdings.get(&entry.name).await.map_err(|refusal| with_way_out(refusal, entry))?;
         let Some(holding) = held else { return Err(nothing_held(entry)) };
         let widened = holding.destination.widened_by(&entry.source.destination(&entry.name, &footing.config));
         if !widened.is_empty() {
             return Err(destination_changed(&entry.name, &widened));
         }
-        footing.holdings.settle(&entry.name).await?;
         Ok(holding)
     }
 
@@ -303,6 +350,8 @@ impl Agent {
         self.withheld.drop_where(bought);
         self.states.forget_where(bought);
         self.flights.forget_failures();
+        self.watchers.changed(config.entries.iter().map(|entry| &entry.name).filter(|name| bought(name)));
+        self.ends.changed.notify_one();
     }
 
     /// The end that `status` shows for an entry with this lease.

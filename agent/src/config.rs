@@ -13,6 +13,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use keyfob_ipc::{Code, Refusal};
 
@@ -33,6 +34,7 @@ pub struct Config {
     pub network: Network,
     /// Every entry, in the order of kinds and then by name.
     pub entries: Vec<Arc<Entry>>,
+    names: HashMap<EntryName, usize>,
     routes: HashMap<HostPattern, usize>,
 }
 
@@ -45,16 +47,23 @@ pub struct AgentSettings {
     pub unknown_host: UnknownHost,
     /// Whether answers to Bazel carry `expires` (versions 7.1 to 7.3 mistook it).
     pub bazel_expires: bool,
+    /// How long before its end a person is reminded of a token: the longest first, each once. Empty: never.
+    pub reminders: Vec<Duration>,
 }
 
 impl Default for AgentSettings {
     fn default() -> Self {
-        Self { keychain: KeychainKind::System, unknown_host: UnknownHost::Empty, bazel_expires: true }
+        Self {
+            keychain: KeychainKind::System,
+            unknown_host: UnknownHost::Empty,
+            bazel_expires: true,
+            reminders: [30, 14, 7, 3, 1].map(|days| Duration::from_secs(days * 24 * 3600)).to_vec(),
+        }
     }
 }
 
 /// `[agent] keychain`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum KeychainKind {
     /// The platform's own.
@@ -153,7 +162,8 @@ impl Config {
                 entry.source.hosts().iter().map(move |pattern| (pattern.clone(), index))
             })
             .collect();
-        Self { agent, network, entries, routes }
+        let names = entries.iter().enumerate().map(|(index, entry)| (entry.name.clone(), index)).collect();
+        Self { agent, network, entries, names, routes }
     }
 
     /// The entry that answers for a host: its exact name first, then the wildcards from the nearest parent up.
@@ -170,7 +180,7 @@ impl Config {
 
     /// The entry of that very name.
     pub fn entry(&self, name: &EntryName) -> Option<&Arc<Entry>> {
-        self.entries.iter().find(|entry| entry.name == *name)
+        self.entries.get(*self.names.get(name)?)
     }
 
     /// The entry that a person means: `kind.name`, or a bare name where exactly one entry that fits has it.

@@ -9,8 +9,9 @@ use keyfob_ipc::secret::{exposed, exposed_option};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use crate::clock::after;
 use crate::config::HostPattern;
-use crate::service::Introspection;
+use crate::service::{CLUSTER_CACHE, Introspection};
 
 /// Version of the item's format that this build writes.
 pub const FORMAT: u16 = 1;
@@ -108,16 +109,20 @@ impl TokenFacts {
 /// What a cluster answered to the token ([`crate::upstream::capabilities`]).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClusterAnswer {
-    /// What the token may do there.
+    /// What the token may do there; where the cluster does not tell, what it says to everybody, which is nothing about the
+    /// token, or all unknown where it has no such service.
     pub rights: Rights,
     /// Whether the cluster answers differently without the token: if not, it does not tell.
     pub tells: bool,
     /// When it was asked.
     pub at: Timestamp,
+    /// Where. An edit may give the name to another cluster.
+    #[serde(default)]
+    pub address: String,
 }
 
 /// How far a rotation has got. It is stored before the service is asked, and after each step that cannot be taken back.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rotation {
     /// When it began; also names what it creates at the service.
     pub began: Timestamp,
@@ -126,7 +131,7 @@ pub struct Rotation {
 }
 
 /// Steps of a rotation, whatever its shape.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RotationStep {
     /// The service is about to be asked, or was: whether it acted is not known.
@@ -144,8 +149,20 @@ pub enum RotationStep {
         /// Its id at the service.
         id: String,
     },
+    /// The new value serves and is still to be proven.
+    Proving {
+        /// What was known of the value before it, to compare with.
+        before: Box<Facts>,
+    },
     /// The service acted, its answer is lost, and the value held is dead: only a person can make another one.
     Lost,
+}
+
+impl Rotation {
+    /// One that begins now.
+    pub fn asking(began: Timestamp) -> Self {
+        Self { began, step: RotationStep::Asking }
+    }
 }
 
 /// Why an item cannot be read.
@@ -163,6 +180,13 @@ impl Holding {
     /// A value that has just come.
     pub fn new(value: Secret<String>, facts: Facts, destination: Destination) -> Self {
         Self { format: FORMAT, generation: 1, value, companion: None, rotation: None, facts, destination }
+    }
+
+    /// Until when clusters may still accept a value that its service has ended; `None` for one that is not known to be dead.
+    pub fn dead_but_remembered_until(&self) -> Option<Timestamp> {
+        let rotation = self.rotation.as_ref().filter(|rotation| rotation.step == RotationStep::Lost)?;
+        let cache = self.facts.token.told.as_ref().map_or(CLUSTER_CACHE, |(told, _)| told.cluster_cache());
+        Some(after(rotation.began, cache))
     }
 
     /// The bytes of the keychain item.

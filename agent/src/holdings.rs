@@ -2,19 +2,24 @@
 //!
 //! Invariants: an item is read from the keychain once and then served from memory; writes to one entry are one at a time,
 //! and a change is applied only to the value that its writer read; a value that the keychain did not take is kept here and
-//! tried again ([`Holdings::settle`]), and nothing that it bought is handed out before.
+//! tried again ([`Holdings::settle`]), and nothing that it bought is handed out before. One exception: a token whose
+//! predecessor died with the rotation that made it serves at once ([`Holdings::replace`]).
 //! A caller that goes away never stops a read or a write that has begun: both run as tasks of their own.
 
+mod slot;
+
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use keyfob_ipc::reply::KeychainReport;
 use keyfob_ipc::{Code, Refusal, Secret};
+use tokio::sync::watch;
 
 use crate::config::EntryName;
 use crate::holding::{Holding, ItemError};
 use crate::keychain::{Keychain, KeychainError};
+use slot::{NotTaken, Seen, Slot};
 
 /// An item that is never there.
 const PROBE: &str = "probe";
@@ -24,59 +29,14 @@ const PROBE: &str = "probe";
 pub struct Holdings {
     keychain: Arc<dyn Keychain>,
     slots: Arc<Mutex<HashMap<EntryName, Arc<Slot>>>>,
-}
-
-#[derive(Default)]
-struct Slot {
-    /// Held while the keychain is read or written for this entry.
-    turn: tokio::sync::Mutex<()>,
-    seen: Mutex<Option<Seen>>,
-    /// The last read that failed, and how many have.
-    failed: Mutex<(u64, Option<Refusal>)>,
-    /// Counts sign-ins and removals: what was bought with an earlier one is worthless.
-    epoch: AtomicU64,
-}
-
-#[derive(Clone)]
-enum Seen {
-    Absent,
-    Stored(Arc<Holding>),
-    /// The keychain has not taken it yet.
-    Unsaved(Arc<Holding>),
-}
-
-impl Seen {
-    fn holding(&self) -> Option<Arc<Holding>> {
-        match self {
-            Self::Absent => None,
-            Self::Stored(holding) | Self::Unsaved(holding) => Some(holding.clone()),
-        }
-    }
-}
-
-impl Slot {
-    fn seen(&self) -> Option<Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn failures(&self) -> (u64, Option<Refusal>) {
-        self.failed.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn fail(&self, refusal: &Refusal) {
-        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        *failed = (failed.0 + 1, Some(refusal.clone()));
-    }
-
-    fn see(&self, seen: Seen) {
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
-    }
+    /// Counts what the keychain did: whoever waits for it to open looks again.
+    stirred: Arc<watch::Sender<u64>>,
 }
 
 impl Holdings {
     /// Over a keychain, which already has its deadline.
     pub fn over(keychain: Arc<dyn Keychain>) -> Self {
-        Self { keychain, slots: Arc::default() }
+        Self { keychain, slots: Arc::default(), stirred: Arc::default() }
     }
 
     /// Where secrets are kept, and whether it can be reached.
@@ -110,7 +70,23 @@ impl Holdings {
     /// # Errors
     /// The keychain's.
     pub async fn unlock(&self, passphrase: &Secret<String>) -> Result<(), Refusal> {
-        self.keychain.unlock(passphrase).await.map_err(|error| self.refuse(&error))
+        self.keychain.unlock(passphrase).await.map_err(|error| self.refuse(&error))?;
+        self.stir();
+        Ok(())
+    }
+
+    /// Whether the keychain can be used now. Nothing is opened, and nobody is asked.
+    pub async fn is_open(&self) -> bool {
+        self.keychain.state().await == keyfob_ipc::reply::KeychainState::Present
+    }
+
+    /// Changes whenever the keychain has done something.
+    pub fn stirred(&self) -> watch::Receiver<u64> {
+        self.stirred.subscribe()
+    }
+
+    fn stir(&self) {
+        self.stirred.send_modify(|count| *count = count.wrapping_add(1));
     }
 
     /// What is held for an entry.
@@ -132,9 +108,21 @@ impl Holdings {
     /// A value that the keychain has not taken yet.
     pub fn unsaved(&self, name: &EntryName) -> Option<Secret<String>> {
         match self.slot(name).seen() {
-            Some(Seen::Unsaved(holding)) => Some(holding.value.clone()),
+            Some(Seen::Unsaved { holding, .. }) => Some(holding.value.clone()),
             _ => None,
         }
+    }
+
+    /// Whether it is known what is held.
+    pub fn is_read(&self, name: &EntryName) -> bool {
+        self.slot(name).seen().is_some()
+    }
+
+    /// The entries that the keychain has not everything of.
+    pub fn all_unsaved(&self) -> Vec<EntryName> {
+        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let unsaved = slots.iter().filter(|(_, slot)| matches!(slot.seen(), Some(Seen::Unsaved { .. })));
+        unsaved.map(|(name, _)| name.clone()).collect()
     }
 
     /// What the keychain itself has now: another hand may have changed it.
@@ -162,7 +150,7 @@ impl Holdings {
             // Within the turn: what is bought from here on is bought with the new value, or does not count.
             slot.epoch.fetch_add(1, Ordering::SeqCst);
             holding.generation = current.holding().map_or(1, |before| before.generation + 1);
-            Ok(Some(holding))
+            Ok(Some((holding, NotTaken::Keep)))
         })
         .await
     }
@@ -177,8 +165,45 @@ impl Holdings {
         read: &Secret<String>,
         change: impl FnOnce(&mut Holding) + Send + 'static,
     ) -> Result<(), Refusal> {
+        self.change_or(name, read, NotTaken::Keep, change).await
+    }
+
+    /// As [`Holdings::change`]; where the keychain does not take it, everything stays as it was.
+    ///
+    /// # Errors
+    /// As for [`Holdings::change`].
+    pub async fn note(
+        &self,
+        name: &EntryName,
+        read: &Secret<String>,
+        change: impl FnOnce(&mut Holding) + Send + 'static,
+    ) -> Result<(), Refusal> {
+        self.change_or(name, read, NotTaken::Leave, change).await
+    }
+
+    /// As [`Holdings::change`], for a value whose predecessor is dead: it serves from here on, stored or not.
+    ///
+    /// # Errors
+    /// As for [`Holdings::change`].
+    pub async fn replace(
+        &self,
+        name: &EntryName,
+        read: &Secret<String>,
+        change: impl FnOnce(&mut Holding) + Send + 'static,
+    ) -> Result<(), Refusal> {
+        self.change_or(name, read, NotTaken::Serve, change).await
+    }
+
+    async fn change_or(
+        &self,
+        name: &EntryName,
+        read: &Secret<String>,
+        not_taken: NotTaken,
+        change: impl FnOnce(&mut Holding) + Send + 'static,
+    ) -> Result<(), Refusal> {
         let (read, entry) = (read.clone(), name.clone());
         self.write(name, move |current| {
+            let serves = current.serves_unsaved();
             let Some(current) = current.holding().filter(|current| current.value == read) else {
                 let say = format!("`{entry}` was changed meanwhile");
                 return Err(Refusal::new(Code::Pending, say).hint("try again"));
@@ -186,19 +211,35 @@ impl Holdings {
             let mut changed = Holding::clone(&current);
             change(&mut changed);
             changed.generation += 1;
-            Ok(Some(changed))
+            // What serves without being stored goes on to do so.
+            let not_taken = if serves && not_taken == NotTaken::Keep { NotTaken::Serve } else { not_taken };
+            Ok(Some((changed, not_taken)))
         })
         .await
     }
 
-    /// Stores what the keychain did not take before.
+    /// Stores what the keychain did not take before, where nothing may be handed out until then.
     ///
     /// # Errors
     /// The keychain's.
     pub async fn settle(&self, name: &EntryName) -> Result<(), Refusal> {
-        let Some(Seen::Unsaved(_)) = self.slot(name).seen() else { return Ok(()) };
+        match self.slot(name).seen() {
+            Some(Seen::Unsaved { serves: false, .. }) => self.save(name).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Stores whatever the keychain did not take before.
+    ///
+    /// # Errors
+    /// The keychain's.
+    pub async fn save(&self, name: &EntryName) -> Result<(), Refusal> {
+        let Some(Seen::Unsaved { .. }) = self.slot(name).seen() else { return Ok(()) };
         self.write(name, |current| match current {
-            Seen::Unsaved(holding) => Ok(Some(Holding::clone(&holding))),
+            Seen::Unsaved { holding, serves } => {
+                let not_taken = if serves { NotTaken::Serve } else { NotTaken::Keep };
+                Ok(Some((Holding::clone(&holding), not_taken)))
+            }
             Seen::Absent | Seen::Stored(_) => Ok(None),
         })
         .await
@@ -216,6 +257,7 @@ impl Holdings {
             this.keychain.remove(&item(&name)).await.map_err(|error| this.refuse(&error))?;
             slot.epoch.fetch_add(1, Ordering::SeqCst);
             slot.see(Seen::Absent);
+            this.stir();
             Ok(())
         })
         .await
@@ -236,7 +278,7 @@ impl Holdings {
             let (failures, _) = slot.failures();
             let _turn = slot.turn.lock().await;
             match slot.seen() {
-                Some(seen @ Seen::Unsaved(_)) => return Ok(seen.holding()),
+                Some(seen @ Seen::Unsaved { .. }) => return Ok(seen.holding()),
                 Some(seen) if !again => return Ok(seen.holding()),
                 _ => {}
             }
@@ -259,6 +301,7 @@ impl Holdings {
                 }
             };
             slot.see(seen.clone());
+            this.stir();
             Ok(seen.holding())
         })
         .await
@@ -268,18 +311,23 @@ impl Holdings {
     async fn write(
         &self,
         name: &EntryName,
-        decide: impl FnOnce(Seen) -> Result<Option<Holding>, Refusal> + Send + 'static,
+        decide: impl FnOnce(Seen) -> Result<Option<(Holding, NotTaken)>, Refusal> + Send + 'static,
     ) -> Result<(), Refusal> {
         let (this, name) = (self.clone(), name.clone());
         in_a_task(async move {
             let slot = this.slot(&name);
             let _turn = slot.turn.lock().await;
-            let Some(holding) = decide(slot.seen().unwrap_or(Seen::Absent))? else { return Ok(()) };
+            let decided = decide(slot.seen().unwrap_or(Seen::Absent))?;
+            let Some((holding, not_taken)) = decided else { return Ok(()) };
             let holding = Arc::new(holding);
-            slot.see(Seen::Unsaved(holding.clone()));
+            if not_taken != NotTaken::Leave {
+                let serves = not_taken == NotTaken::Serve;
+                slot.see(Seen::Unsaved { holding: holding.clone(), serves });
+            }
             let stored = this.keychain.store(&item(&name), &holding.to_item()).await;
             stored.map_err(|error| this.refuse(&error))?;
             slot.see(Seen::Stored(holding));
+            this.stir();
             Ok(())
         })
         .await

@@ -12,12 +12,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use keyfob_ipc::reply::{AwsCredentials, Headers};
+use keyfob_ipc::reply::{AwsCredentials, Headers, Teller, ToldFact};
 use keyfob_ipc::{Code, Refusal, Secret};
 use toml::Spanned;
 use toml::de::DeValue;
 
 use crate::agent::Agent;
+use crate::clock::rfc3339;
 use crate::config::{Config, Entry, EntryName, HostPattern, Reading};
 use crate::footing::Footing;
 use crate::holding::{Destination, Facts, Holding};
@@ -114,6 +115,13 @@ pub trait Source: Send + Sync + fmt::Debug {
     /// Facts for people and for `setup`: `issuer`, `role_arn`, `region` and so on.
     fn facts(&self) -> BTreeMap<String, String>;
 
+    /// What somebody says of it beyond clusters: whose it is, what it may do, when it ends. `held` is what is known of the holding
+    /// behind it. Nobody is asked; what nobody has said is absent.
+    fn told(&self, agent: &Agent, entry: &Entry, held: &Facts) -> Vec<ToldFact> {
+        let _ = (agent, entry, held);
+        Vec::new()
+    }
+
     /// Headers for one of its hosts.
     fn headers<'a>(
         &'a self,
@@ -145,6 +153,12 @@ pub trait Source: Send + Sync + fmt::Debug {
         let _ = (agent, footing);
         Box::pin(async move { Err(wrong_kind(&entry.name, "leases")) })
     }
+}
+
+/// A fact with texts from outside; none where there are none.
+fn told(name: &str, values: &[String], by: Teller, when: Option<Timestamp>) -> Option<ToldFact> {
+    let values: Vec<String> = values.iter().map(|value| keyfob_ipc::text::escape(value)).collect();
+    (!values.is_empty()).then(|| ToldFact { name: name.to_owned(), values, by, when: when.map(rfc3339) })
 }
 
 fn wrong_kind(name: &EntryName, what: &str) -> Refusal {

@@ -78,6 +78,8 @@ pub struct AwsKeys {
     pub secret_access_key: Secret<String>,
     /// Sent along with every call.
     pub session_token: Secret<String>,
+    /// Who these keys are, by the word of AWS: `arn:aws:sts::…:assumed-role/…`.
+    pub assumed: Option<String>,
 }
 
 impl Lease {
@@ -218,6 +220,7 @@ mod tests {
             access_key_id: String::new(),
             secret_access_key: Secret::default(),
             session_token: Secret::default(),
+            assumed: None,
         }
     }
 

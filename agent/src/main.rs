@@ -14,6 +14,7 @@ use keyfob_agent::clock::SystemClock;
 use keyfob_agent::config::KeychainKind;
 use keyfob_agent::door::{self, listen};
 use keyfob_agent::keychain::{Deadline, FileKeychain, Keychain, MemoryKeychain, Passphrase, system};
+use keyfob_agent::notices::Desktop;
 use keyfob_agent::single::{Single, Taken};
 use keyfob_agent::{harden, log};
 use keyfob_ipc::place::{Record, fingerprint};
@@ -52,6 +53,10 @@ fn main() -> ExitCode {
     }
     if let Some(code) = cleansed() {
         return code;
+    }
+    #[cfg(feature = "testing")]
+    if let Ok(point) = std::env::var(keyfob_agent::fault::VARIABLE) {
+        keyfob_agent::fault::arm(point);
     }
     let places = match Places::of(&Surroundings::of_this_process()) {
         Ok(places) => places,
@@ -135,11 +140,15 @@ async fn serve(places: &Places, single: &mut Single) -> Result<(), Refusal> {
         socket: record.agent.clone(),
         clock: Arc::new(SystemClock),
         keychains: keychains(places),
+        notifier: Arc::new(Desktop),
     });
     single.record(&record)?;
     tokio::spawn(door::serve(agent.clone(), Door::Tool, doors.tool));
     tokio::spawn(door::serve(agent.clone(), Door::Control, doors.control));
     tokio::spawn(agent.clone().renew_ahead());
+    tokio::spawn(agent.clone().remind());
+    tokio::spawn(agent.clone().mend_rotations());
+    tokio::spawn(agent.clone().rotate_ahead());
     told_to_stop(&agent).await;
     // From here on a caller starts the next agent, which waits for this one's lock.
     single.forget();
@@ -147,7 +156,11 @@ async fn serve(places: &Places, single: &mut Single) -> Result<(), Refusal> {
         listen::close(places);
     }
     // No token is spent from here on, and those that are being spent reach the keychain before we go.
-    let _ = tokio::time::timeout(LAST_FLIGHTS, agent.wind_up()).await;
+    if tokio::time::timeout(LAST_FLIGHTS, agent.wind_up()).await.is_err() {
+        for name in agent.all_unsaved() {
+            tracing::error!(%name, "the keychain did not take what was new, and it is lost with this process");
+        }
+    }
     Ok(())
 }
 

@@ -10,6 +10,7 @@ use keyfob_ipc::{Code, Refusal};
 
 use crate::clock::before;
 use crate::config::EntryName;
+use crate::watch::Watchers;
 
 /// State of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,9 +92,17 @@ impl State {
 
 /// The state of every entry that something has happened to since the start.
 #[derive(Debug, Default)]
-pub struct States(Mutex<HashMap<EntryName, State>>);
+pub struct States {
+    known: Mutex<HashMap<EntryName, State>>,
+    watchers: Watchers,
+}
 
 impl States {
+    /// Nothing has happened yet; what does is told to these.
+    pub fn watched_by(watchers: Watchers) -> Self {
+        Self { known: Mutex::default(), watchers }
+    }
+
     /// The state of an entry; `None` where nothing happened to it yet.
     pub fn get(&self, name: &EntryName) -> Option<State> {
         self.with(|states| states.get(name).cloned())
@@ -102,6 +111,7 @@ impl States {
     /// A value came in, or was renewed.
     pub fn held(&self, name: &EntryName, until: Option<Timestamp>) {
         self.with(|states| states.insert(name.clone(), State::held(until)));
+        self.watchers.changed([name]);
     }
 
     /// A renewal failed.
@@ -110,6 +120,7 @@ impl States {
             let before = states.remove(name).unwrap_or(State::SignedOut);
             states.insert(name.clone(), before.failed(refusal));
         });
+        self.watchers.changed([name]);
     }
 
     /// Whether it ended by the provider's word.
@@ -119,11 +130,16 @@ impl States {
 
     /// Forgets what happened to the entries named.
     pub fn forget_where(&self, gone: impl Fn(&EntryName) -> bool) {
-        self.with(|states| states.retain(|name, _| !gone(name)));
+        let forgotten: Vec<EntryName> = self.with(|states| {
+            let (forgotten, kept) = std::mem::take(states).into_iter().partition(|(name, _)| gone(name));
+            *states = kept;
+            HashMap::into_keys(forgotten).collect()
+        });
+        self.watchers.changed(&forgotten);
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut HashMap<EntryName, State>) -> T) -> T {
-        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut self.known.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

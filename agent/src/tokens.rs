@@ -17,7 +17,7 @@ use crate::agent::Agent;
 use crate::clock::{after, rfc3339};
 use crate::config::{Ask, Entry, EntryName};
 use crate::footing::Footing;
-use crate::holding::{Holding, RotationStep};
+use crate::holding::Holding;
 use crate::kind::Token;
 use crate::permissions::{Difference, compare};
 use crate::service::{Introspection, ServiceError, Shape};
@@ -64,7 +64,7 @@ impl Agent {
             let rotated = self.rotate_by_service(&footing, &entry).await?;
             let holding = self.held(&footing, &entry).await?;
             return Ok(self
-                .report_token(&entry, &holding, "is rotated", rotated.difference, Vec::new())
+                .report_token(&entry, &holding, "is rotated", rotated.difference, rotated.notes)
                 .await);
         };
         if value == before.value {
@@ -234,6 +234,10 @@ impl Agent {
             holding.facts.token.lost.clone_from(&difference.lost);
             holding.facts.token.replaced = Some(self.clock.now());
         }
+        if let Some(before) = before.filter(|before| before.rotation.is_some()) {
+            // What an unfinished rotation has left there is nobody's from here on. It is not worth losing the new value for.
+            let _ = self.delete_leftovers(footing, entry, before).await;
+        }
         footing.holdings.put(&entry.name, holding).await?;
         self.drop_bought_with(&entry.name);
         let held = self.held(footing, entry).await?;
@@ -253,7 +257,8 @@ impl Agent {
     ) -> TokenReport {
         let (until, _) = entry.source.end(&held.facts);
         notes.extend(self.token_notes(entry, held));
-        notes.sort_by_key(|note| note.weight);
+        notes.sort_by(|one, other| (one.weight, &one.say).cmp(&(other.weight, &other.say)));
+        notes.dedup();
         TokenReport {
             say: format!("`{}` {done}", entry.name),
             owner: held.facts.owner.clone(),
@@ -327,9 +332,9 @@ impl Agent {
     }
 
     async fn delete_at_service(
-        &self,
+        self: &Arc<Self>,
         footing: &Footing,
-        entry: &Entry,
+        entry: &Arc<Entry>,
         held: &Holding,
     ) -> Result<(), ServiceError> {
         let Some(token) = entry.source.as_token() else { return Err(ServiceError::Unable) };
@@ -338,12 +343,7 @@ impl Agent {
             return Err(ServiceError::Unable);
         }
         let Ok(Some(api)) = token.api(self, footing) else { return Err(ServiceError::Unable) };
-        // A rotation that was cut off has left a second one.
-        if let Some(RotationStep::Created { value, told }) =
-            held.rotation.as_ref().map(|rotation| &rotation.step)
-        {
-            token.service.delete(&api, value, told).await?;
-        }
+        self.delete_leftovers(footing, entry, held).await?;
         let told = held.facts.token.told.clone().map(|(told, _)| told).unwrap_or_default();
         token.service.delete(&api, &held.value, &told).await
     }

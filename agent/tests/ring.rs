@@ -13,6 +13,8 @@ mod bazel;
 mod company;
 #[path = "ring/config.rs"]
 mod config;
+#[path = "ring/desktop.rs"]
+mod desktop;
 #[path = "ring/destination.rs"]
 mod destination;
 #[path = "ring/device.rs"]
@@ -23,11 +25,23 @@ mod doors;
 mod flights;
 #[path = "ring/lies.rs"]
 mod lies;
+#[path = "ring/permissions.rs"]
+mod permissions;
 #[path = "ring/person.rs"]
 mod person;
 #[path = "ring/refresh.rs"]
 mod refresh;
+#[path = "ring/reminders.rs"]
+mod reminders;
+#[path = "ring/rotation.rs"]
+mod rotation;
+#[path = "ring/services.rs"]
+mod services;
 #[path = "ring/sign_in.rs"]
 mod sign_in;
+#[path = "ring/tokens.rs"]
+mod tokens;
 #[path = "ring/vault.rs"]
 mod vault;
+#[path = "ring/watch.rs"]
+mod watch;

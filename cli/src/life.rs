@@ -1,6 +1,6 @@
 //! Remaining life, in words.
 
-use jiff::Timestamp;
+use crate::moment::Moment;
 
 const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
@@ -8,9 +8,9 @@ const DAY: i64 = 24 * HOUR;
 
 /// How long it is until a time given as RFC 3339: `6 days`, `58 minutes`, `ended`. It never promises more than is left.
 /// An assumed end is `about 6 days`. A time that cannot be read is a `?`.
-pub fn remaining(now: Timestamp, until: &str, assumed: bool) -> String {
-    let Ok(until) = until.parse::<Timestamp>() else { return "?".to_owned() };
-    let left = until.as_second().saturating_sub(now.as_second());
+pub fn remaining(now: Moment, until: &str, assumed: bool) -> String {
+    let Ok(until) = until.parse::<Moment>() else { return "?".to_owned() };
+    let left = until.since(now);
     if left <= 0 {
         return "ended".to_owned();
     }
@@ -29,9 +29,79 @@ pub fn words(seconds: i64) -> String {
     if count == 1 { format!("1 {unit}") } else { format!("{count} {unit}s") }
 }
 
+/// How long ago a time given as RFC 3339 was, shortly: `just now`, `12 min ago`, `3 h ago`, `40 days ago`. A time that
+/// cannot be read is a `?`.
+pub fn ago(now: Moment, when: &str) -> String {
+    let Ok(when) = when.parse::<Moment>() else { return "?".to_owned() };
+    let (count, unit) = match now.since(when) {
+        // A clock that is a little ahead is no reason to speak of the future.
+        ..MINUTE => return "just now".to_owned(),
+        seconds @ ..HOUR => (seconds / MINUTE, "min"),
+        seconds if seconds < 2 * DAY => (seconds / HOUR, "h"),
+        seconds => (seconds / DAY, "days"),
+    };
+    format!("{count} {unit} ago")
+}
+
+/// The day of a time given as RFC 3339 in UTC; a time that cannot be read is shown as it is, escaped.
+pub fn day(time: &str) -> String {
+    match (time.parse::<Moment>(), time.get(..10)) {
+        (Ok(_), Some(day)) => day.to_owned(),
+        _ => keyfob_ipc::text::escape(time),
+    }
+}
+
+/// Whether a text is a day (`2027-03-01`) or a time of RFC 3339.
+pub fn is_day_or_time(text: &str) -> bool {
+    [text, &format!("{text}T00:00:00Z")].into_iter().any(|time| time.parse::<Moment>().is_ok())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ages_are_short() {
+        let now = "2026-11-21T08:00:00Z".parse().unwrap();
+        for (when, words) in [
+            ("2026-11-21T08:00:30Z", "just now"),
+            ("2026-11-21T07:59:01Z", "just now"),
+            ("2026-11-21T07:59:00Z", "1 min ago"),
+            ("2026-11-21T07:48:00Z", "12 min ago"),
+            ("2026-11-21T07:00:00Z", "1 h ago"),
+            ("2026-11-19T08:00:01Z", "47 h ago"),
+            ("2026-11-19T08:00:00Z", "2 days ago"),
+            ("soon", "?"),
+        ] {
+            assert_eq!(ago(now, when), words, "{when}");
+        }
+    }
+
+    #[test]
+    fn the_day_of_a_time_and_nonsense_escaped() {
+        assert_eq!(day("2027-11-21T23:30:00Z"), "2027-11-21");
+        assert_eq!(day("\u{1b}soon"), "\\u{1b}soon");
+    }
+
+    #[test]
+    fn days_and_times_are_told_from_the_rest() {
+        for good in ["2027-03-01", "2027-03-01T08:00:00Z", "2027-03-01T08:00:00.5+02:00"] {
+            assert!(is_day_or_time(good), "{good}");
+        }
+        for bad in [
+            "",
+            "2027-3-1",
+            "2027-02-30",
+            "01.03.2027",
+            "2027-W09-1",
+            "1y",
+            "2027-03-01T08:00",
+            "+002027-03",
+            "2027-03-01 08:00Z",
+        ] {
+            assert!(!is_day_or_time(bad), "{bad}");
+        }
+    }
 
     fn left(until: &str) -> String {
         remaining("2026-11-21T08:00:00Z".parse().unwrap(), until, false)

@@ -11,19 +11,23 @@ mod dispatch;
 mod dotfile;
 mod helper;
 mod life;
+mod moment;
 mod printer;
 mod prompt;
 mod reach;
+mod table;
 mod world;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use keyfob_ipc::Surroundings;
 use keyfob_ipc::start::Launch;
 
 use crate::dispatch::Invocation;
+use crate::moment::Moment;
 use crate::printer::Printer;
 use crate::reach::Reach;
 use crate::world::{Environment, Input, World};
@@ -45,17 +49,25 @@ fn main() -> ExitCode {
         }
         Invocation::Commands => {
             let environment = Environment::read(|name| std::env::var_os(name));
+            let is_watched = io::stderr().is_terminal();
             if io::stdout().is_terminal() && !environment.plain {
                 printer.allow_colour();
             }
+            if is_watched && !environment.plain {
+                printer.allow_alarm_colour();
+            }
+            let shown = terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0));
+            let width = environment.columns.or(shown).unwrap_or(table::USUAL).max(table::NARROWEST);
             let mut world = World {
                 reach,
                 environment,
-                now: jiff::Timestamp::now(),
+                now: Moment::of(SystemTime::now()),
                 program: keyfob_ipc::start::own_file().ok(),
                 input: Input { is_terminal: io::stdin().is_terminal(), reader: Box::new(io::stdin()) },
                 printer,
                 json: false,
+                is_watched,
+                width,
             };
             commands::run(arguments, &mut world)
         }

@@ -3,7 +3,7 @@
 
 use std::io::{self, Write};
 
-use keyfob_ipc::{Refusal, text};
+use keyfob_ipc::{Refusal, Secret, text};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -18,6 +18,7 @@ pub struct Printer {
     out: Box<dyn Write>,
     err: Box<dyn Write>,
     colour: bool,
+    alarm_colour: bool,
 }
 
 /// How a word is set off on a terminal.
@@ -50,12 +51,17 @@ impl Paint {
 impl Printer {
     /// A printer without colour.
     pub fn new(out: Box<dyn Write>, err: Box<dyn Write>) -> Self {
-        Self { out, err, colour: false }
+        Self { out, err, colour: false, alarm_colour: false }
     }
 
     /// For `main`, where standard output is a terminal and nobody asked for plain text.
     pub fn allow_colour(&mut self) {
         self.colour = true;
+    }
+
+    /// The same for standard error, where a sentence may be set off from the others ([`Printer::alarm`]).
+    pub fn allow_alarm_colour(&mut self) {
+        self.alarm_colour = true;
     }
 
     /// The text, coloured where colour is allowed.
@@ -99,6 +105,30 @@ impl Printer {
         self.aside(&format!("keyfob: {sentence}\n"));
     }
 
+    /// What a person must not miss, to standard error.
+    pub fn alarm(&mut self, sentence: &str) {
+        let (start, end) = if self.alarm_colour { (Paint::Bad.start(), "\x1b[0m") } else { ("", "") };
+        self.aside(&format!("keyfob: {start}{sentence}{end}\n"));
+    }
+
+    /// A value that a command exists to show: alone on one line of standard output, from memory that is wiped. A value that
+    /// is no visible ASCII could steer a terminal; it is written as escapes.
+    ///
+    /// # Errors
+    /// The stream's own: nobody has seen the value then.
+    pub fn value(&mut self, value: &Secret<String>) -> io::Result<()> {
+        let value = value.expose();
+        let mut line = Zeroizing::new(String::with_capacity(10 * value.len() + 1));
+        if value.bytes().all(|byte| byte.is_ascii_graphic()) {
+            line.push_str(value);
+        } else {
+            line.extend(value.escape_default());
+        }
+        line.push('\n');
+        self.out.write_all(line.as_bytes())?;
+        self.out.flush()
+    }
+
     /// Text to standard error, line ends included.
     pub fn aside(&mut self, text: &str) {
         let end = text.floor_char_boundary(LONGEST);
@@ -135,6 +165,12 @@ fn refusal_text(refusal: &Refusal) -> String {
 pub fn joined_step(say: &str, hint: &str) -> String {
     let next = next_step(hint);
     if say.ends_with('?') { next.trim_start_matches('.').to_owned() } else { next }
+}
+
+/// A sentence from the agent with its next command, escaped.
+pub fn sentence(say: &str, hint: &str) -> String {
+    let say = say.trim_end_matches('.');
+    format!("{}{}", text::escape(say), joined_step(say, hint))
 }
 
 /// `. Run: …` for a command, `. Next: …` for other advice, nothing where there is no hint.
@@ -191,6 +227,40 @@ mod tests {
     fn escape_sequences_do_not_reach_the_terminal() {
         let refusal = Refusal::new(Code::Internal, "a\u{1b}[31m\nb").hint("keyfob \u{7}");
         assert!(!refusal_text(&refusal).trim_end().contains(char::is_control));
+    }
+
+    /// A stream that a test can look at.
+    #[derive(Clone, Default)]
+    struct Seen(std::rc::Rc<std::cell::RefCell<Vec<u8>>>);
+
+    impl Write for Seen {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.borrow_mut().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_value_is_alone_on_its_line_and_steers_no_terminal() {
+        let seen = Seen::default();
+        let mut printer = Printer::new(Box::new(seen.clone()), Box::new(io::sink()));
+        printer.value(&Secret::from("aw_1")).unwrap();
+        printer.value(&Secret::from("a\u{1b}[2J\u{202e}b")).unwrap();
+        assert_eq!(*seen.0.borrow(), b"aw_1\na\\u{1b}[2J\\u{202e}b\n");
+    }
+
+    #[test]
+    fn an_alarm_is_coloured_by_its_own_stream() {
+        let seen = Seen::default();
+        let mut printer = Printer::new(Box::new(io::sink()), Box::new(seen.clone()));
+        printer.allow_colour();
+        printer.alarm("lost");
+        printer.allow_alarm_colour();
+        printer.alarm("lost");
+        assert_eq!(*seen.0.borrow(), b"keyfob: lost\nkeyfob: \x1b[31mlost\x1b[0m\n");
     }
 
     #[test]

@@ -13,12 +13,22 @@ use zeroize::Zeroizing;
 /// Longest value that is taken, in bytes. Tokens are far below; what is above is no token.
 pub const LONGEST: usize = 16 * 1024;
 
+/// What ends a hidden value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ends {
+    /// The end of the line.
+    WithLine,
+    /// The end of the line on which the last brace is closed: some services show JSON of several lines, and what is left of
+    /// it would go to the shell. (The console of Windows takes one line.)
+    WithJson,
+}
+
 /// Asks for a value that is not shown.
 ///
 /// # Errors
 /// [`Code::CalledOff`] where the person breaks off, [`Code::BadRequest`] where there is no terminal.
-pub fn hidden(question: &str) -> Result<Secret<String>, Refusal> {
-    platform::hidden(question).map_err(|error| refuse(&error))
+pub fn hidden(question: &str, ends: Ends) -> Result<Secret<String>, Refusal> {
+    platform::hidden(question, ends).map_err(|error| refuse(&error))
 }
 
 /// Asks for a line that is shown.
@@ -54,18 +64,19 @@ enum Key {
 struct Line {
     bytes: Zeroizing<Vec<u8>>,
     too_long: bool,
+    ends: Ends,
 }
 
 #[cfg(any(unix, test))]
 impl Line {
-    fn new() -> Self {
+    fn new(ends: Ends) -> Self {
         // The full size at once: growing would leave copies of the value in freed memory.
-        Self { bytes: Zeroizing::new(Vec::with_capacity(LONGEST)), too_long: false }
+        Self { bytes: Zeroizing::new(Vec::with_capacity(LONGEST)), too_long: false, ends }
     }
 
     fn press(&mut self, byte: u8) -> Key {
         match byte {
-            b'\r' | b'\n' => return Key::Done,
+            b'\r' | b'\n' if !self.is_open() => return Key::Done,
             // Ctrl-C and Ctrl-\.
             0x03 | 0x1c => return Key::CalledOff,
             // Ctrl-D ends a line, and is a way out of an empty one.
@@ -79,6 +90,14 @@ impl Line {
             _ => self.too_long = true,
         }
         Key::More
+    }
+
+    /// Whether JSON has begun that has not ended. Braces within its strings are not told apart: tokens have none.
+    fn is_open(&self) -> bool {
+        let count = |brace| self.bytes.iter().filter(|byte| **byte == brace).count();
+        self.ends == Ends::WithJson
+            && self.bytes.trim_ascii_start().starts_with(b"{")
+            && count(b'{') > count(b'}')
     }
 
     fn finish(self) -> io::Result<Secret<String>> {
@@ -99,7 +118,7 @@ mod platform {
     use keyfob_ipc::Secret;
     use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
 
-    use super::{Key, LONGEST, Line};
+    use super::{Ends, Key, LONGEST, Line};
 
     /// The terminal, keys unseen; set back when dropped.
     struct Quiet<'a> {
@@ -132,11 +151,11 @@ mod platform {
         File::options().read(true).write(true).open("/dev/tty")
     }
 
-    pub(super) fn hidden(question: &str) -> io::Result<Secret<String>> {
+    pub(super) fn hidden(question: &str, ends: Ends) -> io::Result<Secret<String>> {
         let terminal = terminal()?;
         let quiet = Quiet::new(&terminal)?;
         (&terminal).write_all(question.as_bytes())?;
-        let mut line = Line::new();
+        let mut line = Line::new(ends);
         let ended = loop {
             let mut key = [0];
             match (&terminal).read(&mut key) {
@@ -172,9 +191,9 @@ mod platform {
 
     use keyfob_ipc::Secret;
 
-    use super::LONGEST;
+    use super::{Ends, LONGEST};
 
-    pub(super) fn hidden(question: &str) -> io::Result<Secret<String>> {
+    pub(super) fn hidden(question: &str, _ends: Ends) -> io::Result<Secret<String>> {
         let value = rpassword::prompt_password(question).map(Secret::new)?;
         if value.expose().len() > LONGEST {
             return Err(io::Error::from(io::ErrorKind::InvalidData));
@@ -202,7 +221,10 @@ mod tests {
     use super::*;
 
     fn type_in(keys: &[u8]) -> (Key, io::Result<String>) {
-        let mut line = Line::new();
+        type_into(Line::new(Ends::WithLine), keys)
+    }
+
+    fn type_into(mut line: Line, keys: &[u8]) -> (Key, io::Result<String>) {
         let mut last = Key::More;
         for key in keys {
             last = line.press(*key);
@@ -221,6 +243,17 @@ mod tests {
         assert_eq!(type_in(b"wrong\x15right\n").1.unwrap(), "right");
         assert_eq!(type_in("a\u{20ac}\u{7f}b\n".as_bytes()).1.unwrap(), "ab");
         assert_eq!(type_in(b"\x7f\x7fx\n").1.unwrap(), "x");
+    }
+
+    #[test]
+    fn json_goes_on_until_its_last_brace() {
+        let json = |keys: &[u8]| type_into(Line::new(Ends::WithJson), keys);
+        let (end, text) = json(b"{\r  \"a\": {}\r}\rrest\r");
+        assert_eq!((end, text.unwrap().as_str()), (Key::Done, "{\r  \"a\": {}\r}"));
+        assert_eq!(json(b"cmVm\rrest\r").1.unwrap(), "cmVm");
+        assert_eq!(json(b"{\r\x03").0, Key::CalledOff);
+        assert_eq!(json(b"{\r\x04").0, Key::Done);
+        assert_eq!(type_in(b"{\r}\r").1.unwrap(), "{");
     }
 
     #[test]

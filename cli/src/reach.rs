@@ -11,6 +11,11 @@ const FIRST_CALL: Duration = Duration::from_millis(4800);
 /// What is left for the answer itself, however long the start took.
 const LEAST_PATIENCE: Duration = Duration::from_millis(500);
 
+/// After this time without an answer a person is told what is waited for.
+const SILENCE: Duration = Duration::from_secs(1);
+/// How long an answer may take for which the agent asks services and clusters, one after the other.
+const SERVICE_PATIENCE: Duration = Duration::from_secs(180);
+
 /// Where the agent is, and how it is started.
 pub struct Reach {
     /// What decides about places.
@@ -46,6 +51,31 @@ impl Reach {
     /// Asks at the control door and starts the agent where none runs.
     pub fn ask_control(&self, ask: ControlAsk) -> Result<Reply, Refusal> {
         self.control()?.ask(ask, limits::CONTROL_PATIENCE)
+    }
+
+    /// Asks at the control door for something that the agent asks a service or a cluster about. `waiting` is called once where
+    /// that takes over a second.
+    pub fn ask_service(&self, ask: ControlAsk, waiting: impl FnOnce()) -> Result<Reply, Refusal> {
+        let mut client = self.control()?;
+        client.send(ask, limits::CONTROL_PATIENCE)?;
+        let asked = Instant::now();
+        let first = match client.receive(SILENCE) {
+            // Clocks differ a little; a connection that broke just now only breaks once more.
+            Err(refusal) if refusal.code == Code::AgentUnreachable && asked.elapsed() >= SILENCE / 2 => {
+                waiting();
+                client.receive(SERVICE_PATIENCE)
+            }
+            other => other,
+        };
+        // The agent finishes what it has begun, so neither a second try nor a restart is the next step.
+        first.map_err(|refusal| match refusal.code {
+            Code::AgentUnreachable => Refusal::new(
+                refusal.code,
+                format!("{}, so it is not known whether this was done", refusal.say),
+            )
+            .hint("keyfob status"),
+            _ => refusal,
+        })
     }
 
     /// A connection to the control door; the agent is started where none runs.

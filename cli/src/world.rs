@@ -4,9 +4,9 @@ use std::ffi::OsString;
 use std::io::Read;
 use std::path::PathBuf;
 
-use jiff::Timestamp;
 use keyfob_ipc::{Code, Refusal};
 
+use crate::moment::Moment;
 use crate::printer::Printer;
 use crate::reach::Reach;
 
@@ -17,7 +17,7 @@ pub struct World {
     /// What the environment says about this terminal and this person's files.
     pub environment: Environment,
     /// The time at which the command was called.
-    pub now: Timestamp,
+    pub now: Moment,
     /// This program's own file, links resolved; `None` where the system does not tell.
     pub program: Option<PathBuf>,
     /// Standard input.
@@ -26,6 +26,10 @@ pub struct World {
     pub printer: Printer,
     /// Whether a program reads the output (`--json`).
     pub json: bool,
+    /// Whether a person sees standard error.
+    pub is_watched: bool,
+    /// How long a line of a table may be, in characters.
+    pub width: usize,
 }
 
 /// Standard input.
@@ -49,6 +53,8 @@ pub struct Environment {
     pub unattended: bool,
     /// `NO_COLOR` (any value but the empty one) or a terminal without capabilities.
     pub plain: bool,
+    /// `COLUMNS`: how many characters a line has.
+    pub columns: Option<usize>,
     /// `AWS_CONFIG_FILE`.
     pub aws_config: Option<PathBuf>,
     /// `AWS_SHARED_CREDENTIALS_FILE`.
@@ -68,6 +74,7 @@ impl Environment {
             browser: filled("BROWSER").and_then(|value| value.into_string().ok()),
             unattended: filled("CI").is_some_and(|value| value != "false" && value != "0"),
             plain: filled("NO_COLOR").is_some() || filled("TERM").is_some_and(|value| value == "dumb"),
+            columns: filled("COLUMNS").and_then(|value| value.to_str()?.parse().ok()),
             aws_config: filled("AWS_CONFIG_FILE").map(PathBuf::from),
             aws_credentials: filled("AWS_SHARED_CREDENTIALS_FILE").map(PathBuf::from),
             system_root: filled("SystemRoot").map(PathBuf::from),

@@ -16,8 +16,11 @@ use crate::limits;
 use crate::line::{Line, NoLine};
 use crate::place::Places;
 use crate::refusal::{Code, Refusal};
-use crate::reply::{Answer, Reply};
+use crate::reply::{Answer, Event, Reply};
 use crate::start::{self, Launch};
+
+/// Between two looks at a connection on which nothing happens: systems have a longest wait.
+const QUIET: Duration = Duration::from_secs(24 * 3600);
 
 /// What to do about a place that another user has taken.
 const FOREIGN: &str = if cfg!(windows) {
@@ -161,18 +164,25 @@ impl Client {
     /// # Errors
     /// The agent's refusal, or [`Code::AgentUnreachable`] where no reply comes within `patience`.
     pub fn receive(&mut self, patience: Duration) -> Result<Reply, Refusal> {
-        let frame = self.frame(Instant::now() + patience).map_err(refuse_frame)?;
-        let Some(frame) = frame else {
-            return Err(Refusal::new(
-                Code::AgentUnreachable,
-                "the agent closed the connection without an answer",
-            )
-            .hint("keyfob agent status"));
+        let frame = self.frame(Instant::now() + patience);
+        reply_in(frame)
+    }
+
+    /// Waits for the next event of a watch ([`crate::ControlAsk::Watch`]), for as long as it takes: an agent that ends closes
+    /// the connection.
+    ///
+    /// # Errors
+    /// The agent's refusal, or [`Code::AgentUnreachable`] where it has gone.
+    pub fn event(&mut self) -> Result<Event, Refusal> {
+        let frame = loop {
+            match self.frame(Instant::now() + QUIET) {
+                Err(FrameError::Io(error)) if is_late(&error) => {}
+                frame => break frame,
+            }
         };
-        let answer: Answer = frame::decode(&frame).map_err(refuse_frame)?;
-        match answer.reply {
-            Reply::Refused(refusal) => Err(refusal),
-            reply => Ok(reply),
+        match reply_in(frame)? {
+            Reply::Event(event) => Ok(event),
+            _ => Err(refuse_frame(FrameError::Malformed)),
         }
     }
 }
@@ -196,10 +206,30 @@ impl Client {
     }
 }
 
+fn reply_in(frame: Result<Option<Zeroizing<Vec<u8>>>, FrameError>) -> Result<Reply, Refusal> {
+    let Some(frame) = frame.map_err(refuse_frame)? else {
+        return Err(Refusal::new(
+            Code::AgentUnreachable,
+            "the agent closed the connection without an answer",
+        )
+        .hint("keyfob agent status"));
+    };
+    let answer: Answer = frame::decode(&frame).map_err(refuse_frame)?;
+    match answer.reply {
+        Reply::Refused(refusal) => Err(refusal),
+        reply => Ok(reply),
+    }
+}
+
+fn is_late(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
+
 fn unreachable_agent(error: &io::Error) -> Refusal {
-    let say = match error.kind() {
-        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => "the agent does not answer in time".to_owned(),
-        _ => format!("the connection to the agent broke ({error})"),
+    let say = if is_late(error) {
+        "the agent does not answer in time".to_owned()
+    } else {
+        format!("the connection to the agent broke ({error})")
     };
     Refusal::new(Code::AgentUnreachable, say).hint("keyfob agent restart")
 }

@@ -39,3 +39,10 @@ pub const CONTROL_PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long a sign-in may take, from the address handed out to the person's return.
 pub const SIGN_IN: Duration = Duration::from_secs(10 * 60);
+
+/// Watchers of the control door at once: a tray, a window, a terminal or two.
+pub const WATCHERS: usize = 16;
+
+/// How long watchers have to claim a notice before the agent shows it itself. A tray answers at once; a person should not
+/// wait for one that hangs.
+pub const CLAIM: Duration = Duration::from_secs(5);

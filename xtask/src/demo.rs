@@ -1,4 +1,5 @@
-//! `cargo xtask demo`: signs in at a company in a box, and shows what Bazel and AWS then receive. Needs Rust alone.
+//! `cargo xtask demo`: signs in at a company in a box, shows what Bazel and AWS then receive, what a token may do, and what
+//! its rotation changes. Needs Rust alone.
 
 mod story;
 
@@ -12,7 +13,7 @@ use serde_json::Value;
 
 use crate::failure::{Doing as _, Failure};
 use crate::processes::{adopt_orphans, check_interrupted, end_orphans, is_interrupted};
-use crate::scene::{Programs, ROLE, SESSION_URI, Scene, Setting, TOKEN_URI};
+use crate::scene::{Programs, ROLE, SESSION_URI, Scene, Setting, TOKEN, TOKEN_URI};
 use crate::{Checkout, say};
 
 /// Between two looks whether it is time to leave.
@@ -36,7 +37,17 @@ pub struct Answers {
     pub bazel_sso: String,
     /// `keyfob credential-process`.
     pub aws: String,
-    /// `keyfob status --json`.
+    /// `keyfob permissions --json`.
+    pub permissions: String,
+    /// `keyfob permissions` for the token, as people see it.
+    pub table: String,
+    /// `keyfob token rotate --json`.
+    pub rotation: String,
+    /// `keyfob get` for the token, once it is rotated.
+    pub bazel_rotated: String,
+    /// Whether that is another value.
+    pub rotated: bool,
+    /// `keyfob status --json`, at last.
     pub status: String,
 }
 
@@ -56,12 +67,12 @@ pub fn run(checkout: &Checkout, arguments: &Arguments) -> Result<(), Failure> {
 fn play(programs: &Programs, arguments: &Arguments) -> Result<(), Failure> {
     let mut scene = Scene::start(programs, &Setting::default())?;
     let signed_in = scene.sign_in("okta")?;
-    scene.add_token()?;
+    let added = scene.add_token()?;
     let answers = Answers::collect(&scene)?;
     if arguments.json {
         show(&answers.to_json())?;
     } else {
-        show(&story::tell(&signed_in, &answers, Timestamp::now())?)?;
+        show(&story::tell(&signed_in, &added, &answers, Timestamp::now())?)?;
     }
     if arguments.once {
         return Ok(());
@@ -101,24 +112,37 @@ fn stay(scene: &mut Scene) -> Result<(), Failure> {
 
 impl Answers {
     fn collect(scene: &Scene) -> Result<Self, Failure> {
-        let answers = Self {
-            bazel: scene.get(TOKEN_URI)?,
-            bazel_sso: scene.get(SESSION_URI)?,
-            aws: scene.ask(&["credential-process", ROLE], "")?,
-            status: scene.ask(&["status", "--json"], "")?,
-        };
-        for answer in [&answers.bazel, &answers.bazel_sso, &answers.aws, &answers.status] {
-            let _: Value = serde_json::from_str(answer).doing("read an answer as JSON")?;
+        let bazel = scene.get(TOKEN_URI)?;
+        let bazel_sso = scene.get(SESSION_URI)?;
+        let aws = scene.ask(&["credential-process", ROLE], "")?;
+        let permissions = scene.ask(&["permissions", "--json"], "")?;
+        let table = scene.ask(&["permissions", TOKEN], "")?;
+        let rotation = scene.ask(&["token", "rotate", TOKEN, "--json"], "")?;
+        let bazel_rotated = scene.get(TOKEN_URI)?;
+        let status = scene.ask(&["status", "--json"], "")?;
+        let headers = |answer: &str| -> Result<Value, Failure> { Ok(parse(answer)?["headers"].clone()) };
+        let rotated = headers(&bazel)? != headers(&bazel_rotated)?;
+        for answer in [&bazel_sso, &aws, &permissions, &rotation, &status] {
+            parse(answer)?;
         }
-        Ok(answers)
+        Ok(Self { bazel, bazel_sso, aws, permissions, table, rotation, bazel_rotated, rotated, status })
     }
 
     /// The answers as they are: parsing and writing them again could hide what tools see.
     fn to_json(&self) -> String {
-        let [bazel, bazel_sso, aws, status] =
-            [&self.bazel, &self.bazel_sso, &self.aws, &self.status].map(|answer| answer.trim());
-        format!("{{\"bazel\":{bazel},\"bazel_sso\":{bazel_sso},\"aws\":{aws},\"status\":{status}}}\n")
+        let [bazel, bazel_sso, aws, permissions, status] =
+            [&self.bazel, &self.bazel_sso, &self.aws, &self.permissions, &self.status]
+                .map(|answer| answer.trim());
+        let rotated = self.rotated;
+        format!(
+            "{{\"bazel\":{bazel},\"bazel_sso\":{bazel_sso},\"aws\":{aws},\"permissions\":{permissions},\
+             \"rotated\":{rotated},\"status\":{status}}}\n"
+        )
     }
+}
+
+fn parse(answer: &str) -> Result<Value, Failure> {
+    serde_json::from_str(answer).doing("read an answer as JSON")
 }
 
 fn show(text: &str) -> Result<(), Failure> {
@@ -136,13 +160,16 @@ mod tests {
             bazel: "{\"headers\": {\"X\": [\"\\u0061\"]}}\n".into(),
             bazel_sso: "{}".into(),
             aws: "{\"Version\":1}\n".into(),
+            permissions: "[ ]\n".into(),
+            table: String::new(),
+            rotation: "{}".into(),
+            bazel_rotated: "{}".into(),
+            rotated: true,
             status: "{}\n".into(),
         };
         let json = answers.to_json();
-        assert_eq!(
-            json,
-            "{\"bazel\":{\"headers\": {\"X\": [\"\\u0061\"]}},\"bazel_sso\":{},\"aws\":{\"Version\":1},\"status\":{}}\n"
-        );
+        let expected = r#"{"bazel":{"headers": {"X": ["\u0061"]}},"bazel_sso":{},"aws":{"Version":1},"permissions":[ ],"rotated":true,"status":{}}"#;
+        assert_eq!(json.trim_end(), expected);
         assert!(serde_json::from_str::<Value>(&json).is_ok());
     }
 }

@@ -20,6 +20,8 @@ pub use company::Company;
 
 /// An address that the personal access token is for.
 pub const TOKEN_URI: &str = "https://aw-remote-ext.acme.dev/cache/ac/5eed";
+/// The entry of that token.
+pub const TOKEN: &str = "aspect";
 /// An address that the SSO session's access token is for.
 pub const SESSION_URI: &str = "https://eu.cache.acme.dev/cache/ac/5eed";
 /// The entry of the AWS role.
@@ -187,10 +189,10 @@ impl Scene {
         }
     }
 
-    /// Keeps a personal access token of the company's portal in `token.aspect`.
-    pub fn add_token(&self) -> Result<(), Failure> {
+    /// Keeps a personal access token of the company's portal in `token.aspect`. Gives what its service says of it, as JSON.
+    pub fn add_token(&self) -> Result<String, Failure> {
         let token = self.company.make_token()?;
-        self.ask(&["token", "add", "aspect"], &token).map(drop)
+        self.ask(&["token", "add", TOKEN, "--json"], &token)
     }
 
     /// Follows the steps of a sign-in; nothing if it ended without success.
@@ -266,10 +268,13 @@ client_id = "{client_id}"
 hosts = ["*.cache.acme.dev"]
 
 [token.aspect]
-hosts = ["aw-remote-ext.acme.dev"]
+hosts = ["aw-remote-ext.acme.dev", "127.0.0.1"]
 header = "X-Aspect"
 prefix = "aw_"
 portal = "{portal}"
+service = "keyfob"
+api = "{token_api}"
+clusters = {{ aw-remote-ext = "grpc://{cluster}", aw-remote-two = "grpc://{second_cluster}" }}
 
 [aws.dev]
 sso = "okta"
@@ -281,6 +286,9 @@ endpoint_url = "{sts}"
         issuer = at.issuer,
         client_id = at.client_id,
         portal = at.portal,
+        token_api = at.token_api,
+        cluster = at.clusters[0],
+        second_cluster = at.clusters[1],
         role = at.role,
         sts = at.sts,
     )

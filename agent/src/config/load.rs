@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Deserialize;
 use toml::Spanned;
@@ -17,6 +18,9 @@ use crate::kind::KINDS;
 
 /// Largest configuration that is read, in bytes.
 pub const SIZE: usize = 4 * 1024 * 1024;
+
+/// Most reminders of one end.
+const REMINDERS: usize = 32;
 
 /// What the agent's own circumstances allow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,7 +133,7 @@ impl Reading<'_> {
     }
 
     /// A duration in words: `1h`, `90m`, `12h`, `1y`, in seconds.
-    pub fn duration(&mut self, text: &Spanned<String>) -> Option<std::time::Duration> {
+    pub fn duration(&mut self, text: &Spanned<String>) -> Option<Duration> {
         let place = self.place;
         self.check(duration(text.get_ref()).ok_or_else(|| {
             let shown = keyfob_ipc::text::escape(text.get_ref());
@@ -151,7 +155,7 @@ impl Reading<'_> {
     }
 }
 
-fn duration(text: &str) -> Option<std::time::Duration> {
+fn duration(text: &str) -> Option<Duration> {
     let unit = text.char_indices().next_back()?.0;
     let count: u64 = text[..unit].parse().ok()?;
     let seconds = match &text[unit..] {
@@ -164,7 +168,7 @@ fn duration(text: &str) -> Option<std::time::Duration> {
         _ => return None,
     };
     let seconds = count.checked_mul(seconds)?;
-    (1..=100 * 365 * 24 * 3600).contains(&seconds).then(|| std::time::Duration::from_secs(seconds))
+    (1..=100 * 365 * 24 * 3600).contains(&seconds).then(|| Duration::from_secs(seconds))
 }
 
 /// Reads a whole configuration.
@@ -260,7 +264,7 @@ pub(crate) fn read_table<'de, T: Deserialize<'de>>(
 
 fn read_agent(
     value: Spanned<DeValue<'_>>,
-    _limits: Limits,
+    limits: Limits,
     problems: &mut Vec<Problem>,
 ) -> Option<AgentSettings> {
     #[derive(Deserialize)]
@@ -268,14 +272,31 @@ fn read_agent(
         keychain: Option<KeychainKind>,
         unknown_host: Option<UnknownHost>,
         bazel_expires: Option<bool>,
+        reminders: Option<Spanned<Vec<Spanned<String>>>>,
     }
     let table: Table = read_table("agent", value, problems)?;
     let usual = AgentSettings::default();
+    let mut reading = Reading { limits, place: "agent", problems: Vec::new() };
+    let reminders = table.reminders.and_then(|texts| read_reminders(&mut reading, &texts));
+    problems.append(&mut reading.problems);
     Some(AgentSettings {
         keychain: table.keychain.unwrap_or(usual.keychain),
         unknown_host: table.unknown_host.unwrap_or(usual.unknown_host),
         bazel_expires: table.bazel_expires.unwrap_or(usual.bazel_expires),
+        reminders: reminders.unwrap_or(usual.reminders),
     })
+}
+
+/// The longest first, each once.
+fn read_reminders(reading: &mut Reading<'_>, texts: &Spanned<Vec<Spanned<String>>>) -> Option<Vec<Duration>> {
+    if texts.get_ref().len() > REMINDERS {
+        let say = format!("agent: `reminders` has {} of them; at most {REMINDERS}", texts.get_ref().len());
+        return reading.check(Err(Problem::at(texts, say)));
+    }
+    let mut all: Vec<Duration> = texts.get_ref().iter().filter_map(|text| reading.duration(text)).collect();
+    all.sort_unstable_by(|one, other| other.cmp(one));
+    all.dedup();
+    Some(all)
 }
 
 fn read_network(value: Spanned<DeValue<'_>>, limits: Limits, problems: &mut Vec<Problem>) -> Option<Network> {

@@ -92,6 +92,7 @@ impl Agent {
                 Ok(done("the keychain is open".to_owned()))
             }
             ControlAsk::Stop => {
+                self.save_before_the_end().await?;
                 self.stop.notify_one();
                 Ok(done("the agent ends".to_owned()))
             }
@@ -168,6 +169,9 @@ impl Agent {
             Ok(Some(holding)) if through.is_none() => self.token_notes(entry, holding),
             _ => Vec::new(),
         };
+        if through.is_none() && matches!(held, Ok(Some(_))) {
+            notes.extend(self.reminder_notes(entry, until, ends_assumed));
+        }
         notes.sort_by_key(|note| note.weight);
         EntryReport {
             name: entry.name.to_string(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use keyfob_ipc::reply::AwsCredentials;
+use keyfob_ipc::reply::{AwsCredentials, Teller, ToldFact};
 use keyfob_ipc::{Code, Refusal, Secret};
 use serde::Deserialize;
 use toml::Spanned;
@@ -15,6 +15,7 @@ use crate::agent::Agent;
 use crate::clock::rfc3339;
 use crate::config::{Entry, EntryName, Problem, Reading};
 use crate::footing::Footing;
+use crate::holding::Facts;
 use crate::keychain::Pending;
 use crate::lease::{Body, Lease};
 use crate::renew::Need;
@@ -153,6 +154,25 @@ impl Source for Role {
         ])
     }
 
+    fn told(&self, agent: &Agent, entry: &Entry, held: &Facts) -> Vec<ToldFact> {
+        let configured = |name: &str, text: Option<&str>| {
+            super::told(name, &[text?.to_owned()], Teller::Configuration, None)
+        };
+        let lease = agent.leases.get(&entry.name).filter(|lease| lease.until > agent.clock.now());
+        let assumed = lease.as_ref().and_then(|lease| match &lease.body {
+            Body::Aws(keys) => {
+                super::told("assumed", &[keys.assumed.clone()?], Teller::Aws, Some(lease.since))
+            }
+            Body::Session(_) => None,
+        });
+        let owner = held.owner.as_ref().and_then(|owner| {
+            super::told("owner", std::slice::from_ref(owner), Teller::IdentityProvider, held.proven)
+        });
+        let facts =
+            [owner, configured("account", self.account()), configured("role", Some(&self.role_arn)), assumed];
+        facts.into_iter().flatten().collect()
+    }
+
     fn aws_credentials<'a>(
         &'a self,
         agent: &'a Arc<Agent>,
@@ -169,7 +189,7 @@ impl Source for Role {
                 secret_access_key: keys.secret_access_key.clone(),
                 session_token: Some(keys.session_token.clone()),
                 expiration: Some(rfc3339(lease.until)),
-                account_id: self.role_arn.split(':').nth(4).map(str::to_owned),
+                account_id: self.account().map(str::to_owned),
             })
         })
     }
@@ -200,6 +220,10 @@ impl Source for Role {
 }
 
 impl Role {
+    fn account(&self) -> Option<&str> {
+        self.role_arn.split(':').nth(4)
+    }
+
     async fn assume(&self, agent: &Arc<Agent>, footing: &Footing, need: Need) -> Result<Lease, StsError> {
         let session = footing.config.entry(&self.session).cloned().ok_or_else(|| {
             StsError::Refused(Refusal::new(

@@ -4,11 +4,13 @@
 //! keychain before anything that it bought is handed out. A provider that gives no refresh token gives a session that
 //! lasts as long as its tokens; then these are the holding.
 
+mod said;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use keyfob_ipc::reply::Headers;
+use keyfob_ipc::reply::{Headers, ToldFact};
 use keyfob_ipc::secret::{exposed, exposed_option};
 use keyfob_ipc::{Code, Refusal, Secret};
 use serde::{Deserialize, Serialize};
@@ -160,7 +162,10 @@ impl SsoSession {
             ends_assumed: false,
             added: Some(now),
             proven: Some(now),
-            more: BTreeMap::from([(SUBJECT.to_owned(), person.subject)]),
+            more: BTreeMap::from([(SUBJECT.to_owned(), person.subject)])
+                .into_iter()
+                .chain(said::said(&self.registration, &grant, now))
+                .collect(),
             ..Facts::default()
         };
         let holding = Holding::new(session.to_value(), facts, self.destination(name, config));
@@ -224,6 +229,9 @@ impl SsoSession {
             .await
             .map_err(|error| error.refusal(&sign_in))?;
         agent.learn(provider).await;
+        if kept.is_ok() {
+            said::note(agent, footing, entry, &self.registration, (&grant, subject)).await;
+        }
         let lease = lease(grant, &owner, agent.clock.now());
         match kept {
             Ok(()) => Ok(lease),
@@ -336,6 +344,10 @@ impl Source for SsoSession {
             ("issuer".to_owned(), self.registration.issuer.clone()),
             ("client_id".to_owned(), self.registration.client_id.clone()),
         ])
+    }
+
+    fn told(&self, _agent: &Agent, _entry: &Entry, held: &Facts) -> Vec<ToldFact> {
+        said::told(held)
     }
 
     fn headers<'a>(

@@ -4,13 +4,14 @@
 //! by a running Bazel at its next question.
 
 mod table;
+mod told;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use keyfob_ipc::reply::{Headers, Teller};
+use keyfob_ipc::reply::{Headers, Teller, ToldFact};
 use keyfob_ipc::{Code, Refusal, Secret};
 use serde::Deserialize;
 use url::Url;
@@ -156,6 +157,10 @@ impl Source for Token {
             ("rotate", (self.rotate == Rotate::Auto).then(|| "auto".to_owned())),
         ];
         facts.into_iter().filter_map(|(name, fact)| Some((name.to_owned(), fact?))).collect()
+    }
+
+    fn told(&self, _agent: &Agent, _entry: &Entry, held: &Facts) -> Vec<ToldFact> {
+        told::told(self, held)
     }
 
     fn headers<'a>(

@@ -1,8 +1,9 @@
 //! A service's HTTP API: addresses below one base, JSON in and out, and what an answer means for a token.
 
-use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 use keyfob_ipc::{Code, Refusal, Secret, text};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::Url;
 use zeroize::Zeroizing;
@@ -82,10 +83,10 @@ impl ServiceError {
     }
 }
 
-/// An answer that was not refused.
+/// An answer.
 #[derive(Debug)]
 pub struct Answer {
-    /// 2xx.
+    /// 2xx where it comes from [`Api::call`], any where it comes from [`Api::ask`].
     pub status: StatusCode,
     /// Its headers.
     pub headers: HeaderMap,
@@ -99,9 +100,42 @@ impl Answer {
     /// # Errors
     /// [`ServiceError::Unsure`]: the service acted, and what it said cannot be read.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, ServiceError> {
-        serde_json::from_slice(self.body.expose())
-            .map_err(|_| ServiceError::Unsure("the answer of the token service cannot be read".to_owned()))
+        serde_json::from_slice(self.body.expose()).map_err(|_| unreadable())
     }
+
+    /// One header, where it is there and is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// Nothing, where the status is one of those that the service documents for having done it: a page in between answers
+    /// 200 to anything.
+    ///
+    /// # Errors
+    /// [`ServiceError::Unsure`] for any other one.
+    pub fn done(&self, statuses: &[u16]) -> Result<(), ServiceError> {
+        if statuses.contains(&self.status.as_u16()) { Ok(()) } else { Err(unreadable()) }
+    }
+
+    /// The answer, if it is no refusal; else what the refusal means for the token.
+    ///
+    /// # Errors
+    /// [`ServiceError`].
+    pub fn accepted(self) -> Result<Self, ServiceError> {
+        match self.status.as_u16() {
+            200..300 => Ok(self),
+            401 => Err(ServiceError::Dead),
+            429 => Err(ServiceError::Later { seconds: retry_after(&self.headers) }),
+            status @ 400..500 => {
+                Err(ServiceError::Refused { status, say: own_words(&self.headers, self.body.expose()) })
+            }
+            status => Err(ServiceError::Unsure(format!("the token service failed ({status})"))),
+        }
+    }
+}
+
+fn unreadable() -> ServiceError {
+    ServiceError::Unsure("the answer of the token service cannot be read".to_owned())
 }
 
 /// One call.
@@ -113,9 +147,11 @@ pub struct Call<'a> {
     pub path: &'a [&'a str],
     /// After the question mark.
     pub query: &'a [(&'a str, &'a str)],
-    /// The header that carries the token, and its value with any scheme.
-    pub credential: (HeaderName, Secret<String>),
-    /// A JSON body.
+    /// The header that carries the token, and its value with any scheme; absent for a call that must not be authenticated.
+    pub credential: Option<(HeaderName, Secret<String>)>,
+    /// What else the service wants in the head, in lower case.
+    pub headers: &'a [(&'static str, &'static str)],
+    /// A JSON body ([`json_body`]).
     pub body: Option<Zeroizing<Vec<u8>>>,
 }
 
@@ -136,19 +172,17 @@ impl Api {
     /// # Errors
     /// [`ServiceError`].
     pub async fn call(&self, call: Call<'_>) -> Result<Answer, ServiceError> {
+        self.ask(call).await?.accepted()
+    }
+
+    /// Calls; any status is an answer.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotAsked`] and [`ServiceError::Unsure`].
+    pub async fn ask(&self, call: Call<'_>) -> Result<Answer, ServiceError> {
         let answer = self.http.send(self.request(call)?).await.map_err(unanswered)?;
         let (parts, body) = answer.into_parts();
-        let body = Secret::new(body);
-        match parts.status.as_u16() {
-            200..300 => Ok(Answer { status: parts.status, headers: parts.headers, body }),
-            401 => Err(ServiceError::Dead),
-            429 => Err(ServiceError::Later { seconds: retry_after(&parts.headers) }),
-            400..500 => Err(ServiceError::Refused {
-                status: parts.status.as_u16(),
-                say: own_words(&parts.headers, body.expose()),
-            }),
-            status => Err(ServiceError::Unsure(format!("the token service failed ({status})"))),
-        }
+        Ok(Answer { status: parts.status, headers: parts.headers, body: Secret::new(body) })
     }
 
     fn request(&self, call: Call<'_>) -> Result<Request<Vec<u8>>, ServiceError> {
@@ -158,21 +192,36 @@ impl Api {
         if !call.query.is_empty() {
             address.query_pairs_mut().extend_pairs(call.query);
         }
-        let (name, value) = call.credential;
-        let mut value = HeaderValue::from_str(value.expose()).map_err(|_| impossible())?;
-        value.set_sensitive(true);
         let mut request = Request::builder()
             .method(call.method)
             .uri(address.as_str())
             .header(ACCEPT, "application/json")
-            .header(CACHE_CONTROL, "no-store")
-            .header(name, value);
+            .header(CACHE_CONTROL, "no-store");
+        if let Some((name, value)) = call.credential {
+            let mut value = HeaderValue::from_str(value.expose()).map_err(|_| impossible())?;
+            value.set_sensitive(true);
+            request = request.header(name, value);
+        }
+        for (name, value) in call.headers {
+            request = request.header(*name, *value);
+        }
         if call.body.is_some() {
             request = request.header(CONTENT_TYPE, "application/json");
         }
         let body = call.body.map(|body| body.to_vec()).unwrap_or_default();
         request.body(body).map_err(|_| impossible())
     }
+}
+
+/// The body of a [`Call`].
+pub fn json_body(body: &impl Serialize) -> Option<Zeroizing<Vec<u8>>> {
+    // Strings, numbers, lists and flags: writing them cannot fail.
+    Some(Zeroizing::new(serde_json::to_vec(body).unwrap_or_default()))
+}
+
+/// `Authorization: Bearer …`.
+pub fn bearer(token: &Secret<String>) -> Option<(HeaderName, Secret<String>)> {
+    Some((AUTHORIZATION, Secret::new(format!("Bearer {}", token.expose()))))
 }
 
 fn unanswered(error: HttpError) -> ServiceError {
@@ -192,7 +241,7 @@ fn retry_after(headers: &HeaderMap) -> Option<u64> {
 }
 
 /// What the service says about a refusal, where it says it in JSON: `detail` and `title` (RFC 9457), `message`
-/// (GitLab, GitHub, JupyterHub), `error_description` and `error` (RFC 6749).
+/// (GitLab, GitHub, JupyterHub), `error_description` and `error` (RFC 6749), the first of `errors` (JFrog).
 fn own_words(headers: &HeaderMap, body: &[u8]) -> String {
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     if !kind.contains("json") {
@@ -202,6 +251,7 @@ fn own_words(headers: &HeaderMap, body: &[u8]) -> String {
     ["detail", "message", "error_description", "error", "title"]
         .iter()
         .find_map(|name| members.get(*name)?.as_str())
+        .or_else(|| members.get("errors")?.get(0)?.get("message")?.as_str())
         .map(|words| text::escape(&words.chars().take(WORDS).collect::<String>()))
         .unwrap_or_default()
 }

@@ -2,15 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use http::header::AUTHORIZATION;
-use http::{HeaderName, Method};
+use http::Method;
 use jiff::Timestamp;
 use keyfob_ipc::Secret;
 use keyfob_ipc::reply::{ClusterRights, Issued, IssuedToken, Right, Rights, Teller};
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
-use super::api::Call;
+use super::api::{Call, bearer, json_body};
 use super::{Administration, Api, Introspection, Minted, Native, Service, ServiceError, Shape};
 use crate::clock::rfc3339;
 use crate::keychain::Pending;
@@ -98,10 +96,10 @@ impl Token {
         }
     }
 
-    fn issued(self) -> Result<Issued, ServiceError> {
+    fn issued(self, done: &str) -> Result<Issued, ServiceError> {
         let token = self.listed();
         let Minted { value, .. } = self.minted()?;
-        let say = format!("the token {} of `{}` has a new value", token.id, token.owner);
+        let say = format!("the token {} of `{}` {done}", token.id, token.owner);
         Ok(Issued { token, value: Some(value), kept_by: None, say: keyfob_ipc::text::escape(&say) })
     }
 }
@@ -119,17 +117,8 @@ impl Permission {
     }
 }
 
-fn bearer(token: &Secret<String>) -> (HeaderName, Secret<String>) {
-    (AUTHORIZATION, Secret::new(format!("Bearer {}", token.expose())))
-}
-
 fn call<'a>(method: Method, path: &'a [&'a str], token: &Secret<String>) -> Call<'a> {
-    Call { method, path, query: &[], credential: bearer(token), body: None }
-}
-
-fn json(body: &impl Serialize) -> Option<Zeroizing<Vec<u8>>> {
-    // Strings, lists and flags: writing them cannot fail.
-    Some(Zeroizing::new(serde_json::to_vec(body).unwrap_or_default()))
+    Call { method, path, query: &[], credential: bearer(token), headers: &[], body: None }
 }
 
 impl Service for Keyfob {
@@ -179,9 +168,15 @@ impl Native for Keyfob {
         ends: Timestamp,
     ) -> Pending<'a, Result<Minted, ServiceError>> {
         Box::pin(async move {
-            let mut call = call(Method::POST, &["tokens", "self", "rotate"], token);
-            call.body = json(&serde_json::json!({ "expires_at": rfc3339(ends) }));
-            api.spending().call(call).await?.json::<Token>()?.minted()
+            let api = api.spending();
+            let asking = || call(Method::POST, &["tokens", "self", "rotate"], token);
+            let until = json_body(&serde_json::json!({ "expires_at": rfc3339(ends) }));
+            let answer = match api.call(Call { body: until, ..asking() }).await {
+                // The service gives no such long life. A refusal has changed nothing, so it is asked for its own.
+                Err(ServiceError::Refused { status: 409 | 422, .. }) => api.call(asking()).await?,
+                answer => answer?,
+            };
+            answer.json::<Token>()?.minted()
         })
     }
 }
@@ -225,7 +220,7 @@ impl Administration for Keyfob {
             let path = ["tokens", id, "permissions"];
             let mut call = call(Method::PUT, &path, token);
             let permissions: Vec<Permission> = permissions.iter().map(Permission::of).collect();
-            call.body = json(&serde_json::json!({ "permissions": permissions }));
+            call.body = json_body(&serde_json::json!({ "permissions": permissions }));
             Ok(api.call(call).await?.json::<Token>()?.listed())
         })
     }
@@ -238,7 +233,11 @@ impl Administration for Keyfob {
     ) -> Pending<'a, Result<Issued, ServiceError>> {
         Box::pin(async move {
             let path = ["tokens", id, "rotate"];
-            api.spending().call(call(Method::POST, &path, token)).await?.json::<Token>()?.issued()
+            api.spending()
+                .call(call(Method::POST, &path, token))
+                .await?
+                .json::<Token>()?
+                .issued("has a new value")
         })
     }
 
@@ -273,8 +272,8 @@ impl Administration for Keyfob {
                 expires_at: ends.map(rfc3339),
             };
             let mut call = call(Method::POST, &["machines"], token);
-            call.body = json(&machine);
-            api.spending().call(call).await?.json::<Token>()?.issued()
+            call.body = json_body(&machine);
+            api.spending().call(call).await?.json::<Token>()?.issued("is made")
         })
     }
 }

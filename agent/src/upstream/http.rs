@@ -4,7 +4,8 @@ use std::io::Read as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Response, Uri};
+use http::{HeaderMap, Request, Response, Uri};
+use http_body_util::BodyExt as _;
 use keyfob_ipc::{Code, Refusal};
 
 use crate::config::{Host, Network};
@@ -33,8 +34,13 @@ struct Inner {
     outside: reqwest::Client,
     /// A proxy has no business with this machine's own addresses (and `HTTP_PROXY` would be used for them).
     loopback: reqwest::Client,
+    /// Without TLS nothing is agreed on, so this one begins with HTTP/2; only where plain loopback is allowed.
+    plain_grpc: Option<reqwest::Client>,
     plain_loopback: bool,
 }
+
+/// An answer, read whole: its body, and its trailers where it has some.
+pub type Whole = Response<(Vec<u8>, Option<HeaderMap>)>;
 
 /// Why a call has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -128,7 +134,10 @@ impl Http {
         let build = |builder: reqwest::ClientBuilder| {
             builder.build().map_err(|_| broken("the network client cannot be made"))
         };
-        let inner = Inner { outside: build(outside)?, loopback: build(loopback)?, plain_loopback };
+        let plain_grpc =
+            plain_loopback.then(|| build(base().no_proxy().http2_prior_knowledge())).transpose()?;
+        let inner =
+            Inner { outside: build(outside)?, loopback: build(loopback)?, plain_grpc, plain_loopback };
         Ok(Self { inner: Arc::new(inner), patience: WHOLE })
     }
 
@@ -155,25 +164,48 @@ impl Http {
     /// # Errors
     /// [`HttpError`]; any status is an answer.
     pub async fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, HttpError> {
+        self.allowed(request.uri())?;
+        let client = self.client(request.uri());
+        Ok(self.execute(client, request).await?.map(|(body, _)| body))
+    }
+
+    /// The same with what comes after the body, where gRPC has its word about a call. An answer in HTTP/1.1 is one too, though
+    /// none of gRPC.
+    ///
+    /// # Errors
+    /// As for [`Http::send`].
+    pub async fn send_grpc(&self, request: Request<Vec<u8>>) -> Result<Whole, HttpError> {
+        self.allowed(request.uri())?;
+        let client = match request.uri().scheme_str() {
+            Some("http") => self.inner.plain_grpc.as_ref(),
+            _ => Some(self.client(request.uri())),
+        };
+        let client = client.ok_or_else(|| HttpError::NotAllowed(origin(request.uri())))?;
+        self.execute(client, request).await
+    }
+
+    fn client(&self, uri: &Uri) -> &reqwest::Client {
+        if is_loopback(uri) { &self.inner.loopback } else { &self.inner.outside }
+    }
+
+    async fn execute(&self, client: &reqwest::Client, request: Request<Vec<u8>>) -> Result<Whole, HttpError> {
         let uri = request.uri().clone();
-        self.allowed(&uri)?;
-        let client = if is_loopback(&uri) { &self.inner.loopback } else { &self.inner.outside };
         let mut request =
             reqwest::Request::try_from(request).map_err(|_| HttpError::NotAllowed(origin(&uri)))?;
         *request.timeout_mut() = Some(self.patience);
-        let mut answer = client.execute(request).await.map_err(|error| explain(&uri, &error))?;
-        let mut response = Response::builder().status(answer.status()).version(answer.version());
-        if let Some(headers) = response.headers_mut() {
-            headers.clone_from(answer.headers());
-        }
-        let mut body = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(|error| explain(&uri, &error))? {
-            if body.len() + chunk.len() > ANSWER {
-                return Err(HttpError::TooLarge(origin(&uri)));
+        let answer = client.execute(request).await.map_err(|error| explain(&uri, &error))?;
+        let (head, mut frames) = Response::<reqwest::Body>::from(answer).into_parts();
+        let (mut body, mut trailers) = (Vec::new(), None);
+        while let Some(frame) = frames.frame().await {
+            match frame.map_err(|error| explain(&uri, &error))?.into_data() {
+                Ok(data) if body.len() + data.len() > ANSWER => {
+                    return Err(HttpError::TooLarge(origin(&uri)));
+                }
+                Ok(data) => body.extend_from_slice(&data),
+                Err(frame) => trailers = frame.into_trailers().ok(),
             }
-            body.extend_from_slice(&chunk);
         }
-        response.body(body).map_err(|_| HttpError::Broken(origin(&uri)))
+        Ok(Response::from_parts(head, (body, trailers)))
     }
 }
 

@@ -106,6 +106,8 @@ pub struct Grant {
     pub refresh_token: Option<Secret<String>>,
     /// Who it is about; absent only where a refresh brought no ID token.
     pub person: Option<Person>,
+    /// What was granted; absent where that is what was asked for (RFC 6749, section 5.1).
+    pub scopes: Option<Vec<String>>,
 }
 
 /// Claims about the person.
@@ -115,6 +117,8 @@ pub struct Person {
     pub subject: String,
     /// `email`, else `preferred_username`, else `sub`.
     pub name: String,
+    /// `groups`, which many providers send and no standard names; absent where this one does not.
+    pub groups: Option<Vec<String>>,
 }
 
 /// A browser sign-in that has been prepared.

@@ -81,7 +81,9 @@ pub async fn assume_role(http: &Http, ask: &RoleAsk<'_>) -> Result<(AwsKeys, Tim
     if keys.access_key_id.is_empty() || keys.secret_access_key.is_empty() || keys.session_token.is_empty() {
         return Err(odd(ask, "empty keys"));
     }
+    let assumed = answer.assumed_role_user.map(|user| user.arn).filter(|arn| !arn.is_empty());
     let keys = AwsKeys {
+        assumed,
         access_key_id: keys.access_key_id,
         secret_access_key: Secret::new(keys.secret_access_key),
         session_token: Secret::new(keys.session_token),

@@ -1,6 +1,6 @@
 //! An agent, and the company that it signs in to.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ use keyfob_ipc::{ControlAsk, Flow, Places, Refusal, Secret, ToolAsk};
 use keyfob_sandbox::{Counts, Endpoint, Faults, Options, Sandbox};
 use tempfile::TempDir;
 
+use crate::desktop::Desktop;
 use crate::person::{Person, Seen};
 use crate::vault::Vault;
 
@@ -55,6 +56,7 @@ pub struct Company {
     pub world: Arc<FakeClock>,
     pub sandbox: Sandbox,
     pub vault: Arc<Vault>,
+    pub desktop: Arc<Desktop>,
     pub agent: Arc<Agent>,
     agent_clock: SharedClock,
     /// How long the keychain may take.
@@ -91,13 +93,14 @@ impl Company {
         std::fs::write(config_file(&folder), text(config, &sandbox)).unwrap();
         let vault = Arc::new(Vault::default());
         let agent_clock: SharedClock = if real_time { Arc::new(SystemClock) } else { clock.clone() };
-        let agent = agent(&folder, &agent_clock, &vault, None);
-        Self { clock, world, sandbox, vault, agent, agent_clock, patience: None, folder }
+        let desktop = Arc::new(Desktop::default());
+        let agent = agent(&folder, &agent_clock, &vault, &desktop, None);
+        Self { clock, world, sandbox, vault, desktop, agent, agent_clock, patience: None, folder }
     }
 
     /// The agent ends and another one starts, over the same keychain.
     pub fn restart(&mut self) {
-        self.agent = agent(&self.folder, &self.agent_clock, &self.vault, self.patience);
+        self.agent = agent(&self.folder, &self.agent_clock, &self.vault, &self.desktop, self.patience);
     }
 
     /// As [`Company::restart`]; the keychain has this long to answer.
@@ -108,7 +111,12 @@ impl Company {
 
     /// A second agent at the same keychain.
     pub fn another_agent(&self) -> Arc<Agent> {
-        agent(&self.folder, &self.agent_clock, &self.vault, None)
+        agent(&self.folder, &self.agent_clock, &self.vault, &self.desktop, None)
+    }
+
+    /// The state folder.
+    pub fn state(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Saves the configuration as an editor does: a new file in the old one's place.
@@ -281,6 +289,7 @@ fn agent(
     folder: &TempDir,
     clock: &SharedClock,
     vault: &Arc<Vault>,
+    desktop: &Arc<Desktop>,
     patience: Option<Duration>,
 ) -> Arc<Agent> {
     let state = folder.path().to_owned();
@@ -295,6 +304,7 @@ fn agent(
         },
         socket: state.join("agent.sock"),
         clock: Arc::clone(clock),
+        notifier: desktop.clone(),
         keychains: Box::new(move |_| {
             let vault: Arc<dyn Keychain> = vault.clone();
             match patience {
@@ -311,7 +321,15 @@ fn config_file(folder: &TempDir) -> PathBuf {
 
 fn text(config: &str, sandbox: &Sandbox) -> String {
     let addresses = sandbox.addresses();
-    config.replace("ISSUER", &addresses.issuer_url).replace("STS", &addresses.sts_url)
+    config
+        .replace("ISSUER", &addresses.issuer_url)
+        .replace("STS", &addresses.sts_url)
+        .replace("TOKENS", &addresses.token_api_url)
+        .replace("FRONT", &addresses.cluster_url.replace("http:", "grpc:"))
+        .replace("SECOND", &addresses.second_cluster_url.replace("http:", "grpc:"))
+        .replace("GITLAB", &addresses.gitlab_api_url)
+        .replace("JFROG", &addresses.jfrog_api_url)
+        .replace("JUPYTERHUB", &addresses.jupyterhub_api_url)
 }
 
 fn say(reply: Reply) -> Result<String, Refusal> {

@@ -6,7 +6,7 @@ use keyfob_agent::config::{Config, Limits, load};
 use keyfob_ipc::reply::{ConfigReport, Reply};
 use keyfob_ipc::{Code, ControlAsk};
 
-use crate::company::{CLUSTER, CONFIG, Company};
+use crate::company::{CLUSTER, CONFIG, Company, HOUR};
 
 const REAL: Limits = Limits { plain_loopback: false };
 
@@ -53,6 +53,7 @@ fn every_key_loads() {
 keychain = "file"
 unknown_host = "error"
 bazel_expires = false
+reminders = ["1h", "30d", "2w", "1h"]
 
 [network]
 proxy = "http://proxy.acme.dev:3128"
@@ -95,7 +96,11 @@ endpoint_url = "https://sts.us-gov-west-1.amazonaws.com"
     .unwrap();
     let names: Vec<String> = config.entries.iter().map(|entry| entry.name.to_string()).collect();
     assert_eq!(names, ["sso.okta", "token.aspect", "aws.dev", "aws.prod"]);
-    assert_eq!(load("", REAL).unwrap().entries.len(), 0);
+    assert_eq!(config.agent.reminders, [30 * 24, 14 * 24, 1].map(|hours| HOUR * hours));
+    let empty = load("", REAL).unwrap();
+    assert_eq!(empty.entries.len(), 0);
+    assert_eq!(empty.agent.reminders, [30, 14, 7, 3, 1].map(|days| HOUR * 24 * days));
+    assert!(load("[agent]\nreminders = []\n", REAL).unwrap().agent.reminders.is_empty());
 }
 
 #[test]
@@ -132,7 +137,7 @@ heeder = "X-Aspect"
 fn a_word_that_is_near_nothing_gets_the_list() {
     assert_eq!(
         error("[agent]\ncolour = 1\n"),
-        "line 2: unknown key `agent.colour`; known here: keychain, unknown_host, bazel_expires"
+        "line 2: unknown key `agent.colour`; known here: keychain, unknown_host, bazel_expires, reminders"
     );
     assert_eq!(
         error("[kubernetes.x]\n"),
@@ -145,6 +150,8 @@ fn wrong_types_and_broken_toml_have_their_line() {
     for (text, line) in [
         ("[agent]\n\nkeychain = \"vault\"\n", "line 3: agent: "),
         ("[agent]\nbazel_expires = \"no\"\n", "line 2: agent: "),
+        ("[agent]\nreminders = [\n\"30d\",\n\"soon\"]\n", "line 4: agent: `soon` is not a duration"),
+        ("[agent]\nreminders = \"30d\"\n", "line 2: agent: here stands a list"),
         ("[agent\n", "line 1: "),
         ("agent = 1\n", "line 1: `agent` is a table"),
         ("sso = 1\n", "line 1: `sso` holds named tables"),

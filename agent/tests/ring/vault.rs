@@ -22,6 +22,10 @@ pub struct Vault {
 struct Told {
     /// What every call fails with.
     state: Option<KeychainError>,
+    /// Which store waits, by count.
+    hold_at: Option<usize>,
+    /// What every store fails with.
+    full: Option<KeychainError>,
     /// What the store after this many more fails with, once.
     bad_store: Option<(usize, KeychainError)>,
     loads: usize,
@@ -45,6 +49,11 @@ impl Vault {
         self.told().state = state;
     }
 
+    /// From now on every store fails so, and what is there can be read; `None`: works.
+    pub fn refuse_stores(&self, error: Option<KeychainError>) {
+        self.told().full = error;
+    }
+
     /// The `n`-th store from now fails, the others do not.
     pub fn fail_store(&self, n: usize, error: KeychainError) {
         self.told().bad_store = Some((n - 1, error));
@@ -55,8 +64,15 @@ impl Vault {
         self.held.send_replace(true);
     }
 
+    /// The `n`-th store from now waits, and those after it.
+    pub fn hold_store(&self, n: usize) {
+        let mut told = self.told();
+        told.hold_at = Some(told.stores + n);
+    }
+
     /// They go on.
     pub fn release_stores(&self) {
+        self.told().hold_at = None;
         self.held.send_replace(false);
     }
 
@@ -125,11 +141,20 @@ impl Keychain for Vault {
         value: &'a Secret<Vec<u8>>,
     ) -> Pending<'a, Result<(), KeychainError>> {
         Box::pin(async move {
-            self.told().stores += 1;
+            {
+                let mut told = self.told();
+                told.stores += 1;
+                if told.hold_at == Some(told.stores) {
+                    self.held.send_replace(true);
+                }
+            }
             let _ = self.held.subscribe().wait_for(|held| !held).await;
             self.answers().await?;
             let bad = {
                 let mut told = self.told();
+                if let Some(error) = &told.full {
+                    return Err(error.clone());
+                }
                 match told.bad_store.take() {
                     Some((0, error)) => Some(error),
                     Some((more, error)) => {
@@ -159,6 +184,7 @@ impl Keychain for Vault {
                 return Err(KeychainError::Denied);
             }
             self.set(None);
+            self.refuse_stores(None);
             Ok(())
         })
     }

@@ -9,6 +9,7 @@ use keyfob_ipc::{Code, ControlAsk, Refusal, Reply, limits, text};
 
 use super::{DONE, Outcome};
 use crate::life;
+use crate::moment::Moment;
 use crate::reach::unexpected;
 use crate::world::World;
 
@@ -108,10 +109,13 @@ fn show(about: &About, world: &mut World) {
     }
 }
 
-fn describe(about: &About, now: jiff::Timestamp) -> String {
-    let age = about.started.parse::<jiff::Timestamp>().map(|started| now.as_second() - started.as_second());
+fn describe(about: &About, now: Moment) -> String {
+    let age = about.started.parse::<Moment>().map(|started| now.since(started));
     let age = age.map(|seconds| format!(", for {}", life::words(seconds.max(0)))).unwrap_or_default();
-    let memory = about.memory_kib.map(|kib| format!(", {:.1} MiB", kib as f64 / 1024.0)).unwrap_or_default();
+    let memory = about
+        .memory_kib
+        .map(|kib| format!(", {}.{} MiB", kib / 1024, kib % 1024 * 10 / 1024))
+        .unwrap_or_default();
     let profile =
         if about.own_profile { " (a profile of its own, by KEYFOB_ variables or another HOME)" } else { "" };
     format!(

@@ -45,7 +45,8 @@ EXAMPLES
   keyfob config confirm token.aspect --yes
 
 EXIT CODES
-  0 confirmed, or nothing to confirm; 1 not confirmed, 4 agent not reachable, 5 waiting for an unlock or an approval")]
+  0 confirmed, or nothing to confirm; 1 not confirmed, 4 agent not reachable,
+  5 waiting for an unlock or an approval")]
 pub struct Confirm {
     /// One entry; all of them where it is left out.
     name: Option<String>,

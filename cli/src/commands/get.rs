@@ -18,8 +18,8 @@ EXAMPLE
   echo '{\"uri\":\"https://cache.acme.dev/\"}' | keyfob get
 
 EXIT CODES
-  0 answered, 1 refused or malformed input, 2 wrong use, 3 sign-in needed, 4 agent not reachable,
-  5 waiting for an unlock or an approval")]
+  0 answered, 1 refused or malformed input, 2 wrong use, 3 sign-in needed,
+  4 agent not reachable, 5 waiting for an unlock or an approval")]
 pub struct Options {
     /// Taken and ignored: the protocol lets tools pass more.
     #[arg(hide = true, trailing_var_arg = true, allow_hyphen_values = true)]

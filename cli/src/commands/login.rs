@@ -27,7 +27,8 @@ EXAMPLES
   keyfob login okta --device     a code for another device, without a browser here
 
 EXIT CODES
-  0 signed in, 1 refused or called off, 2 wrong use, 4 agent not reachable, 5 waiting for an unlock or an approval")]
+  0 signed in, 1 refused or called off, 2 wrong use, 4 agent not reachable,
+  5 waiting for an unlock or an approval")]
 pub struct Options {
     /// The session: `sso.okta` or `okta`. May be left out where only one is configured.
     name: Option<String>,
@@ -49,7 +50,8 @@ EXAMPLE
   keyfob logout okta
 
 EXIT CODES
-  0 signed out, 1 refused, 2 wrong use, 4 agent not reachable, 5 waiting for an unlock or an approval")]
+  0 signed out, 1 refused, 2 wrong use, 4 agent not reachable,
+  5 waiting for an unlock or an approval")]
 pub struct LogoutOptions {
     /// The session: `sso.okta` or `okta`. May be left out where only one is configured.
     name: Option<String>,

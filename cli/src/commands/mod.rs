@@ -1,10 +1,13 @@
 //! The commands, one file per noun.
 
+mod admin;
 mod agent;
 mod config;
 mod credential_process;
 mod get;
 mod login;
+mod misuse;
+mod permissions;
 mod setup;
 mod status;
 mod token;
@@ -13,9 +16,9 @@ mod why;
 
 use std::ffi::OsString;
 
-use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
-use keyfob_ipc::{Code, Refusal, Reply};
+use keyfob_ipc::reply::Teller;
+use keyfob_ipc::{ControlAsk, Refusal, Reply};
 
 use crate::world::World;
 
@@ -33,14 +36,16 @@ FIRST STEPS
   keyfob login okta              sign in to [sso.okta] of the configuration
   keyfob setup bazel             let Bazel ask keyfob for credentials
   keyfob setup aws               one AWS profile for each [aws.*] entry
+  keyfob token add aspect        keep a personal access token of [token.aspect]
   keyfob status                  what is held, until when, and what to do next
+  keyfob permissions             what each entry may do, and who says so
   keyfob why cache.acme.dev      which entry answers for a host, or why none
 
 EXIT CODES
   0  done
   1  refused or failed
   2  wrong use
-  3  sign-in needed (`keyfob login`, `keyfob token add`)
+  3  sign-in or token needed (`keyfob login`, `keyfob token add`)
   4  the agent cannot be reached
   5  waiting for an unlock or an approval
 
@@ -67,6 +72,8 @@ ENVIRONMENT
                                  flow, unless BROWSER is set
   CI                             set: nothing is ever opened
   NO_COLOR                       set: no colour
+  COLUMNS                        how wide tables may be; else as the terminal
+                                 is, or 80
   AWS_CONFIG_FILE                edited by `setup aws` instead of ~/.aws/config
   AWS_SHARED_CREDENTIALS_FILE    looked through by `setup aws` instead of
                                  ~/.aws/credentials
@@ -104,11 +111,14 @@ enum Command {
     #[command(subcommand)]
     Token(token::Command),
     Status(status::Options),
+    Permissions(permissions::Options),
     Why(why::Options),
     #[command(subcommand)]
     Setup(setup::Command),
     #[command(subcommand)]
     Config(config::Command),
+    #[command(subcommand)]
+    Admin(admin::Command),
     #[command(subcommand)]
     Agent(agent::Command),
     Unlock(unlock::Options),
@@ -116,17 +126,15 @@ enum Command {
 
 /// Reads the arguments and runs the command. Returns the exit code.
 pub fn run(arguments: Vec<OsString>, world: &mut World) -> u8 {
-    let words = first_words(&arguments);
+    let words = misuse::first_words(&arguments);
     let line = match CommandLine::try_parse_from(arguments) {
         Ok(line) => line,
-        Err(usage) if usage.kind() == ErrorKind::UnknownArgument && adds_token(&words) => {
-            // What clap would say repeats the argument, and that may be the token.
-            world.printer.refuse(&value_as_argument());
-            return WRONG_USE;
-        }
         Err(usage) => {
-            // Help asked for goes to standard output, wrong use to standard error; a closed stream changes neither.
-            let _ = usage.print();
+            match misuse::unsaid(&usage, &words) {
+                Some(refusal) => world.printer.refuse(&refusal),
+                // Help asked for goes to standard output, wrong use to standard error; a closed stream changes neither.
+                None => drop(usage.print()),
+            }
             return u8::try_from(usage.exit_code()).unwrap_or(WRONG_USE);
         }
     };
@@ -136,11 +144,13 @@ pub fn run(arguments: Vec<OsString>, world: &mut World) -> u8 {
         Command::CredentialProcess(options) => credential_process::run(&options, world),
         Command::Login(options) => login::run(&options, world),
         Command::Logout(options) => login::logout(options, world),
-        Command::Token(command) => token::run(&command, world),
+        Command::Token(command) => token::run(command, world),
         Command::Status(options) => status::run(&options, world),
+        Command::Permissions(options) => permissions::run(options, world),
         Command::Why(options) => why::run(&options, world),
         Command::Setup(command) => setup::run(&command, world),
         Command::Config(command) => config::run(command, world),
+        Command::Admin(command) => admin::run(command, world),
         Command::Agent(command) => agent::run(&command, world),
         Command::Unlock(options) => unlock::run(&options, world),
     };
@@ -154,19 +164,19 @@ pub fn run(arguments: Vec<OsString>, world: &mut World) -> u8 {
     })
 }
 
-/// The words of the command, without options.
-fn first_words(arguments: &[OsString]) -> Vec<String> {
-    let words = arguments.iter().skip(1).filter_map(|argument| argument.to_str());
-    words.filter(|word| !word.starts_with('-')).take(2).map(str::to_owned).collect()
+/// Asks for what the agent has to ask others about; a person is told what is waited for.
+fn ask_service(ask: ControlAsk, of_whom: &str, world: &mut World) -> Result<Reply, Refusal> {
+    let World { reach, printer, is_watched, json, .. } = world;
+    reach.ask_service(ask, || {
+        if *is_watched && !*json {
+            printer.note(&format!("waiting for {of_whom}"));
+        }
+    })
 }
 
-fn adds_token(words: &[String]) -> bool {
-    words.iter().eq(["token", "add"])
-}
-
-fn value_as_argument() -> Refusal {
-    Refusal::new(Code::BadRequest, "the value is never an argument: it comes by the hidden prompt or a pipe")
-        .hint("keyfob token add NAME")
+/// Reads a day or a time; what it is exactly is the agent's to say.
+fn date(text: &str) -> Result<String, String> {
+    if crate::life::is_day_or_time(text) { Ok(text.to_owned()) } else { Err(misuse::DATE.to_owned()) }
 }
 
 /// Reports the end of a request that is answered by `Done`.
@@ -177,6 +187,16 @@ fn done(reply: Reply, world: &mut World) -> Outcome {
         _ => return Err(crate::reach::unexpected()),
     }
     Ok(DONE)
+}
+
+/// Who told an end, behind it.
+fn says(teller: Option<Teller>) -> String {
+    match teller {
+        None => String::new(),
+        Some(Teller::Person) => ", as you said".to_owned(),
+        Some(Teller::Configuration) => ", from `lifetime`".to_owned(),
+        Some(teller) => format!(", {} says so", teller.words()),
+    }
 }
 
 /// `kind.name` for a name that may be bare.
@@ -207,6 +227,8 @@ mod tests {
                 } else {
                     let after = sub.get_after_long_help().map(ToString::to_string).unwrap_or_default();
                     assert!(after.contains("EXAMPLE"), "{path}: no example");
+                    assert!(after.contains("EXIT CODES\n  0 "), "{path}: no exit codes");
+                    assert!(after.lines().all(|line| line.len() <= 90), "{path}: not readable as it is");
                 }
             }
         }

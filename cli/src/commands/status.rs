@@ -3,20 +3,23 @@
 use std::fmt::Write as _;
 
 use clap::Args;
-use jiff::Timestamp;
-use keyfob_ipc::reply::{EntryReport, EntryState, KeychainState, Status};
+use keyfob_ipc::reply::{EntryReport, EntryState, KeychainState, Note, Status, Weight};
 use keyfob_ipc::{ControlAsk, Reply, text};
 
 use super::{DONE, Outcome};
 use crate::life;
-use crate::printer::{Paint, Printer, joined_step};
+use crate::moment::Moment;
+use crate::printer::{Paint, Printer, joined_step, sentence};
 use crate::reach::unexpected;
+use crate::table::{Cell, Column, table};
 use crate::world::World;
 
 /// Show what is held, until when, and what to do next.
 ///
 /// One line for each entry of the configuration: what it is for, who it belongs to, its remaining life, its state, and the
-/// next command where one is needed. Trouble with the keychain or the configuration comes first.
+/// next command where one is needed. Below it is what else you should know, the most urgent first: tokens that end soon,
+/// rotations that are not finished. Trouble with the keychain or the configuration comes before all that.
+/// A life of `about` some days is assumed from the configuration; `unknown` is a token whose end nobody told.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 EXAMPLES
@@ -40,7 +43,7 @@ pub fn run(_options: &Options, world: &mut World) -> Outcome {
     Ok(DONE)
 }
 
-fn page(status: &Status, now: Timestamp, printer: &Printer) -> String {
+fn page(status: &Status, now: Moment, printer: &Printer) -> String {
     let mut page = trouble(status, printer);
     let goes_on = !status.entries.is_empty() || !status.config.exists || status.config.errors.is_empty();
     if !page.is_empty() && goes_on {
@@ -60,8 +63,9 @@ fn page(status: &Status, now: Timestamp, printer: &Printer) -> String {
         };
         return page;
     }
-    page.push_str(&table(&status.entries, now, printer));
-    let notes = notes(&status.entries);
+    let rows: Vec<Vec<Cell>> = status.entries.iter().map(|entry| row(entry, now)).collect();
+    page.push_str(&table(&COLUMNS, &rows, usize::MAX, printer));
+    let notes = notes(&status.entries, printer);
     if !notes.is_empty() {
         let _ = write!(page, "\n{notes}");
     }
@@ -108,50 +112,33 @@ fn keychain_word(state: KeychainState) -> &'static str {
     }
 }
 
-const HEAD: [&str; 6] = ["ENTRY", "FOR", "WHO", "LEFT", "STATE", "NEXT"];
-/// The column that is coloured.
-const STATE: usize = 4;
+const COLUMNS: [Column; 6] = [
+    Column::fixed("ENTRY"),
+    Column::fixed("FOR"),
+    Column::fixed("WHO"),
+    Column::fixed("LEFT"),
+    Column::fixed("STATE"),
+    Column::fixed("NEXT"),
+];
 
-fn table(entries: &[EntryReport], now: Timestamp, printer: &Printer) -> String {
-    let rows: Vec<[String; 6]> = entries.iter().map(|entry| row(entry, now)).collect();
-    let widths: Vec<usize> = (0..HEAD.len())
-        .map(|column| {
-            let cells = rows.iter().map(|row| row[column].chars().count());
-            cells.chain([HEAD[column].len()]).max().unwrap_or_default()
-        })
-        .collect();
-    let mut text = line(&HEAD.map(str::to_owned), &widths, |_, cell| printer.paint(Paint::Faint, cell));
-    for (row, entry) in rows.iter().zip(entries) {
-        text.push_str(&line(row, &widths, |column, cell| {
-            if column == STATE { printer.paint(state_paint(entry.state), cell) } else { cell.to_owned() }
-        }));
-    }
-    text
-}
-
-fn line(cells: &[String], widths: &[usize], paint: impl Fn(usize, &str) -> String) -> String {
-    let last = cells.iter().rposition(|cell| !cell.is_empty()).unwrap_or_default();
-    let mut text = String::new();
-    for (column, cell) in cells.iter().enumerate().take(last + 1) {
-        text.push_str(&paint(column, cell));
-        if column < last {
-            text.push_str(&" ".repeat(widths[column] - cell.chars().count() + 2));
-        }
-    }
-    text.push('\n');
-    text
-}
-
-fn row(entry: &EntryReport, now: Timestamp) -> [String; 6] {
-    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
-    [
-        text::escape(&entry.name),
-        text::escape(&purpose(entry)),
-        or_dash(entry.owner.as_deref().map(text::escape)),
-        or_dash(entry.until.as_deref().map(|until| life::remaining(now, until, entry.until_assumed))),
-        state_word(entry.state).to_owned(),
-        entry.refusal.as_ref().map(|refusal| text::escape(&refusal.hint)).unwrap_or_default(),
+fn row(entry: &EntryReport, now: Moment) -> Vec<Cell> {
+    vec![
+        (text::escape(&entry.name), None),
+        (text::escape(&purpose(entry)), None),
+        (entry.owner.as_deref().map_or_else(|| "-".to_owned(), text::escape), None),
+        (left(entry, now), None),
+        (state_word(entry.state).to_owned(), Some(state_paint(entry.state))),
+        (entry.refusal.as_ref().map(|refusal| text::escape(&refusal.hint)).unwrap_or_default(), None),
     ]
+}
+
+/// The remaining life. That nobody knows the end of a token is said: it does end.
+pub fn left(entry: &EntryReport, now: Moment) -> String {
+    match &entry.until {
+        Some(until) => life::remaining(now, until, entry.until_assumed),
+        None if entry.kind == "token" && entry.state != EntryState::SignedOut => "unknown".to_owned(),
+        None => "-".to_owned(),
+    }
 }
 
 /// What an entry is for: its Bazel hosts, its role, or where its session comes from.
@@ -200,16 +187,37 @@ pub fn state_paint(state: EntryState) -> Paint {
     }
 }
 
-/// Why an entry waits or is refused; that somebody is signed out needs no reason.
-fn notes(entries: &[EntryReport]) -> String {
-    entries
-        .iter()
-        .filter(|entry| entry.state != EntryState::SignedOut)
-        .filter_map(|entry| Some((entry, entry.refusal.as_ref()?)))
-        .fold(String::new(), |mut text, (entry, refusal)| {
-            let _ = writeln!(text, "{}: {}", text::escape(&entry.name), text::escape(&refusal.say));
-            text
-        })
+/// What a person should know of entries: what is urgent, then why one waits or is refused, then the rest. That somebody is
+/// signed out needs no reason.
+fn notes(entries: &[EntryReport], printer: &Printer) -> String {
+    let mut text = String::new();
+    for weight in [Weight::Urgent, Weight::Due, Weight::Known] {
+        for entry in entries {
+            for note in entry.notes.iter().filter(|note| note.weight == weight) {
+                text.push_str(&noted(&entry.name, note, printer));
+            }
+        }
+        if weight != Weight::Urgent {
+            continue;
+        }
+        for entry in entries.iter().filter(|entry| entry.state != EntryState::SignedOut) {
+            if let Some(refusal) = &entry.refusal {
+                let _ = writeln!(text, "{}: {}", text::escape(&entry.name), text::escape(&refusal.say));
+            }
+        }
+    }
+    text
+}
+
+/// A line about something: what it is about, the sentence and the next command.
+pub fn noted(about: &str, note: &Note, printer: &Printer) -> String {
+    let about = text::escape(about);
+    let about = match note.weight {
+        Weight::Urgent => printer.paint(Paint::Bad, &about),
+        Weight::Due => printer.paint(Paint::Warning, &about),
+        Weight::Known => about,
+    };
+    format!("{about}: {}\n", sentence(&note.say, &note.hint))
 }
 
 #[cfg(test)]

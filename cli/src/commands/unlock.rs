@@ -8,7 +8,7 @@ use keyfob_ipc::{Code, ControlAsk, Refusal, Reply, Secret};
 use zeroize::Zeroizing;
 
 use super::{Outcome, done};
-use crate::prompt;
+use crate::prompt::{self, Ends};
 use crate::reach::unexpected;
 use crate::world::World;
 
@@ -58,11 +58,11 @@ fn nothing_to_do(world: &mut World) -> Outcome {
 
 fn ask(state: KeychainState) -> Result<Secret<String>, Refusal> {
     if state != KeychainState::Missing {
-        return prompt::hidden("Passphrase of the keychain (not shown): ");
+        return prompt::hidden("Passphrase of the keychain (not shown): ", Ends::WithLine);
     }
     // A typing mistake in the first passphrase would lock its owner out.
-    let first = prompt::hidden("New passphrase for the keychain (not shown): ")?;
-    let second = prompt::hidden("The same again: ")?;
+    let first = prompt::hidden("New passphrase for the keychain (not shown): ", Ends::WithLine)?;
+    let second = prompt::hidden("The same again: ", Ends::WithLine)?;
     if first != second {
         return Err(Refusal::new(Code::BadRequest, "the two passphrases differ").hint("keyfob unlock"));
     }

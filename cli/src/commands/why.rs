@@ -3,13 +3,12 @@
 use std::fmt::Write as _;
 
 use clap::Args;
-use jiff::Timestamp;
 use keyfob_ipc::reply::{EntryReport, Why};
 use keyfob_ipc::{Reply, ToolAsk, text};
 
-use super::status::{state_paint, state_word};
-use super::{DONE, Outcome};
-use crate::life;
+use super::status::{left, noted, state_paint, state_word};
+use super::{DONE, Outcome, says};
+use crate::moment::Moment;
 use crate::printer::{Printer, joined_step, next_step};
 use crate::reach::unexpected;
 use crate::world::World;
@@ -26,7 +25,8 @@ EXAMPLES
   keyfob why aws.dev
 
 EXIT CODES
-  0 an entry answers; else the code that the tool would get: 1 refused, 3 sign-in needed, 4 agent not reachable,
+  0 an entry answers; else the code that the tool would get: 1 refused,
+  3 sign-in needed, 4 agent not reachable,
   5 waiting for an unlock or an approval")]
 pub struct Options {
     /// An address, a host, or an entry's name.
@@ -46,11 +46,14 @@ pub fn run(options: &Options, world: &mut World) -> Outcome {
     Ok(why.refusal.as_ref().map_or(DONE, |refusal| refusal.code.exit()))
 }
 
-fn page(why: &Why, now: Timestamp, printer: &Printer) -> String {
+fn page(why: &Why, now: Moment, printer: &Printer) -> String {
     let mut page = format!("{}\n", text::escape(&why.say));
     for (name, value) in why.entry.iter().flat_map(|entry| facts(entry, now, printer)) {
         // Writing to a string cannot fail.
         let _ = writeln!(page, "  {name:<9} {value}");
+    }
+    if let Some(entry) = &why.entry {
+        page.extend(entry.notes.iter().map(|note| noted(&entry.name, note, printer)));
     }
     if let Some(refusal) = &why.refusal {
         let say = text::escape(refusal.say.trim_end_matches('.'));
@@ -64,7 +67,7 @@ fn page(why: &Why, now: Timestamp, printer: &Printer) -> String {
     page
 }
 
-fn facts(entry: &EntryReport, now: Timestamp, printer: &Printer) -> Vec<(String, String)> {
+fn facts(entry: &EntryReport, now: Moment, printer: &Printer) -> Vec<(String, String)> {
     let mut facts = vec![
         ("entry".to_owned(), text::escape(&entry.name)),
         ("state".to_owned(), printer.paint(state_paint(entry.state), state_word(entry.state))),
@@ -73,19 +76,21 @@ fn facts(entry: &EntryReport, now: Timestamp, printer: &Printer) -> Vec<(String,
         facts.extend(value.map(|value| (text::escape(name), text::escape(&value))));
     };
     add("who", entry.owner.clone());
-    add(
-        "left",
-        entry
-            .until
-            .as_deref()
-            .map(|until| format!("{} (until {until})", life::remaining(now, until, entry.until_assumed))),
-    );
+    add("left", until(entry, now));
     add("through", entry.through.clone());
     add("hosts", (!entry.hosts.is_empty()).then(|| entry.hosts.join(", ")));
     for (name, value) in &entry.facts {
         add(name, Some(value.clone()));
     }
     facts
+}
+
+/// The remaining life, the end, and who told it.
+fn until(entry: &EntryReport, now: Moment) -> Option<String> {
+    let left = left(entry, now);
+    let Some(until) = &entry.until else { return Some(left).filter(|left| left != "-") };
+    let by = says(entry.until_by);
+    Some(format!("{left} (until {until}{by})"))
 }
 
 #[cfg(test)]

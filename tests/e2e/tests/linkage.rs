@@ -8,14 +8,25 @@ use keyfob_e2e::{MEMORY, Profile, Stage, run};
 /// A workspace build unifies features, so a dependency tree is no proof: the binary that was built with everything else is.
 #[test]
 fn the_helper_carries_no_runtime_and_no_tls() {
-    let contains = |program: &str, text: &str| {
-        let bytes = std::fs::read(Stage::get().bin(program)).unwrap();
-        bytes.windows(text.len()).any(|window| window == text.as_bytes())
-    };
     for text in ["tokio-1.", "rustls-0.", "hyper-1.", "interprocess-2.", "reqwest-0."] {
         assert!(contains("keyfobd", text), "the check would not find {text} where it is");
         assert!(!contains("keyfob", text), "keyfob carries {text}");
     }
+}
+
+/// The fault points, and whatever else only tests need, come with this variable (`agent/tests/rotation_kill` finds it in the
+/// agent that is built for tests).
+#[test]
+fn what_ships_has_no_fault_points() {
+    assert!(contains("keyfobd", "KEYFOB_PASSPHRASE_FILE"), "the check would not find a variable");
+    for program in ["keyfobd", "keyfob"] {
+        assert!(!contains(program, "KEYFOB_FAULT"), "{program} was built with the feature `testing`");
+    }
+}
+
+fn contains(program: &str, text: &str) -> bool {
+    let bytes = std::fs::read(Stage::get().bin(program)).expect("the program can be read");
+    bytes.windows(text.len()).any(|window| window == text.as_bytes())
 }
 
 /// A static glibc program that asks the name service crashes for users of a directory service (LDAP, SSSD).

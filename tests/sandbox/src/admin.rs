@@ -5,10 +5,12 @@
 //! * `GET /sandbox/counts` answers [`crate::Counts`]; `DELETE` starts them anew.
 //! * `PUT /sandbox/trust` with a [`crate::TrustedIssuer`].
 //! * `PUT /sandbox/sts` with `{"credential_seconds":1200}` or `null` in its place.
-//! * `POST /sandbox/tokens` with `{"owner":"ada","permissions":{"read":true},"seconds":3600}` answers `{"token":…}`;
-//!   `DELETE` with `{"token":…}` revokes it.
+//! * `POST /sandbox/tokens` with `{"owner":"ada","permissions":{"read":true},"seconds":3600}` answers `{"token":…,"id":…}`.
+//!   `permissions` hold for every cluster, `"clusters":{"aw-remote-two":{"read":true}}` for one and instead; without
+//!   `seconds` nobody tells the end; `"admin":true` makes the token of an administrator. `DELETE` with `{"token":…}` revokes.
 //! * `DELETE /sandbox/sessions` ends every session at the issuer.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::{Query, State};
@@ -22,7 +24,7 @@ use serde_json::{Value, json};
 use crate::common::Common;
 use crate::faults::{Active, Endpoint, Fault};
 use crate::issuer::Issuer;
-use crate::portal::{Permissions, Portal};
+use crate::portal::{Issue, Permissions, Portal};
 use crate::sts::{Sts, TrustedIssuer};
 
 type Told = (StatusCode, Json<Value>);
@@ -59,8 +61,12 @@ struct SetSts {
 #[serde(deny_unknown_fields)]
 struct NewToken {
     owner: String,
-    permissions: Permissions,
-    seconds: u32,
+    #[serde(default)]
+    admin: bool,
+    permissions: Option<Permissions>,
+    #[serde(default)]
+    clusters: BTreeMap<String, Permissions>,
+    seconds: Option<u32>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -87,11 +93,14 @@ impl Admin {
         done()
     }
 
-    fn new_token(&self, new: &NewToken) -> Told {
-        let life = SignedDuration::from_secs(new.seconds.into());
-        let ends = self.common.now().saturating_add(life).unwrap_or(Timestamp::MAX);
-        let token = self.portal.issue_token(&new.owner, new.permissions, ends);
-        (StatusCode::OK, Json(json!({"token": token})))
+    fn new_token(&self, new: NewToken) -> Told {
+        let life = new.seconds.map(|seconds| SignedDuration::from_secs(seconds.into()));
+        let ends = life.map(|life| self.common.now().saturating_add(life).unwrap_or(Timestamp::MAX));
+        let mut permissions = new.permissions.map(Permissions::everywhere).unwrap_or_default();
+        permissions.extend(new.clusters);
+        let token = self.portal.issue(Issue { owner: new.owner, admin: new.admin, permissions, ends });
+        let id = self.portal.id_of_token(&token);
+        (StatusCode::OK, Json(json!({"token": token, "id": id})))
     }
 }
 
@@ -131,7 +140,7 @@ pub(crate) fn routes(common: &Common, sts: &Arc<Sts>, portal: &Arc<Portal>, issu
         admin.sts.set_credential_seconds(set.credential_seconds);
         std::future::ready(done())
     });
-    let tokens = axum::routing::post(told!(Json, |admin, new| admin.new_token(&new))).delete(
+    let tokens = axum::routing::post(told!(Json, |admin, new| admin.new_token(new))).delete(
         |State(admin): State<Admin>, Json(old): Json<OldToken>| {
             admin.portal.revoke(&old.token);
             std::future::ready(done())
@@ -175,6 +184,13 @@ mod tests {
         let new = json!({"owner": "ada", "permissions": {"read": true}, "seconds": 60});
         let (_, answer) = send(client().post(at("tokens")), new).await;
         let token = answer["token"].as_str().unwrap();
+        let one = json!({"owner": "root", "admin": true, "clusters": {"aw-remote-two": {"write": true}}});
+        let (_, answer) = send(client().post(at("tokens")), one).await;
+        let show = format!("{}/tokens/{}", sandbox.addresses().token_api_url, answer["id"].as_str().unwrap());
+        let bearer = format!("Bearer {}", answer["token"].as_str().unwrap());
+        let (_, shown) = send(client().get(show).header("authorization", bearer), json!(null)).await;
+        let there = json!([{"cluster": "aw-remote-two", "read": false, "write": true, "execute": false}]);
+        assert_eq!((&shown["permissions"], &shown["expires_at"]), (&there, &json!(null)));
         let mut seen = Vec::new();
         for _ in 0..2 {
             let request = client().get(&sandbox.addresses().cluster_url).header("X-Aspect", token);

@@ -1,4 +1,6 @@
-//! A cluster front: any path, asks for a token, remembers for an hour what the portal said.
+//! A cluster front: any path, asks for a token, remembers for an hour what the portal said about it and this cluster.
+
+mod capabilities;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -14,7 +16,12 @@ use crate::faults::Endpoint;
 use crate::issuer::Issuer;
 use crate::portal::{PREFIX, Permissions, Portal};
 
-/// How the cluster front behaves.
+pub use capabilities::CapabilitiesOptions;
+
+/// The clusters of the company, as the portal and the token API name them; a front each.
+pub const NAMES: [&str; 2] = ["aw-remote-ext", "aw-remote-two"];
+
+/// How the cluster fronts behave.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClusterOptions {
@@ -22,17 +29,20 @@ pub struct ClusterOptions {
     pub cache_seconds: u32,
     /// The header of personal access tokens.
     pub header: String,
+    /// What they say about what a token may do.
+    pub capabilities: CapabilitiesOptions,
 }
 
 impl Default for ClusterOptions {
     fn default() -> Self {
-        Self { cache_seconds: 3600, header: "X-Aspect".into() }
+        Self { cache_seconds: 3600, header: "X-Aspect".into(), capabilities: CapabilitiesOptions::default() }
     }
 }
 
 #[derive(Debug)]
 pub(crate) struct Cluster {
     common: Common,
+    name: &'static str,
     portal: Arc<Portal>,
     issuer: Arc<Issuer>,
     options: ClusterOptions,
@@ -43,16 +53,20 @@ pub(crate) struct Cluster {
 impl Cluster {
     pub(crate) fn new(
         common: Common,
+        name: &'static str,
         portal: &Arc<Portal>,
         issuer: &Arc<Issuer>,
         options: &ClusterOptions,
     ) -> Self {
         let (portal, issuer) = (Arc::clone(portal), Arc::clone(issuer));
-        Self { common, portal, issuer, options: options.clone(), remembered: Mutex::default() }
+        Self { common, name, portal, issuer, options: options.clone(), remembered: Mutex::default() }
     }
 
     /// 401 without a token that is known, 403 with one that may not do this, else 200.
     fn answer(&self, call: &Call) -> Response {
+        if let Some(answer) = self.grpc(call) {
+            return answer;
+        }
         let Some(permissions) = self.permissions(call) else {
             return (StatusCode::UNAUTHORIZED, "unauthenticated\n").into_response();
         };
@@ -91,15 +105,15 @@ impl Cluster {
             return Some(*permissions);
         }
         remembered.remove(token);
-        let permissions = self.portal.permissions(token)?;
+        let permissions = self.portal.permissions(token, self.name)?;
         let until = now + i64::from(self.options.cache_seconds);
         remembered.insert(token.into(), (permissions, until));
         Some(permissions)
     }
 }
 
-pub(crate) fn routes(common: &Common, cluster: &Arc<Cluster>) -> Router {
-    Router::new().fallback(plain_door(common, Endpoint::Cluster, cluster, Cluster::answer))
+pub(crate) fn routes(common: &Common, endpoint: Endpoint, cluster: &Arc<Cluster>) -> Router {
+    Router::new().fallback(plain_door(common, endpoint, cluster, Cluster::answer))
 }
 
 #[cfg(test)]

@@ -21,6 +21,8 @@ pub struct Counts {
     pub sts_roles: BTreeMap<String, u64>,
     /// The `RoleSessionName` of the last of those.
     pub last_role_session_name: Option<String>,
+    /// Tokens that the token API gave another value, also where the answer was lost.
+    pub rotations: u64,
 }
 
 impl Counts {
@@ -72,6 +74,10 @@ impl Counter {
 
     pub(crate) fn action(&self, action: &str) {
         *locked(&self.0).sts_actions.entry(action.into()).or_default() += 1;
+    }
+
+    pub(crate) fn rotation(&self) {
+        locked(&self.0).rotations += 1;
     }
 
     pub(crate) fn role(&self, arn: &str, session_name: &str) {

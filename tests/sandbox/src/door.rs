@@ -14,6 +14,7 @@ use http_body::Frame;
 use crate::common::Common;
 use crate::faults::{Endpoint, Fault};
 use crate::net::LIMIT;
+use crate::portal::Problem;
 
 /// A request, read whole.
 #[derive(Debug)]
@@ -64,6 +65,13 @@ impl Parameters {
         self.0.iter().find(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.as_str())
     }
 
+    /// The value, also an empty one, of a name that may be there once.
+    pub(crate) fn only(&self, name: &str) -> Result<Option<&str>, ()> {
+        let mut all = self.0.iter().filter(|(key, _)| key == name);
+        let first = all.next().map(|(_, value)| value.as_str());
+        if all.next().is_some() { Err(()) } else { Ok(first) }
+    }
+
     /// A name that is there more than once.
     pub(crate) fn repeated(&self) -> Option<&str> {
         let repeats = |at: usize| self.0[..at].iter().any(|(key, _)| *key == self.0[at].0);
@@ -96,7 +104,7 @@ where
             }
             let (head, body) = request.into_parts();
             let Ok(body) = axum::body::to_bytes(body, LIMIT).await else {
-                return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+                return too_large(endpoint);
             };
             let call = Call { method: head.method, uri: head.uri, headers: head.headers, body };
             let cut = common.faults.take(endpoint, |fault| (*fault == Fault::Reset).then_some(())).is_some();
@@ -116,6 +124,13 @@ pub(crate) fn plain_door<S: Send + Sync + 'static>(
     door(common, endpoint, state, move |state: Arc<S>, call: Call| std::future::ready(handler(&state, &call)))
 }
 
+fn too_large(endpoint: Endpoint) -> Response {
+    if endpoint.is_token_api() {
+        return Problem::too_large().into_response();
+    }
+    StatusCode::PAYLOAD_TOO_LARGE.into_response()
+}
+
 async fn before(common: &Common, endpoint: Endpoint) -> Option<Response> {
     let slow = |fault: &Fault| if let Fault::Slow(wait) = fault { Some(*wait) } else { None };
     if let Some(wait) = common.faults.take(endpoint, slow) {
@@ -126,6 +141,7 @@ async fn before(common: &Common, endpoint: Endpoint) -> Option<Response> {
             let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             Some((status, "upstream connect error or disconnect/reset before headers\n").into_response())
         }
+        Fault::Busy(seconds) => Some(Problem::busy(*seconds).into_response()),
         Fault::Html => Some(Html(CAPTIVE_PORTAL).into_response()),
         Fault::Endless => {
             Some(([(header::CONTENT_TYPE, "application/json")], Body::new(Endless)).into_response())

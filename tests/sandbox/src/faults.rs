@@ -32,10 +32,56 @@ pub enum Endpoint {
     Userinfo,
     /// The STS.
     Sts,
-    /// The token portal.
+    /// The token portal's page.
     Portal,
-    /// The cluster front.
+    /// Token API: what a token says about itself.
+    TokenSelf,
+    /// Token API: a token rotates itself.
+    TokenRotate,
+    /// Token API: a token deletes itself.
+    TokenDelete,
+    /// Token API: everything that administrators do.
+    TokenAdmin,
+    /// The first cluster front.
     Cluster,
+    /// The second cluster front.
+    SecondCluster,
+    /// GitLab: what a token says about itself.
+    GitlabSelf,
+    /// GitLab: whose a token is.
+    GitlabUser,
+    /// GitLab: a token rotates itself.
+    GitlabRotate,
+    /// GitLab: a token revokes itself.
+    GitlabDelete,
+    /// GitHub: whose a token is, with headers about it.
+    GithubUser,
+    /// GitHub: revocation.
+    GithubRevoke,
+    /// JFrog: a refresh token is spent.
+    JfrogTokens,
+    /// JFrog: what a token says about itself.
+    JfrogSelf,
+    /// JFrog: revocation.
+    JfrogDelete,
+    /// JupyterHub: whose a token is.
+    HubUser,
+    /// JupyterHub: what a token is.
+    HubShow,
+    /// JupyterHub: a user's tokens.
+    HubList,
+    /// JupyterHub: a token makes another one.
+    HubCreate,
+    /// JupyterHub: a token is deleted.
+    HubDelete,
+}
+
+impl Endpoint {
+    /// Whether this is part of the token API.
+    #[must_use]
+    pub fn is_token_api(self) -> bool {
+        matches!(self, Self::TokenSelf | Self::TokenRotate | Self::TokenDelete | Self::TokenAdmin)
+    }
 }
 
 /// What goes wrong. As JSON: `"reset"`, `{"slow":1500}` (milliseconds), `{"status":500}`, `{"lie":"wrong_iss"}`, …
@@ -52,7 +98,7 @@ pub enum Fault {
     Html,
     /// A body that never ends; the request is not processed.
     Endless,
-    /// The issuer lies.
+    /// The issuer or the token API lies.
     Lie(Lie),
     /// The issuer's clock is this many seconds ahead (behind, if negative): `iat`, `exp`, `auth_time` of ID tokens.
     Skew(i64),
@@ -62,9 +108,11 @@ pub enum Fault {
     OAuthError(String),
     /// The STS refuses so; the request is not processed.
     StsError(StsError),
+    /// The token API answers 429 and `Retry-After` with so many seconds; the request is not processed.
+    Busy(u32),
 }
 
-/// In what way the issuer lies.
+/// In what way the issuer or the token API lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Lie {
@@ -84,6 +132,10 @@ pub enum Lie {
     Unsigned,
     /// An ID token signed over something else.
     BadSignature,
+    /// A token that rotated itself may only read from then on.
+    FewerPermissions,
+    /// The token is said to be somebody else's (TokenSelf), or is so from then on (TokenRotate).
+    OtherOwner,
 }
 
 impl Fault {
@@ -97,9 +149,12 @@ impl Fault {
                 matches!(endpoint, Endpoint::Token | Endpoint::Authorize | Endpoint::Discovery)
             }
             Self::Lie(Lie::MissingIss | Lie::WrongState) => endpoint == Endpoint::Authorize,
+            Self::Lie(Lie::FewerPermissions) => endpoint == Endpoint::TokenRotate,
+            Self::Lie(Lie::OtherOwner) => matches!(endpoint, Endpoint::TokenSelf | Endpoint::TokenRotate),
             Self::Lie(_) | Self::Skew(_) | Self::InvalidGrant => endpoint == Endpoint::Token,
             Self::OAuthError(_) => matches!(endpoint, Endpoint::Token | Endpoint::Authorize),
             Self::StsError(_) => endpoint == Endpoint::Sts,
+            Self::Busy(_) => endpoint.is_token_api(),
         }
     }
 }

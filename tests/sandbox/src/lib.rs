@@ -1,5 +1,5 @@
-//! A company in a box, for the demo and the tests: an OpenID provider, an AWS STS, a token portal and a cluster front
-//! in one process, each answering as its real counterpart does, on loopback ports that the system chooses.
+//! A company in a box, for the demo and the tests: an OpenID provider, an AWS STS, a token portal, two cluster fronts, a
+//! GitLab, a GitHub, a JFrog and a JupyterHub in one process, each answering as its real counterpart does, on loopback ports that the system chooses.
 //!
 //! Nothing here guards anything real. No product crate depends on it.
 //!
@@ -19,18 +19,26 @@ mod common;
 mod counts;
 mod door;
 pub mod faults;
+pub mod github;
+pub mod gitlab;
 pub mod issuer;
+pub mod jfrog;
+pub mod jupyterhub;
 mod jwt;
 mod net;
 pub mod portal;
 mod start;
 pub mod sts;
 
-pub use cluster::ClusterOptions;
+pub use cluster::{CapabilitiesOptions, ClusterOptions};
 pub use common::{Clock, system_clock};
 pub use counts::Counts;
 pub use faults::{Endpoint, Fault, Faults, Lie};
+pub use github::Github;
+pub use gitlab::Gitlab;
 pub use issuer::{IssuerOptions, Person};
-pub use portal::Permissions;
+pub use jfrog::Jfrog;
+pub use jupyterhub::Jupyterhub;
+pub use portal::{Issue, Permissions, Portal};
 pub use start::{Addresses, Options, Sandbox, StartError};
 pub use sts::{Role, StsError, StsOptions, TrustedIssuer};

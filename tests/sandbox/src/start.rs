@@ -12,11 +12,15 @@ use url::Url;
 use crate::cluster::{Cluster, ClusterOptions};
 use crate::common::{Clock, Common, system_clock};
 use crate::counts::Counts;
-use crate::faults::Faults;
+use crate::faults::{Endpoint, Faults};
+use crate::github::Github;
+use crate::gitlab::Gitlab;
 use crate::issuer::{Issuer, IssuerOptions};
+use crate::jfrog::Jfrog;
+use crate::jupyterhub::Jupyterhub;
 use crate::portal::Portal;
 use crate::sts::{Sts, StsOptions};
-use crate::{admin, cluster, issuer, portal, sts};
+use crate::{admin, cluster, github, gitlab, issuer, jfrog, jupyterhub, portal, sts};
 
 /// How the company behaves. Every field has a default; unknown JSON keys are errors.
 #[derive(Clone, Deserialize)]
@@ -29,7 +33,7 @@ pub struct Options {
     pub issuer: IssuerOptions,
     /// The STS.
     pub sts: StsOptions,
-    /// The cluster front.
+    /// Both cluster fronts.
     pub cluster: ClusterOptions,
 }
 
@@ -64,8 +68,20 @@ pub struct Addresses {
     pub sts_url: String,
     /// The page where a person generates a personal access token.
     pub portal_url: String,
-    /// The cluster front; any path below it.
+    /// The base of the open token API (`docs/token-api/`), for `api`: no slash at the end.
+    pub token_api_url: String,
+    /// The front of cluster `aw-remote-ext`; any path below it.
     pub cluster_url: String,
+    /// The front of cluster `aw-remote-two`.
+    pub second_cluster_url: String,
+    /// The base of GitLab's API, for `api`: no slash at the end.
+    pub gitlab_api_url: String,
+    /// The base of GitHub's API, for `api`: no slash at the end.
+    pub github_api_url: String,
+    /// The base of JFrog's API, for `api`: no slash at the end.
+    pub jfrog_api_url: String,
+    /// The base of JupyterHub's API, for `api`: no slash at the end.
+    pub jupyterhub_api_url: String,
     /// Where `/sandbox/faults`, `/sandbox/counts`, `/sandbox/trust` and `/sandbox/tokens` are.
     pub admin_url: String,
     /// The public client that the issuer knows.
@@ -93,6 +109,10 @@ pub struct Sandbox {
     issuer: Arc<Issuer>,
     sts: Arc<Sts>,
     portal: Arc<Portal>,
+    gitlab: Arc<Gitlab>,
+    github: Arc<Github>,
+    jfrog: Arc<Jfrog>,
+    jupyterhub: Arc<Jupyterhub>,
     stop: watch::Sender<()>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
@@ -105,21 +125,36 @@ impl Sandbox {
     pub async fn start(options: Options) -> Result<Self, StartError> {
         let common = Common::new(Arc::clone(&options.clock));
         let stop = watch::Sender::new(());
-        let [at_issuer, at_sts, at_portal, at_cluster, at_admin] =
-            [listen().await?, listen().await?, listen().await?, listen().await?, listen().await?];
+        let [at_issuer, at_sts, at_portal] = [listen().await?, listen().await?, listen().await?];
+        let [at_cluster, at_second, at_admin] = [listen().await?, listen().await?, listen().await?];
+        let [at_gitlab, at_github, at_jfrog] = [listen().await?, listen().await?, listen().await?];
+        let at_jupyterhub = listen().await?;
 
         let issuer_url = base(&at_issuer)?;
         let issuer = Issuer::new(common.clone(), issuer_url.clone(), options.issuer.clone());
         let issuer = Arc::new(issuer.map_err(|_| StartError::Key)?);
         let sts = Arc::new(Sts::new(common.clone(), &issuer, options.sts.clone()));
-        let portal = Arc::new(Portal::new(common.clone(), options.issuer.person.name.clone()));
-        let cluster = Arc::new(Cluster::new(common.clone(), &portal, &issuer, &options.cluster));
+        let person = options.issuer.person.name.clone();
+        let portal = Arc::new(Portal::new(common.clone(), person, options.cluster.cache_seconds));
+        let [cluster, second] = cluster::NAMES
+            .map(|name| Arc::new(Cluster::new(common.clone(), name, &portal, &issuer, &options.cluster)));
+
+        let gitlab = Arc::new(Gitlab::new(common.clone()));
+        let github = Arc::new(Github::new(common.clone()));
+        let jfrog = Arc::new(Jfrog::new(common.clone()).map_err(|_| StartError::Key)?);
+        let jupyterhub = Arc::new(Jupyterhub::new(common.clone()));
 
         let addresses = Addresses {
             issuer_url,
             sts_url: base(&at_sts)?,
             portal_url: format!("{}/token", base(&at_portal)?),
+            token_api_url: format!("{}{}", base(&at_portal)?, portal::API),
             cluster_url: base(&at_cluster)?,
+            second_cluster_url: base(&at_second)?,
+            gitlab_api_url: format!("{}{}", base(&at_gitlab)?, gitlab::API),
+            github_api_url: base(&at_github)?,
+            jfrog_api_url: format!("{}{}", base(&at_jfrog)?, jfrog::API),
+            jupyterhub_api_url: format!("{}{}", base(&at_jupyterhub)?, jupyterhub::API),
             admin_url: base(&at_admin)?,
             client_id: options.issuer.client_id.clone(),
             roles: options.sts.roles.iter().map(|role| role.arn.clone()).collect(),
@@ -127,9 +162,26 @@ impl Sandbox {
         serve(at_issuer, issuer::routes(&common, &issuer), &stop);
         serve(at_sts, sts::routes(&common, &sts), &stop);
         serve(at_portal, portal::routes(&common, &portal), &stop);
-        serve(at_cluster, cluster::routes(&common, &cluster), &stop);
+        serve(at_cluster, cluster::routes(&common, Endpoint::Cluster, &cluster), &stop);
+        serve(at_second, cluster::routes(&common, Endpoint::SecondCluster, &second), &stop);
+        serve(at_gitlab, gitlab::routes(&common, &gitlab), &stop);
+        serve(at_github, github::routes(&common, &github), &stop);
+        serve(at_jfrog, jfrog::routes(&common, &jfrog), &stop);
+        serve(at_jupyterhub, jupyterhub::routes(&common, &jupyterhub), &stop);
         serve(at_admin, admin::routes(&common, &sts, &portal, &issuer), &stop);
-        Ok(Self { addresses, common, issuer, sts, portal, stop, thread: None })
+        Ok(Self {
+            addresses,
+            common,
+            issuer,
+            sts,
+            portal,
+            gitlab,
+            github,
+            jfrog,
+            jupyterhub,
+            stop,
+            thread: None,
+        })
     }
 
     /// Starts every part on a thread and a runtime of its own, for tests that block. Open connections end with it.
@@ -184,6 +236,30 @@ impl Sandbox {
     pub fn portal(&self) -> &Portal {
         &self.portal
     }
+
+    /// GitLab.
+    #[must_use]
+    pub fn gitlab(&self) -> &Gitlab {
+        &self.gitlab
+    }
+
+    /// GitHub.
+    #[must_use]
+    pub fn github(&self) -> &Github {
+        &self.github
+    }
+
+    /// JFrog.
+    #[must_use]
+    pub fn jfrog(&self) -> &Jfrog {
+        &self.jfrog
+    }
+
+    /// JupyterHub.
+    #[must_use]
+    pub fn jupyterhub(&self) -> &Jupyterhub {
+        &self.jupyterhub
+    }
 }
 
 impl Drop for Sandbox {
@@ -222,7 +298,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{Endpoint, Fault};
+    use crate::Fault;
 
     fn ask(url: &str, path: &str) -> TcpStream {
         let mut stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();

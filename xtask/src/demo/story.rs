@@ -5,9 +5,9 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::Answers;
+use super::{Answers, parse};
 use crate::failure::{Doing as _, Failure};
-use crate::scene::{ROLE, SESSION_URI, Scene, TOKEN_URI};
+use crate::scene::{ROLE, SESSION_URI, Scene, TOKEN, TOKEN_URI};
 
 /// Characters of a secret that are shown.
 const SHOWN: usize = 6;
@@ -17,24 +17,20 @@ pub const FAREWELL: &str = "
 The company and its agent end now: the lines above no longer work. Close the terminal where you pasted them.
 ";
 
-/// What happened, and what tools received.
-pub fn tell(signed_in: &str, answers: &Answers, now: Timestamp) -> Result<String, Failure> {
-    let [bazel, bazel_sso, aws, status] =
-        [&answers.bazel, &answers.bazel_sso, &answers.aws, &answers.status].map(|answer| parse(answer));
-    let (bazel, bazel_sso, aws, status) = (bazel?, bazel_sso?, aws?, status?);
+/// What happened, and what tools received. `added` is what the token's service said when it was added.
+pub fn tell(signed_in: &str, added: &str, answers: &Answers, now: Timestamp) -> Result<String, Failure> {
+    let [added, bazel, bazel_sso, aws, rotation, rotated] =
+        [added, &answers.bazel, &answers.bazel_sso, &answers.aws, &answers.rotation, &answers.bazel_rotated]
+            .map(parse);
+    let (bazel, bazel_sso, aws, rotated) = (bazel?, bazel_sso?, aws?, rotated?);
+    let (added, rotation) = (added?, rotation?);
     let [token_host, session_host] = [TOKEN_URI, SESSION_URI].map(host);
-    let token_end = status["entries"]
-        .as_array()
-        .and_then(|entries| entries.iter().find(|entry| entry["name"] == "token.aspect"))
-        .map(|entry| in_words(&entry["until"], now))
-        .transpose()?
-        .unwrap_or_default();
     Ok(format!(
         "\
-A company in a box is up, on this machine alone: an identity provider, a token portal, a cluster and an AWS STS.
+A company in a box is up, on this machine alone: an identity provider, a token portal, clusters and an AWS STS.
 
-  keyfob login okta         {signed_in}; the browser was a stand-in
-  keyfob token add aspect   kept a personal access token of the portal, which ends in {token_end}
+  keyfob login okta           {signed_in}; the browser was a stand-in
+  keyfob token add {TOKEN}     kept a personal access token: {owner}'s, ends in {added_end}, says the portal
 
 Bazel runs `keyfob get` for {token_host} and receives
 
@@ -51,14 +47,42 @@ AWS tools run `keyfob credential-process {ROLE}` and receive
   {aws_text}
   These keys end in {aws_end}. Keyfob gets new ones before that.
 
+`keyfob permissions {TOKEN}` asks the clusters and the portal what the token may do
+
+{table}
+`keyfob token rotate {TOKEN}` gets another value from the portal, which ends in {rotated_end}. Bazel's next answer is
+
+  {rotated_text}
+{remembered}
 ",
+        owner = added["owner"].as_str().unwrap_or("somebody"),
+        added_end = in_words(&added["until"], now)?,
         bazel_text = shortened(&answers.bazel, &bazel),
         bazel_end = in_words(&bazel["expires"], now)?,
         bazel_sso_text = shortened(&answers.bazel_sso, &bazel_sso),
         bazel_sso_end = in_words(&bazel_sso["expires"], now)?,
         aws_text = shortened(&answers.aws, &aws),
         aws_end = in_words(&aws["Expiration"], now)?,
+        table = indented(&answers.table),
+        rotated_end = in_words(&rotation["until"], now)?,
+        rotated_text = shortened(&answers.bazel_rotated, &rotated),
+        remembered = remembered(&rotation),
     ))
+}
+
+/// What stands beside the text.
+fn indented(text: &str) -> String {
+    let line = |line: &str| if line.is_empty() { "\n".to_owned() } else { format!("  {line}\n") };
+    text.trim_end().lines().map(line).collect()
+}
+
+/// Until when the value before may still be accepted, in Keyfob's own words.
+fn remembered(rotation: &Value) -> String {
+    let notes = rotation["notes"].as_array().into_iter().flatten();
+    notes
+        .filter_map(|note| note["say"].as_str())
+        .map(|say| format!("  `keyfob status` says: {say}\n"))
+        .collect()
 }
 
 /// Lines to paste, and how it ends.
@@ -69,9 +93,11 @@ Try next, in another terminal:
 
   {}
   keyfob status
+  keyfob permissions
   keyfob why https://{}
   keyfob credential-process {ROLE}
-  keyfob token remove aspect
+  keyfob token rotate {TOKEN}
+  keyfob token remove {TOKEN}
 
 Ctrl-C here ends all of it and leaves nothing behind.
 ",
@@ -100,10 +126,6 @@ fn quoted(path: &Path) -> String {
 fn host(uri: &str) -> &str {
     let rest = uri.split_once("://").map_or(uri, |(_, rest)| rest);
     rest.split_once('/').map_or(rest, |(host, _)| host)
-}
-
-fn parse(answer: &str) -> Result<Value, Failure> {
-    serde_json::from_str(answer).doing("read an answer as JSON")
 }
 
 /// The answer as it was written, with secrets cut.

@@ -20,9 +20,11 @@ const END_TO_END: &str = "tests/e2e";
 /// What the tests cannot do without; the sandbox's browser and the like are staged when they exist.
 const REQUIRED: [&str; 4] = ["keyfob", "keyfobd", "keyfob-sandbox", FOREIGNER];
 const FOREIGNER: &str = "keyfob-foreigner";
+/// What programs are held against, relative to `docs`.
+const DOCUMENTS: [&str; 1] = ["token-api/openapi.yaml"];
 
-/// `bin/` programs, `tests/` test executables, `real/` the scripts of `tests/real` beside their `node_modules`. Gone when
-/// dropped.
+/// `bin/` programs, `tests/` test executables, `real/` the scripts of `tests/real` beside their `node_modules`,
+/// `docs/` the documents that programs are held against. Gone when dropped.
 pub struct Stage {
     folder: TempDir,
     tests: Vec<PathBuf>,
@@ -32,6 +34,8 @@ impl Stage {
     /// Builds programs and tests, and lays them out.
     pub fn build(checkout: &Checkout, parts: &Parts) -> Result<Self, Failure> {
         let built = checkout.artifacts(&["build", "--workspace", "--bins", "--tests"], &[])?;
+        // A build with tests in it gives programs what only tests may have, such as fault points: those are not what ships.
+        let programs = checkout.artifacts(&["build", "--workspace", "--bins"], &[])?;
         let keyfob = build::keyfob(checkout, false)?;
         processes::adopt_orphans()?;
         let folder = tempfile::Builder::new()
@@ -43,9 +47,10 @@ impl Stage {
         for name in ["bin", "tests", "real"] {
             fs::create_dir(stage.path().join(name)).doing("make a stage")?;
         }
-        stage.add_programs(checkout, &built, &keyfob)?;
+        stage.add_programs(checkout, &programs, &keyfob)?;
         stage.add_tests(checkout, &built)?;
         stage.add_scripts(checkout, parts)?;
+        stage.add_documents(checkout)?;
         Ok(stage)
     }
 
@@ -114,6 +119,16 @@ impl Stage {
         }
         // Node looks for packages beside the script that asks for them.
         symlink(&parts.node_modules, real.join("node_modules")).doing("link node_modules")
+    }
+
+    fn add_documents(&self, checkout: &Checkout) -> Result<(), Failure> {
+        for document in DOCUMENTS {
+            let to = self.path().join("docs").join(document);
+            let folder = to.parent().unwrap_or(self.path());
+            fs::create_dir_all(folder).doing(format_args!("make {}", folder.display()))?;
+            copy(&checkout.root.join("docs").join(document), &to)?;
+        }
+        Ok(())
     }
 }
 

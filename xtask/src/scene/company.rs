@@ -10,8 +10,10 @@ use serde_json::{Value, json};
 
 use crate::failure::{Doing as _, Failure};
 
-/// Life of a token that the portal makes, in seconds: a year.
-const TOKEN_LIFE: u32 = 365 * 24 * 3600;
+/// Life of a token that the portal makes, in seconds: 90 days, of which nobody is reminded yet.
+const TOKEN_LIFE: u32 = 90 * 24 * 3600;
+/// Who signs in at the company.
+const PERSON: &str = "ada@example.com";
 /// The company is on this machine and does nothing else.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -31,6 +33,10 @@ pub struct Addresses {
     pub client_id: String,
     /// The page where personal access tokens are made.
     pub portal: String,
+    /// The API beside it.
+    pub token_api: String,
+    /// The clusters that take such a token, `host:port` of each.
+    pub clusters: [String; 2],
     /// The AWS STS.
     pub sts: String,
     /// A role that the STS knows.
@@ -74,7 +80,7 @@ impl Company {
     /// A personal access token, as the portal's page makes it.
     pub fn make_token(&self) -> Result<String, Failure> {
         let wanted =
-            json!({"owner": "ada", "permissions": {"read": true, "write": true}, "seconds": TOKEN_LIFE});
+            json!({"owner": PERSON, "permissions": {"read": true, "write": true}, "seconds": TOKEN_LIFE});
         let made = self.steer("POST", "tokens", &wanted)?;
         made["token"]
             .as_str()
@@ -121,10 +127,13 @@ impl Addresses {
     fn read(line: &str) -> Option<Self> {
         let line: Value = serde_json::from_str(line).ok()?;
         let text = |name: &str| line[name].as_str().map(str::to_owned);
+        let place = |name: &str| line[name].as_str()?.strip_prefix("http://").map(str::to_owned);
         Some(Self {
             issuer: text("issuer_url")?,
             client_id: text("client_id")?,
             portal: text("portal_url")?,
+            token_api: text("token_api_url")?,
+            clusters: [place("cluster_url")?, place("second_cluster_url")?],
             sts: text("sts_url")?,
             role: line["roles"][0].as_str()?.to_owned(),
             admin: text("admin_url")?,
@@ -140,12 +149,14 @@ mod tests {
     fn a_line_that_says_not_everything_is_no_start() {
         let line = json!({
             "issuer_url": "http://127.0.0.1:1", "sts_url": "http://127.0.0.1:2", "admin_url": "http://127.0.0.1:3",
-            "portal_url": "http://127.0.0.1:4/token",
+            "portal_url": "http://127.0.0.1:4/token", "token_api_url": "http://127.0.0.1:4/api/v1",
+            "cluster_url": "http://127.0.0.1:5", "second_cluster_url": "http://127.0.0.1:6",
             "client_id": "demo", "roles": ["arn:aws:iam::123456789012:role/OktaRole"],
         });
         let addresses = Addresses::read(&line.to_string()).unwrap();
         assert_eq!((addresses.sts.as_str(), addresses.client_id.as_str()), ("http://127.0.0.1:2", "demo"));
-        for missing in ["issuer_url", "roles", "admin_url", "portal_url"] {
+        assert_eq!(addresses.clusters, ["127.0.0.1:5", "127.0.0.1:6"]);
+        for missing in ["issuer_url", "roles", "admin_url", "portal_url", "token_api_url", "cluster_url"] {
             let mut line = line.clone();
             line[missing] = Value::Null;
             assert!(Addresses::read(&line.to_string()).is_none(), "{missing}");

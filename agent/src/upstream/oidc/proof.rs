@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use keyfob_ipc::Secret;
 use keyfob_ipc::text::escape;
@@ -10,6 +12,7 @@ use openidconnect::{
     AccessToken, AccessTokenHash, ClaimsVerificationError, Nonce, OAuth2TokenResponse as _,
     TokenResponse as _,
 };
+use serde::Deserialize;
 
 use super::{Grant, OidcError, Person, Provider};
 use crate::clock::{after, before};
@@ -18,6 +21,11 @@ use crate::clock::{after, before};
 const LEEWAY: Duration = Duration::from_secs(60);
 /// Assumed for an access token whose answer names no life (RFC 6749 only recommends `expires_in`).
 const ASSUMED_LIFE: Duration = Duration::from_secs(300);
+
+/// Most groups that are kept; directories of large companies send some hundreds, and then a link in their place.
+const GROUPS: usize = 200;
+/// Longest name of one, in bytes.
+const GROUP: usize = 256;
 
 /// What an ID token is held against.
 pub(super) enum Expect<'a> {
@@ -61,6 +69,7 @@ impl Provider {
             id_token,
             refresh_token: answer.refresh_token().map(|token| Secret::new(token.secret().clone())),
             person,
+            scopes: answer.scopes().map(|scopes| scopes.iter().map(|scope| scope.to_string()).collect()),
         })
     }
 
@@ -115,7 +124,7 @@ impl Provider {
                 ));
             }
         }
-        Ok((until_by_our_clock(claims, now), person(claims)))
+        Ok((until_by_our_clock(claims, now), person(claims, groups(&token.to_string()))))
     }
 }
 
@@ -127,12 +136,35 @@ fn until_by_our_clock(claims: &CoreIdTokenClaims, now: Timestamp) -> Timestamp {
     by_life.min(after(by_clock, LEEWAY))
 }
 
-fn person(claims: &CoreIdTokenClaims) -> Person {
+fn person(claims: &CoreIdTokenClaims, groups: Option<Vec<String>>) -> Person {
     let subject = claims.subject().as_str().to_owned();
     let email = claims.email().map(|email| email.as_str().to_owned());
     let user_name = claims.preferred_username().map(|name| name.as_str().to_owned());
     let name = email.or(user_name).unwrap_or_else(|| subject.clone());
-    Person { subject, name: escape(&name) }
+    Person { subject, name: escape(&name), groups }
+}
+
+/// The `groups` of an ID token, which has been verified.
+fn groups(token: &str) -> Option<Vec<String>> {
+    #[derive(Deserialize)]
+    struct Claims {
+        groups: Option<Groups>,
+    }
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Groups {
+        Several(Vec<String>),
+        One(String),
+    }
+    let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
+    let mut groups = match serde_json::from_slice::<Claims>(&payload).ok()?.groups? {
+        Groups::Several(groups) => groups,
+        Groups::One(group) => vec![group],
+    };
+    // They are kept beside the session, and an item of a keychain has its limits.
+    groups.truncate(GROUPS);
+    groups.retain(|group| group.len() <= GROUP);
+    Some(groups)
 }
 
 fn to_chrono(moment: Timestamp) -> Option<ChronoUtc> {

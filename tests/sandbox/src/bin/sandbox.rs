@@ -9,7 +9,7 @@ use keyfob_sandbox::{Options, Sandbox};
 const USAGE: &str = "\
 usage: keyfob-sandbox [--json] [--options JSON]
 
-Starts an OpenID provider, an AWS STS, a token portal and a cluster front on loopback, prints one line of JSON
+Starts an OpenID provider, an AWS STS, a token portal and cluster fronts on loopback, prints one line of JSON
 that says where they are, and serves until standard input closes or SIGINT or SIGTERM comes.
 
   --options JSON   settings, such as {\"issuer\":{\"id_token_seconds\":20},\"sts\":{\"credential_seconds\":1200}}

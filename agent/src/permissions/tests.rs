@@ -1,0 +1,71 @@
+//! How what clusters and services say is put together.
+
+use keyfob_ipc::reply::{Right, Rights, Teller};
+
+use super::*;
+use crate::kind::{Header, Rotate};
+
+const READ: Rights = Rights { read: Right::Yes, write: Right::No, execute: Right::No };
+
+fn token(clusters: &[(&str, &str)]) -> Token {
+    Token {
+        hosts: Vec::new(),
+        header: Header::Bearer,
+        prefix: String::new(),
+        portal: None,
+        lifetime: Duration::from_secs(3600),
+        service: crate::service::of("keyfob").unwrap(),
+        api: None,
+        rotate: Rotate::Remind,
+        owner: None,
+        clusters: clusters
+            .iter()
+            .map(|&(name, address)| (name.to_owned(), address.parse().unwrap()))
+            .collect(),
+    }
+}
+
+fn told(clusters: &[&str]) -> Facts {
+    let told = Introspection {
+        clusters: Some(clusters.iter().map(|&name| (name.to_owned(), READ)).collect()),
+        ..Introspection::default()
+    };
+    let mut facts = Facts::default();
+    facts.learn(told, Timestamp::UNIX_EPOCH);
+    facts
+}
+
+fn by_service(token: &Token, facts: &Facts) -> Vec<String> {
+    let rows = rows(token, facts).into_iter().filter(|row| row.by == Teller::TokenService);
+    rows.map(|row| row.at.cluster).collect()
+}
+
+#[test]
+fn a_service_may_call_a_cluster_by_its_name_or_its_host() {
+    let token = token(&[("ext", "grpcs://aw-ext.acme.dev/main"), ("two", "grpcs://aw-two.acme.dev:8443")]);
+    for names in [
+        ["ext", "two"],
+        ["aw-ext.acme.dev", "AW-two.acme.dev"],
+        ["aw-ext.acme.dev:443", "aw-two.acme.dev:8443"],
+    ] {
+        assert_eq!(by_service(&token, &told(&names)), ["ext", "two"], "{names:?}");
+    }
+    assert_eq!(
+        by_service(&token, &told(&["aw-two.acme.dev:443", "th\u{1b}ree"])),
+        ["aw-two.acme.dev:443", "th\\u{1b}ree"]
+    );
+}
+
+#[test]
+fn a_host_that_has_two_clusters_stands_for_itself() {
+    let token = token(&[("one", "grpcs://aw.acme.dev/one"), ("two", "grpcs://aw.acme.dev/two")]);
+    assert_eq!(by_service(&token, &told(&["aw.acme.dev"])), ["aw.acme.dev"]);
+}
+
+#[test]
+fn what_nobody_said_is_unknown() {
+    let rows = rows(&token(&[("ext", "grpcs://aw.acme.dev")]), &Facts::default());
+    let [row] = rows.as_slice() else { panic!("{rows:?}") };
+    assert_eq!((row.at.rights, row.by, &row.when), (Rights::default(), Teller::Cluster, &None));
+    assert!(row.note.is_some());
+}

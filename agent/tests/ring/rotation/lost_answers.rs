@@ -1,0 +1,137 @@
+//! The service may have acted and its answer is lost: it is never asked again with the same value.
+
+use super::*;
+
+#[tokio::test]
+async fn a_lost_answer_is_told_and_the_old_value_serves_while_clusters_may_take_it() {
+    let (company, old) = company().await;
+    company.faults().set_times(Endpoint::TokenRotate, Fault::Reset, 1);
+    let refusal = rotate(&company, "aspect").await.unwrap_err();
+    assert_eq!((refusal.code, &*refusal.hint), (Code::TokenNeeded, "keyfob token add aspect"));
+    assert_eq!((company.counts().rotations, is_live(&company, &old)), (1, false));
+    assert_eq!(step(&company, "aspect").await.as_deref(), Some("lost"));
+    let report = company.report("aspect").await;
+    assert_eq!(urgent(&report), [(&*refusal.say, "keyfob token add aspect")]);
+    eventually("the person is told", async || company.desktop.titles() == ["A token is lost"]).await;
+
+    // Nobody makes it ask again: not the person, not a new agent, not the background.
+    let mut company = company;
+    assert_eq!(rotate(&company, "aspect").await.unwrap_err().code, Code::TokenNeeded);
+    company.restart();
+    mend(&company);
+    assert_eq!(served(&company).await, old);
+    company.pass(HOUR - Duration::from_secs(1));
+    assert_eq!(served(&company).await, old);
+    company.pass(Duration::from_secs(1));
+    let refusal = served_at(&company, CLUSTER).await.unwrap_err();
+    assert_eq!((refusal.code, &*refusal.hint), (Code::TokenNeeded, "keyfob token add aspect"));
+    assert_eq!(asked(&company, Endpoint::TokenRotate), 1);
+
+    let by_hand = issue(&company);
+    company.add_token("aspect", &by_hand).await.unwrap();
+    assert_eq!(served(&company).await, by_hand);
+    assert!(urgent(&company.report("aspect").await).is_empty());
+}
+
+#[tokio::test]
+async fn gitlab_would_end_the_new_one_at_a_replay_so_there_is_none() {
+    let company = Company::with(CONFIG, |_| {}).await;
+    let expires = "2027-06-01".parse().ok();
+    let value = company.sandbox.gitlab().issue_token("ada", &["api"], expires);
+    company.add_token("gitlab", &value).await.unwrap();
+    mend(&company);
+    company.faults().set_times(Endpoint::GitlabRotate, Fault::Reset, 1);
+    assert_eq!(rotate(&company, "gitlab").await.unwrap_err().code, Code::TokenNeeded);
+    for _ in 0..3 {
+        company.pass(HOUR);
+        rotate(&company, "gitlab").await.unwrap_err();
+    }
+    assert_eq!(asked(&company, Endpoint::GitlabRotate), 1);
+    let newest = company.sandbox.gitlab().newest_token("ada").unwrap();
+    assert!(
+        newest != value && company.sandbox.gitlab().is_live(&newest),
+        "the person can still find it there"
+    );
+}
+
+#[tokio::test]
+async fn a_rotation_that_did_not_happen_is_told_so_and_can_be_tried_again() {
+    let (company, old) = company().await;
+    for fault in [Fault::Status(500), Fault::Html, Fault::Endless] {
+        company.faults().set_times(Endpoint::TokenRotate, fault.clone(), 1);
+        let refusal = rotate(&company, "aspect").await.unwrap_err();
+        assert_eq!(
+            (refusal.code, &*refusal.hint),
+            (Code::Offline, "keyfob token rotate aspect"),
+            "{fault:?}"
+        );
+        assert_eq!((served(&company).await, step(&company, "aspect").await), (old.clone(), None));
+    }
+    rotate(&company, "aspect").await.unwrap();
+    assert_eq!(company.counts().rotations, 1);
+}
+
+#[tokio::test]
+async fn a_rotation_that_comes_late_is_found_out() {
+    let (company, old) = company().await;
+    mend(&company);
+    company.faults().set_times(Endpoint::TokenRotate, Fault::Status(502), 1);
+    rotate(&company, "aspect").await.unwrap_err();
+    // What stood in between has passed it on after all.
+    company.sandbox.portal().revoke(&old);
+    assert!(urgent(&company.report("aspect").await).is_empty());
+    eventually("it waits for the second look", async || {
+        company.pass(LATE);
+        step(&company, "aspect").await.as_deref() == Some("lost")
+    })
+    .await;
+    assert_eq!(urgent(&company.report("aspect").await)[0].1, "keyfob token add aspect");
+    assert_eq!(asked(&company, Endpoint::TokenRotate), 1);
+}
+
+#[tokio::test]
+async fn while_nobody_can_say_what_came_of_it_nothing_is_sent_again() {
+    for lost in [true, false] {
+        let (company, old) = company().await;
+        let fault = if lost { Fault::Reset } else { Fault::Status(500) };
+        company.faults().set_times(Endpoint::TokenRotate, fault, 1);
+        company.faults().set(Endpoint::TokenSelf, Fault::Status(503));
+        let refusal = rotate(&company, "aspect").await.unwrap_err();
+        assert_eq!(refusal.code, Code::Offline);
+        assert_eq!(step(&company, "aspect").await.as_deref(), Some("asking"));
+        assert_eq!(served(&company).await, old, "it may be good");
+        assert_eq!(rotate(&company, "aspect").await.unwrap_err().code, Code::Offline);
+        assert_eq!(asked(&company, Endpoint::TokenRotate), 1);
+        let notes = company.report("aspect").await.notes;
+        assert!(notes.iter().any(|note| note.weight == Weight::Due), "{notes:?}");
+
+        mend(&company);
+        company.faults().clear_all();
+        company.pass(LATE);
+        if lost {
+            eventually("it is judged", async || step(&company, "aspect").await.as_deref() == Some("lost"))
+                .await;
+        } else {
+            eventually("it is judged", async || step(&company, "aspect").await.is_none()).await;
+            rotate(&company, "aspect").await.unwrap();
+        }
+        assert_eq!(company.counts().rotations, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_was_wrong_about_a_token_gives_it_back() {
+    let (company, old) = company().await;
+    company.faults().set_times(Endpoint::TokenRotate, Fault::Status(500), 1);
+    company.faults().set(Endpoint::TokenSelf, Fault::Status(401));
+    assert_eq!(rotate(&company, "aspect").await.unwrap_err().code, Code::TokenNeeded);
+    company.faults().clear_all();
+    mend(&company);
+    eventually("it is asked about again", async || {
+        company.pass(HOUR);
+        step(&company, "aspect").await.is_none()
+    })
+    .await;
+    assert_eq!(served(&company).await, old);
+    rotate(&company, "aspect").await.unwrap();
+}
