@@ -133,7 +133,10 @@ impl Agent {
         let lease = self.leases.get(&entry.name).filter(|lease| lease.until > now);
         let facts =
             held.as_ref().ok().and_then(|holding| Some(holding.as_ref()?.facts.clone())).unwrap_or_default();
-        let (ends, ends_assumed) = entry.source.end(&facts);
+        // A value that its service has ended lives on in the memory of clusters.
+        let dying = held.as_ref().ok().and_then(|holding| holding.as_ref()?.dead_but_remembered_until());
+        let (ends, ends_assumed) =
+            dying.map_or_else(|| entry.source.end(&facts), |remembered| (Some(remembered), false));
         let until = if through.is_some() { lease.as_ref().map(|lease| lease.until) } else { ends };
         // A role whose session has ended serves the keys that it has, and no others.
         let is_signed_out = self.states.is_signed_out(&root) && (through.is_none() || lease.is_none());
@@ -169,7 +172,7 @@ impl Agent {
             Ok(Some(holding)) if through.is_none() => self.token_notes(entry, holding),
             _ => Vec::new(),
         };
-        if through.is_none() && matches!(held, Ok(Some(_))) {
+        if through.is_none() && dying.is_none() && matches!(held, Ok(Some(_))) {
             notes.extend(self.reminder_notes(entry, until, ends_assumed));
         }
         notes.sort_by_key(|note| note.weight);
@@ -179,7 +182,7 @@ impl Agent {
             state: state.report(),
             until: until.map(rfc3339),
             until_assumed: ends_assumed && through.is_none(),
-            until_by: facts.token.ends_by.filter(|_| until.is_some()),
+            until_by: facts.token.ends_by.filter(|_| until.is_some() && dying.is_none()),
             owner: facts.owner,
             hosts: entry.source.hosts().iter().map(ToString::to_string).collect(),
             through: through.map(ToString::to_string),

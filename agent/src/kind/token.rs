@@ -173,7 +173,8 @@ impl Source for Token {
             let now = agent.clock.now();
             // An end that is only assumed ends nothing: the service decides.
             let (end, is_assumed) = self.end(&holding.facts);
-            let end = end.filter(|_| !is_assumed);
+            let end =
+                end.filter(|_| !is_assumed).into_iter().chain(holding.dead_but_remembered_until()).min();
             if end.is_some_and(|end| end <= now) {
                 return Err(Refusal::new(
                     Code::TokenNeeded,

@@ -14,12 +14,12 @@ mod unsaved;
 use std::time::Duration;
 
 use keyfob_agent::keychain::KeychainError;
-use keyfob_ipc::reply::{EntryReport, Headers, Reply, TokenReport, Weight};
+use keyfob_ipc::reply::{EntryReport, EntryState, Headers, Reply, TokenReport, Weight};
 use keyfob_ipc::{Code, ControlAsk, Refusal, Secret, ToolAsk};
 use keyfob_sandbox::{Endpoint, Fault, Lie, Permissions};
 use serde_json::Value;
 
-use crate::company::{CLUSTER, Company, HOUR, YEAR, eventually};
+use crate::company::{CLUSTER, Company, HOUR, MINUTE, YEAR, eventually};
 
 const CONFIG: &str = r#"
 [token.aspect]

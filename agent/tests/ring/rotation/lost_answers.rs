@@ -20,11 +20,16 @@ async fn a_lost_answer_is_told_and_the_old_value_serves_while_clusters_may_take_
     company.restart();
     mend(&company);
     assert_eq!(served(&company).await, old);
-    company.pass(HOUR - Duration::from_secs(1));
+    company.pass(HOUR - MINUTE * 5);
     assert_eq!(served(&company).await, old);
-    company.pass(Duration::from_secs(1));
+    // Nobody is told that it lasts longer than clusters remember it.
+    assert_eq!(company.get(CLUSTER).await.unwrap().expires.as_deref(), Some("2026-11-21T08:59:00Z"));
+    let report = company.report("aspect").await;
+    assert_eq!((report.state, report.until.as_deref()), (EntryState::Ending, Some("2026-11-21T09:00:00Z")));
+    company.pass(MINUTE * 5);
     let refusal = served_at(&company, CLUSTER).await.unwrap_err();
     assert_eq!((refusal.code, &*refusal.hint), (Code::TokenNeeded, "keyfob token add aspect"));
+    assert_eq!(company.report("aspect").await.state, EntryState::SignedOut);
     assert_eq!(asked(&company, Endpoint::TokenRotate), 1);
 
     let by_hand = issue(&company);

@@ -33,7 +33,7 @@ async fn it_serves_is_loud_can_be_seen_and_is_stored_later() {
     assert_eq!(item(&company, "aspect").await["value"], old.as_str(), "so far");
 
     let report = company.report("aspect").await;
-    assert_eq!(report.state, keyfob_ipc::reply::EntryState::Live);
+    assert_eq!(report.state, EntryState::Live);
     assert_eq!(urgent(&report)[0].1, "keyfob token rescue aspect");
     eventually("the person is told", async || company.desktop.titles() == ["A new token is not stored yet"])
         .await;
