@@ -64,7 +64,13 @@ impl Agent {
             let rotated = self.rotate_by_service(&footing, &entry).await?;
             let holding = self.held(&footing, &entry).await?;
             return Ok(self
-                .report_token(&entry, &holding, "is rotated", rotated.difference, rotated.notes)
+                .report_token(
+                    &entry,
+                    &holding,
+                    format!("`{}` is rotated", entry.name),
+                    rotated.difference,
+                    rotated.notes,
+                )
                 .await);
         };
         if value == before.value {
@@ -100,7 +106,15 @@ impl Agent {
             .await?;
         self.drop_bought_with(&entry.name);
         let held = self.held(&footing, &entry).await?;
-        Ok(self.report_token(&entry, &held, "is noted", Difference::default(), Vec::new()).await)
+        Ok(self
+            .report_token(
+                &entry,
+                &held,
+                format!("the end of `{}` is noted", entry.name),
+                Difference::default(),
+                Vec::new(),
+            )
+            .await)
     }
 
     /// Forgets a value, and deletes it at its service unless another machine is to go on with it.
@@ -242,7 +256,8 @@ impl Agent {
         self.drop_bought_with(&entry.name);
         let held = self.held(footing, entry).await?;
         self.states.held(&entry.name, entry.source.end(&held.facts).0);
-        let mut report = self.report_token(entry, &held, done, difference, notes).await;
+        let say = format!("`{}` {done}", entry.name);
+        let mut report = self.report_token(entry, &held, say, difference, notes).await;
         report.say.push_str(&waiting);
         Ok(report)
     }
@@ -251,7 +266,7 @@ impl Agent {
         self: &Arc<Self>,
         entry: &Arc<Entry>,
         held: &Holding,
-        done: &str,
+        say: String,
         difference: Difference,
         mut notes: Vec<Note>,
     ) -> TokenReport {
@@ -260,7 +275,7 @@ impl Agent {
         notes.sort_by(|one, other| (one.weight, &one.say).cmp(&(other.weight, &other.say)));
         notes.dedup();
         TokenReport {
-            say: format!("`{}` {done}", entry.name),
+            say,
             owner: held.facts.owner.clone(),
             until: until.map(rfc3339),
             until_by: held.facts.token.ends_by.filter(|_| until.is_some()),
