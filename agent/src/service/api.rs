@@ -5,6 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 use keyfob_ipc::{Code, Refusal, Secret, text};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -13,6 +14,12 @@ use crate::upstream::http::{Http, HttpError};
 
 /// Longest piece of a service's own words that is repeated to a person, in characters.
 const WORDS: usize = 200;
+
+/// Words with so many characters of the token in a row are not repeated.
+const PIECE: usize = 8;
+
+/// No word of a sentence is that long, in characters; tokens are.
+const SECRET: usize = 24;
 
 /// A service at an address.
 #[derive(Debug, Clone)]
@@ -92,6 +99,8 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// Its body; may hold a new token.
     body: Secret<Vec<u8>>,
+    /// What it was asked with.
+    credential: Option<Secret<String>>,
 }
 
 impl Answer {
@@ -100,7 +109,10 @@ impl Answer {
     /// # Errors
     /// [`ServiceError::Unsure`]: the service acted, and what it said cannot be read.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, ServiceError> {
-        serde_json::from_slice(self.body.expose()).map_err(|_| unreadable())
+        let body = self.body.expose();
+        // A list would be taken for the members of an object, in their order.
+        let is_object = body.trim_ascii_start().starts_with(b"{");
+        if is_object { serde_json::from_slice(body).map_err(|_| unreadable()) } else { Err(unreadable()) }
     }
 
     /// One header, where it is there and is text.
@@ -126,11 +138,37 @@ impl Answer {
             200..300 => Ok(self),
             401 => Err(ServiceError::Dead),
             429 => Err(ServiceError::Later { seconds: retry_after(&self.headers) }),
-            status @ 400..500 => {
-                Err(ServiceError::Refused { status, say: own_words(&self.headers, self.body.expose()) })
-            }
+            status @ 400..500 => Err(ServiceError::Refused { status, say: self.own_words() }),
             status => Err(ServiceError::Unsure(format!("the token service failed ({status})"))),
         }
+    }
+
+    /// What the service says about a refusal, where it says it in JSON: `detail` and `title` (RFC 9457), `message`
+    /// (GitLab, GitHub, JupyterHub), `errors` (JFrog), `error_description` and `error` (RFC 6749). Nothing where it repeats
+    /// what it was asked with.
+    fn own_words(&self) -> String {
+        let kind = self.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        if !kind.contains("json") {
+            return String::new();
+        }
+        let Ok(Value::Object(members)) = serde_json::from_slice(self.body.expose()) else {
+            return String::new();
+        };
+        ["detail", "message", "error_description", "error", "title"]
+            .iter()
+            .find_map(|name| members.get(*name)?.as_str())
+            .or_else(|| members.get("errors")?.get(0)?.get("message")?.as_str())
+            .filter(|words| !self.repeats(words))
+            .map(|words| text::escape(&masked(words).chars().take(WORDS).collect::<String>()))
+            .unwrap_or_default()
+    }
+
+    fn repeats(&self, words: &str) -> bool {
+        let Some(credential) = &self.credential else { return false };
+        // What comes after the scheme.
+        let token = credential.expose().rsplit(' ').next().unwrap_or_default().as_bytes();
+        let piece = PIECE.min(token.len()).max(1);
+        token.windows(piece).any(|piece| words.as_bytes().windows(piece.len()).any(|other| other == piece))
     }
 }
 
@@ -180,9 +218,10 @@ impl Api {
     /// # Errors
     /// [`ServiceError::NotAsked`] and [`ServiceError::Unsure`].
     pub async fn ask(&self, call: Call<'_>) -> Result<Answer, ServiceError> {
+        let credential = call.credential.as_ref().map(|(_, value)| value.clone());
         let answer = self.http.send(self.request(call)?).await.map_err(unanswered)?;
         let (parts, body) = answer.into_parts();
-        Ok(Answer { status: parts.status, headers: parts.headers, body: Secret::new(body) })
+        Ok(Answer { status: parts.status, headers: parts.headers, body: Secret::new(body), credential })
     }
 
     fn request(&self, call: Call<'_>) -> Result<Request<Vec<u8>>, ServiceError> {
@@ -240,18 +279,9 @@ fn retry_after(headers: &HeaderMap) -> Option<u64> {
     headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()
 }
 
-/// What the service says about a refusal, where it says it in JSON: `detail` and `title` (RFC 9457), `message`
-/// (GitLab, GitHub, JupyterHub), `error_description` and `error` (RFC 6749), the first of `errors` (JFrog).
-fn own_words(headers: &HeaderMap, body: &[u8]) -> String {
-    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    if !kind.contains("json") {
-        return String::new();
-    }
-    let Ok(serde_json::Value::Object(members)) = serde_json::from_slice(body) else { return String::new() };
-    ["detail", "message", "error_description", "error", "title"]
-        .iter()
-        .find_map(|name| members.get(*name)?.as_str())
-        .or_else(|| members.get("errors")?.get(0)?.get("message")?.as_str())
-        .map(|words| text::escape(&words.chars().take(WORDS).collect::<String>()))
-        .unwrap_or_default()
+/// A service may repeat the token that it was asked with, or another secret: what is long enough to be one is left out,
+/// before anything is cut.
+fn masked(words: &str) -> String {
+    let mask = |word: &'_ str| if word.chars().count() < SECRET { word.to_owned() } else { "...".to_owned() };
+    words.split_whitespace().map(mask).collect::<Vec<_>>().join(" ")
 }

@@ -149,7 +149,8 @@ impl Service for Keyfob {
     ) -> Pending<'a, Result<(), ServiceError>> {
         Box::pin(async move {
             match api.call(call(Method::DELETE, &["tokens", "self"], token)).await {
-                Ok(_) | Err(ServiceError::Dead) => Ok(()),
+                Ok(answer) => answer.done(&[204]),
+                Err(ServiceError::Dead) => Ok(()),
                 Err(error) => Err(error),
             }
         })
@@ -247,7 +248,7 @@ impl Administration for Keyfob {
         token: &'a Secret<String>,
         id: &'a str,
     ) -> Pending<'a, Result<(), ServiceError>> {
-        Box::pin(async move { api.call(call(Method::DELETE, &["tokens", id], token)).await.map(drop) })
+        Box::pin(async move { api.call(call(Method::DELETE, &["tokens", id], token)).await?.done(&[204]) })
     }
 
     fn create_machine<'a>(

@@ -4,7 +4,8 @@
 //! may write; execution is enabled: may execute. A cluster that says the same to everybody says nothing about the token.
 //!
 //! The protocol is `tonic`'s: frames, trailers, a status in the headers, percent-encoded messages, deadlines. Its transport is
-//! not used, every byte goes through [`Http::send_grpc`] and so has the proxy, the trust and the limits of everything else.
+//! not used, every byte goes through [`Http::send_grpc`] and so has the proxy, the trust and the limits of everything else. That
+//! adds 80 KiB to `keyfobd`, and no second HTTP or TLS stack.
 
 mod message;
 #[cfg(test)]

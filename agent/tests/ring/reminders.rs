@@ -1,7 +1,11 @@
 //! Reminders over years, on a clock that jumps, in an agent that is restarted.
 
+#[path = "reminders/kept.rs"]
+mod kept;
+#[path = "reminders/snooze.rs"]
+mod snooze;
+
 use std::collections::BTreeSet;
-use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -12,7 +16,6 @@ use keyfob_sandbox::Permissions;
 use serde_json::Value;
 
 use crate::company::{Company, HOUR, MINUTE, eventually};
-use crate::desktop::Mood;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -329,193 +332,6 @@ async fn what_the_agent_rotates_itself_is_spoken_of_when_it_should_have_been() {
     assert_eq!(shown(&company, &mut before), [""; 0]);
     pass(&company, 1).await;
     assert_eq!(shown(&company, &mut before), ["Token other has ended"]);
-}
-
-#[tokio::test]
-async fn a_snooze_is_silence_and_what_is_due_afterwards_comes_once() {
-    let mut company = ending_in(35).await;
-    let mut before = 0;
-    assert_eq!(
-        snooze(&company, Some(10)).unwrap(),
-        "no reminders about `token.aspect` until 2026-12-01 08:00 UTC"
-    );
-    for _ in 0..9 {
-        pass(&company, 1).await;
-        company.restart();
-    }
-    assert_eq!(shown(&company, &mut before), [""; 0]);
-    pass(&company, 1).await;
-    assert_eq!(shown(&company, &mut before), ["Token aspect ends in 25 days"]);
-
-    // Until the next threshold, whichever that is.
-    assert_eq!(
-        snooze(&company, None).unwrap(),
-        "no reminders about `token.aspect` until 2026-12-12 08:00 UTC"
-    );
-    pass(&company, 10).await;
-    assert_eq!(shown(&company, &mut before), [""; 0]);
-    pass(&company, 1).await;
-    assert_eq!(shown(&company, &mut before), ["Token aspect ends in 14 days"]);
-
-    let say = snooze(&company, Some(30)).unwrap();
-    assert!(
-        say.ends_with("until 2027-01-11 08:00 UTC; it ends before that, on 2026-12-26 08:00 UTC"),
-        "{say}"
-    );
-    pass(&company, 11).await;
-    assert_eq!(shown(&company, &mut before), [""; 0]);
-    assert_eq!(snooze(&company, Some(0)).unwrap(), "reminders about `token.aspect` come as configured");
-    company.agent.remind_now().await;
-    company.agent.remind_now().await;
-    assert_eq!(shown(&company, &mut before), ["Token aspect ends in 3 days"]);
-
-    // A rotation ends it.
-    snooze(&company, Some(365)).unwrap();
-    add(&company, "aspect", 7).await;
-    company.agent.remind_now().await;
-    assert_eq!(shown(&company, &mut before), ["Token aspect ends in 7 days"]);
-    pass(&company, 7).await;
-    assert_eq!(shown(&company, &mut before), ["Token aspect has ended"]);
-    let refusal = snooze(&company, None).unwrap_err();
-    assert_eq!((refusal.code, refusal.hint.as_str()), (Code::BadRequest, "keyfob token add aspect"));
-}
-
-#[tokio::test]
-async fn a_snooze_that_makes_no_sense_is_refused() {
-    let company = ending_in(35).await;
-    for days in [366, u32::MAX] {
-        assert_eq!(snooze(&company, Some(days)).unwrap_err().code, Code::BadRequest);
-    }
-    assert_eq!(company.agent.snooze("nobody", None).unwrap_err().code, Code::UnknownEntry);
-    let refusal = company.agent.snooze("other", None).unwrap_err();
-    assert_eq!((refusal.code, refusal.hint.as_str()), (Code::BadRequest, "keyfob status"));
-}
-
-#[tokio::test]
-async fn status_says_what_comes_near_and_what_is_snoozed() {
-    let company = ending_in(35).await;
-    add(&company, "other", 35).await;
-    assert_eq!(notes(&company, "aspect"), []);
-    let note = |weight, say: &str, hint: &str| vec![Note { weight, say: say.into(), hint: hint.into() }];
-    snooze(&company, Some(10)).unwrap();
-    assert_eq!(
-        notes(&company, "aspect"),
-        note(Weight::Known, "ends in 35 days; no reminders until 2026-12-01 08:00 UTC", "")
-    );
-    company.pass(DAY * 5);
-    assert_eq!(notes(&company, "other"), note(Weight::Due, "ends in 30 days", "keyfob token rotate other"));
-    assert_eq!(
-        notes(&company, "aspect"),
-        note(
-            Weight::Known,
-            "ends in 30 days; no reminders until 2026-12-01 08:00 UTC",
-            "keyfob token rotate aspect"
-        )
-    );
-    company.pass(DAY * 27);
-    assert_eq!(
-        notes(&company, "aspect"),
-        note(Weight::Urgent, "ends in 3 days", "keyfob token rotate aspect")
-    );
-    company.pass(DAY * 3);
-    assert_eq!(notes(&company, "aspect"), note(Weight::Urgent, "has ended", "keyfob token add aspect"));
-    company.add_token("aspect", "b-token").await.unwrap();
-    company.pass(DAY * 366);
-    assert_eq!(
-        notes(&company, "aspect"),
-        note(Weight::Urgent, "has probably ended", "keyfob token rotate aspect")
-    );
-}
-
-#[tokio::test]
-async fn what_is_removed_is_not_reminded_of_and_what_comes_back_not_twice() {
-    let mut company = ending_in(10).await;
-    company.agent.remind_now().await;
-    company.remove_token("aspect").await.unwrap();
-    company.agent.remind_now().await;
-    company.restart();
-    pass(&company, 3).await;
-    assert_eq!(company.desktop.titles(), ["Token aspect ends in 10 days"]);
-    // The very same end, and then the next threshold of it.
-    add(&company, "aspect", 7).await;
-    company.agent.remind_now().await;
-    company.remove_token("aspect").await.unwrap();
-    add(&company, "aspect", 7).await;
-    company.agent.remind_now().await;
-    assert_eq!(company.desktop.titles(), ["Token aspect ends in 10 days", "Token aspect ends in 7 days"]);
-}
-
-#[tokio::test]
-async fn a_file_that_is_damaged_starts_anew_and_one_that_cannot_be_written_holds_reminders_back() {
-    let mut company = ending_in(10).await;
-    company.agent.remind_now().await;
-    let path = company.state().join("reminders.json");
-    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-    assert!(!std::fs::read_to_string(&path).unwrap().contains("a-token"));
-    for damage in [
-        "",
-        "{",
-        "[]",
-        r#"{"format":2,"entries":{}}"#,
-        r#"{"format":1,"entries":{"token.aspect":{"held":1}}}"#,
-    ] {
-        std::fs::write(&path, damage).unwrap();
-        company.restart();
-        company.agent.remind_now().await;
-        assert_eq!(
-            company.desktop.shown().len(),
-            1,
-            "nothing is known, and the keychain is not asked: {damage}"
-        );
-    }
-    // As soon as anything reads what is held, its end is known again.
-    company.get("https://aw-remote-ext.acme.dev/").await.unwrap();
-    let block = company.state().join("reminders.json.new");
-    std::fs::create_dir(&block).unwrap();
-    let next = company.agent.remind_now().await;
-    assert_eq!(company.desktop.shown().len(), 1, "it could be told a second time");
-    assert_eq!(next, company.clock.now().checked_add(SignedDuration::from_hours(1)).ok());
-    std::fs::remove_dir(&block).unwrap();
-    company.pass(HOUR);
-    company.agent.remind_now().await;
-    company.restart();
-    company.agent.remind_now().await;
-    assert_eq!(company.desktop.titles(), ["Token aspect ends in 10 days"; 2]);
-}
-
-#[tokio::test]
-async fn what_nobody_could_show_is_tried_again_and_shown_once() {
-    let mut company = ending_in(10).await;
-    company.desktop.set(Mood::Absent);
-    for _ in 0..3 {
-        company.agent.remind_now().await;
-        company.pass(HOUR);
-    }
-    company.desktop.set(Mood::Shows);
-    company.restart();
-    company.agent.remind_now().await;
-    company.agent.remind_now().await;
-    pass(&company, 1).await;
-    assert_eq!(company.desktop.titles(), ["Token aspect ends in 10 days"]);
-}
-
-#[tokio::test]
-async fn a_watcher_that_comes_takes_what_nobody_could_show() {
-    let company = ending_in(10).await;
-    company.desktop.set(Mood::Absent);
-    tokio::spawn(company.agent.clone().remind());
-    let owed = || file(&company)["entries"]["token.aspect"]["about"]["owed"].is_array();
-    eventually("it is owed", async || company.state().join("reminders.json").exists() && owed()).await;
-    let mut watch = company.agent.watchers.watch(true).unwrap();
-    let notice = crate::watch::notice(&mut watch).await;
-    assert_eq!(notice.title, "Token aspect ends in 10 days");
-    company.agent.notices.claim(notice.id).unwrap();
-    eventually("nothing is owed", async || !owed()).await;
-    company.desktop.set(Mood::Shows);
-    company.pass(HOUR * 2);
-    company.pass(DAY * 3);
-    let next = crate::watch::notice(&mut watch).await;
-    assert_eq!(next.title, "Token aspect ends in 7 days");
 }
 
 #[tokio::test]
