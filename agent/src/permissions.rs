@@ -105,6 +105,8 @@ impl Agent {
             report.refusals.push(refusal);
             footing.holdings.at_hand(&holder.name)
         });
+        let is_absent =
+            held.is_none() && report.refusals.iter().any(|refusal| refusal.code == Code::TokenNeeded);
         let mut facts = held.as_ref().map(|held| held.facts.clone()).unwrap_or_default();
         // The keychain may not have taken what was learned; and a value that came meanwhile is another one.
         if held.is_some_and(|held| news.value.as_ref() == Some(&held.value)) {
@@ -112,7 +114,8 @@ impl Agent {
         }
         report.refusals.extend(news.refusals);
         report.facts = entry.source.told(self, entry, &facts);
-        if let Some(token) = entry.source.as_token() {
+        // Of nothing there is nothing to be known.
+        if let Some(token) = entry.source.as_token().filter(|_| !is_absent) {
             report.clusters = rows(token, &facts);
         }
         report

@@ -94,7 +94,7 @@ pub struct EntryPermissions {
     /// Clusters, each by everybody who says something about it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub clusters: Vec<ToldRights>,
-    /// Everything else: `owner`, `scopes`, `groups`, `account`, `role`.
+    /// Everything else ([`ToldFact::name`]).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub facts: Vec<ToldFact>,
     /// Who could not be asked and why, or what else stands in the way.
@@ -121,7 +121,8 @@ pub struct ToldRights {
 /// What somebody says about an entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToldFact {
-    /// `owner`, `scopes`, `groups`, `account`, `role`.
+    /// `owner`, `machine` (only `yes`), `scopes`, `groups`, `ends`, `account`, `role`, `assumed` (the role as AWS names the
+    /// session).
     pub name: String,
     /// One or several.
     pub values: Vec<String>,

@@ -14,8 +14,9 @@ pub(super) fn told(token: &Token, held: &Facts) -> Vec<ToldFact> {
     };
     let by = said.and_then(|said| said.by).unwrap_or(Teller::TokenService);
     let owner = held.owner.clone().map(|owner| vec![owner]).unwrap_or_default();
-    let machine = said.and_then(|said| said.machine);
-    let machine = machine.map(|is| vec![if is { "yes" } else { "no" }.to_owned()]).unwrap_or_default();
+    // That somebody is a person goes without saying.
+    let is_machine = said.and_then(|said| said.machine) == Some(true);
+    let machine = is_machine.then(|| vec!["yes".to_owned()]).unwrap_or_default();
     let scopes = said.and_then(|said| said.scopes.clone()).unwrap_or_default();
     let facts = [
         fact("owner", &owner, by, when.or(held.proven)),
