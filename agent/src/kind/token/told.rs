@@ -16,7 +16,7 @@ pub(super) fn told(token: &Token, held: &Facts) -> Vec<ToldFact> {
     let owner = held.owner.clone().map(|owner| vec![owner]).unwrap_or_default();
     // That somebody is a person goes without saying.
     let is_machine = said.and_then(|said| said.machine) == Some(true);
-    let machine = is_machine.then(|| vec!["yes".to_owned()]).unwrap_or_default();
+    let machine = if is_machine { vec!["yes".to_owned()] } else { Vec::new() };
     let scopes = said.and_then(|said| said.scopes.clone()).unwrap_or_default();
     let facts = [
         fact("owner", &owner, by, when.or(held.proven)),
