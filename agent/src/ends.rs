@@ -1,7 +1,7 @@
 //! What is known of the end of every token, without asking the keychain.
 //!
-//! A token is reminded of whether or not anything has used it since the agent started, and an agent that starts asks the
-//! keychain nothing. So a small file in the state folder keeps, for each entry, when what it holds ends and what was
+//! A token is reminded of whether or not anything has used it since the agent started, and the keychain may be locked for
+//! as long as nobody opens it. So a small file in the state folder keeps, for each entry, when what it holds ends and what was
 //! told about that. No value is in it. It is written before a reminder is shown: nothing is shown twice, whatever happens.
 
 use std::collections::BTreeMap;

@@ -136,7 +136,7 @@ impl Agent {
         let about = end.about;
         if thresholds.is_empty() && days != Some(0) {
             let say = "the configuration wants no reminders (`reminders` under [agent])";
-            return Err(Refusal::new(Code::BadRequest, say));
+            return Err(Refusal::new(Code::BadRequest, say).hint("keyfob status"));
         }
         let until = match days {
             Some(0) => None,
@@ -192,7 +192,8 @@ impl Agent {
         let probably = if is_assumed { "probably " } else { "" };
         let ends = match left {
             ..=0 => format!("has {probably}ended"),
-            _ => format!("{probably}ends in {}", text::span(left)),
+            // The table beside it counts what is left.
+            _ => format!("{probably}ends on {}", &rfc3339(end)[..10]),
         };
         let command = if left <= 0 && !is_assumed { "add" } else { "rotate" };
         let say = match snoozed {

@@ -74,22 +74,25 @@ async fn status_says_what_comes_near_and_what_is_snoozed() {
     snooze(&company, Some(10)).unwrap();
     assert_eq!(
         notes(&company, "aspect"),
-        note(Weight::Known, "ends in 35 days; no reminders until 2026-12-01 08:00 UTC", "")
+        note(Weight::Known, "ends on 2026-12-26; no reminders until 2026-12-01 08:00 UTC", "")
     );
     company.pass(DAY * 5);
-    assert_eq!(notes(&company, "other"), note(Weight::Due, "ends in 30 days", "keyfob token rotate other"));
+    assert_eq!(
+        notes(&company, "other"),
+        note(Weight::Due, "ends on 2026-12-26", "keyfob token rotate other")
+    );
     assert_eq!(
         notes(&company, "aspect"),
         note(
             Weight::Known,
-            "ends in 30 days; no reminders until 2026-12-01 08:00 UTC",
+            "ends on 2026-12-26; no reminders until 2026-12-01 08:00 UTC",
             "keyfob token rotate aspect"
         )
     );
     company.pass(DAY * 27);
     assert_eq!(
         notes(&company, "aspect"),
-        note(Weight::Urgent, "ends in 3 days", "keyfob token rotate aspect")
+        note(Weight::Urgent, "ends on 2026-12-26", "keyfob token rotate aspect")
     );
     company.pass(DAY * 3);
     assert_eq!(notes(&company, "aspect"), note(Weight::Urgent, "has ended", "keyfob token add aspect"));
