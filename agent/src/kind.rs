@@ -19,7 +19,7 @@ use toml::de::DeValue;
 
 use crate::agent::Agent;
 use crate::clock::rfc3339;
-use crate::config::{Config, Entry, EntryName, HostPattern, Reading};
+use crate::config::{Config, Entry, EntryName, HostPattern, Network, Reading};
 use crate::footing::Footing;
 use crate::holding::{Destination, Facts, Holding};
 use crate::keychain::Pending;
@@ -159,6 +159,13 @@ pub trait Source: Send + Sync + fmt::Debug {
 fn told(name: &str, values: &[String], by: Teller, when: Option<Timestamp>) -> Option<ToldFact> {
     let values: Vec<String> = values.iter().map(|value| keyfob_ipc::text::escape(value)).collect();
     (!values.is_empty()).then(|| ToldFact { name: name.to_owned(), values, by, when: when.map(rfc3339) })
+}
+
+/// Who may read what goes through the network: a proxy together with a certificate authority reads everything.
+fn readers(network: &Network) -> impl Iterator<Item = String> {
+    let proxy = network.proxy.iter().map(|proxy| format!("proxy {proxy}"));
+    let authority = network.ca_file.iter().map(|path| format!("certificates of {}", path.display()));
+    proxy.chain(authority)
 }
 
 fn wrong_kind(name: &EntryName, what: &str) -> Refusal {

@@ -307,10 +307,6 @@ impl Source for SsoSession {
             .filter(|entry| entry.source.through() == Some(name))
             .filter_map(|entry| entry.source.sends_identity_to())
             .map(|endpoint| format!("endpoint {endpoint}"));
-        // A proxy together with a certificate authority reads everything that goes through it.
-        let network = &config.network;
-        let proxy = network.proxy.iter().map(|proxy| format!("proxy {proxy}"));
-        let authority = network.ca_file.iter().map(|path| format!("certificates of {}", path.display()));
         // An ID token is good for roles, an access token is not.
         let presented = (self.present == Present::IdToken && !self.hosts.is_empty())
             .then(|| "its hosts, with the ID token".to_owned());
@@ -321,8 +317,7 @@ impl Source for SsoSession {
                 .into_iter()
                 .chain(presented)
                 .chain(endpoints)
-                .chain(proxy)
-                .chain(authority)
+                .chain(super::readers(&config.network))
                 .collect(),
         }
     }

@@ -119,14 +119,18 @@ impl Source for Token {
         true
     }
 
-    fn destination(&self, _name: &EntryName, _config: &Config) -> Destination {
+    fn destination(&self, _name: &EntryName, config: &Config) -> Destination {
         let api = self.api.iter().map(|api| format!("api {api}"));
         let clusters = self.clusters.values().map(|address| format!("cluster {address}"));
+        // Tools bring a token to its hosts themselves; to these it goes through the agent's own network.
+        let is_sent = self.api.is_some() || !self.clusters.is_empty();
+        let readers = is_sent.then(|| super::readers(&config.network)).into_iter().flatten();
         Destination {
             hosts: self.hosts.iter().map(ToString::to_string).collect(),
             places: std::iter::once(format!("header {}", self.header.name()))
                 .chain(api)
                 .chain(clusters)
+                .chain(readers)
                 .collect(),
         }
     }

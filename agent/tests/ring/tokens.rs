@@ -352,6 +352,28 @@ async fn a_service_that_an_edit_has_named_gets_no_token_until_that_is_confirmed(
 }
 
 #[tokio::test]
+async fn a_token_that_its_service_gets_goes_through_no_proxy_that_nobody_confirmed() {
+    let company = company().await;
+    let value = issue(&company, "ada@acme.dev", Permissions::READ, 20);
+    add(&company, "aspect", &value).await.unwrap();
+    let calls = company.counts().arrived(Endpoint::TokenSelf);
+    for (network, place) in [
+        ("proxy = \"http://proxy.evil.example:3128\"", "proxy http://proxy.evil.example:3128/"),
+        ("ca_file = \"/nowhere/evil.pem\"", "certificates of /nowhere/evil.pem"),
+    ] {
+        company.configure(&format!("{CONFIG}\n[network]\n{network}\n"));
+        let refusal = company.get(CLUSTER).await.unwrap_err();
+        assert_eq!(refusal.code, Code::DestinationChanged, "{refusal}");
+        assert!(refusal.say.contains(place), "{refusal}");
+        rotate(&company, None).await.unwrap_err();
+        // One that only tools bring anywhere has no business with the network of the agent.
+        company.configure(&format!("{BY_HAND}\n[network]\n{network}\n"));
+        assert_eq!(company.report("aspect").await.state, EntryState::Ending);
+    }
+    assert_eq!(company.counts().arrived(Endpoint::TokenSelf), calls);
+}
+
+#[tokio::test]
 async fn nothing_is_shown_that_the_keychain_has() {
     let company = company().await;
     let value = issue(&company, "ada@acme.dev", Permissions::READ, 20);
