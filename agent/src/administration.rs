@@ -13,7 +13,9 @@ use keyfob_ipc::{AdminAct, Code, Refusal, Secret};
 use crate::agent::Agent;
 use crate::config::{Ask, Config, Entry, EntryName};
 use crate::footing::Footing;
+use crate::holding::Holding;
 use crate::service::{Administration, Api, Introspection, ServiceError};
+use crate::tokens::ending;
 
 /// Longest id or owner that is sent to a service, in bytes.
 const LONGEST: usize = 256;
@@ -46,19 +48,27 @@ impl Agent {
                 Ok(Reply::Done { say: format!("the token {} is deleted", escape(&id)) })
             }
             AdminAct::Rotate { id, into } => {
-                let into = self.ready(&footing, into.as_deref()).await?;
+                let is_it = |held: &Holding| {
+                    held.facts.token.told.as_ref().and_then(|(told, _)| told.id.as_deref()) == Some(&*id)
+                };
+                let into = self.ready(&footing, &desk, into.as_deref(), is_it).await?;
+                let _spending = self.begin_spending().ok_or_else(ending)?;
                 let asked = desk.service.rotate(&desk.api, &desk.value, plain(&id)?);
                 let issued = asked.await.map_err(|error| desk.refuse(&error))?;
                 Ok(Reply::Issued(Box::new(self.hand_over(&footing, into, issued).await)))
             }
             AdminAct::CreateMachine { owner, permissions, ends, into } => {
                 let ends = ends.map(|ends| self.read_end(&ends)).transpose()?;
-                let into = self.ready(&footing, into.as_deref()).await?;
+                let is_it = |held: &Holding| held.facts.owner.as_deref() == Some(&*owner);
+                let into = self.ready(&footing, &desk, into.as_deref(), is_it).await?;
                 if !owner.starts_with("bot-") {
                     let say = "the owner of a machine's token begins with `bot-`";
-                    return Err(Refusal::new(Code::BadRequest, say)
-                        .hint(format!("keyfob admin tokens create bot-{}", escape(&owner))));
+                    return Err(Refusal::new(Code::BadRequest, say).hint(format!(
+                        "keyfob admin tokens create bot-{} --cluster NAME=read",
+                        escape(&owner)
+                    )));
                 }
+                let _spending = self.begin_spending().ok_or_else(ending)?;
                 let asked =
                     desk.service.create_machine(&desk.api, &desk.value, plain(&owner)?, &permissions, ends);
                 let issued = asked.await.map_err(|error| desk.refuse(&error))?;
@@ -67,11 +77,26 @@ impl Agent {
         }
     }
 
-    /// The entry that is to keep a new value, and that it can: asked before there is a value to lose.
-    async fn ready(&self, footing: &Footing, into: Option<&str>) -> Result<Option<Arc<Entry>>, Refusal> {
+    /// The entry that is to keep a new value, and that it can: asked before there is a value to lose. What it holds is
+    /// replaced only where that is the token in question.
+    async fn ready(
+        &self,
+        footing: &Footing,
+        desk: &Desk<'_>,
+        into: Option<&str>,
+        is_it: impl Fn(&Holding) -> bool,
+    ) -> Result<Option<Arc<Entry>>, Refusal> {
         let Some(into) = into else { return Ok(None) };
         let entry = footing.config.find(into, Ask::Value)?;
         footing.holdings.prove().await?;
+        let held = footing.holdings.get(&entry.name).await?;
+        if entry.name == desk.entry || held.is_some_and(|held| !is_it(&held)) {
+            let say = format!("`{}` holds another token, which would be lost", entry.name);
+            return Err(Refusal::new(Code::BadRequest, say).hint(format!(
+                "name an entry that holds none, or first: keyfob token remove {}",
+                entry.name.name
+            )));
+        }
         Ok(Some(entry.clone()))
     }
 
@@ -141,12 +166,15 @@ impl Desk<'_> {
             }
             ServiceError::Refused { status: 404, .. } => {
                 Refusal::new(Code::ServiceRefused, "the token service knows no such token")
-                    .hint("keyfob admin tokens list")
+                    .hint(format!("keyfob admin tokens list --with {}", self.entry.name))
             }
+            // The request itself is refused, and its own words say why.
+            ServiceError::Refused { .. } => Refusal::new(Code::ServiceRefused, error.to_string()),
             // Whether something was done is seen in the list; a lost value is given anew by another rotation.
             ServiceError::Unsure(say) => {
                 let say = format!("{say}; whether it was done is not known");
-                Refusal::new(Code::Offline, say).hint("keyfob admin tokens list")
+                Refusal::new(Code::Offline, say)
+                    .hint(format!("keyfob admin tokens list --with {}", self.entry.name))
             }
             error => error.refusal(&self.entry),
         }
@@ -196,8 +224,8 @@ fn told(token: &IssuedToken) -> Introspection {
     let moment = |text: &Option<String>| text.as_ref().and_then(|text| text.parse::<Timestamp>().ok());
     let clusters = token.permissions.iter().map(|one| (one.cluster.clone(), one.rights));
     Introspection {
-        id: Some(token.id.clone()),
-        owner: Some(token.owner.clone()),
+        id: Some(token.id.clone()).filter(|id| !id.is_empty()),
+        owner: Some(token.owner.clone()).filter(|owner| !owner.is_empty()),
         machine: Some(token.machine),
         created: moment(&token.created_at),
         ends: moment(&token.expires_at),

@@ -3,12 +3,15 @@
 //! A token is reminded of whether or not anything has used it since the agent started, and the keychain may be locked for
 //! as long as nobody opens it. So a small file in the state folder keeps, for each entry, when what it holds ends and what was
 //! told about that. No value is in it. It is written before a reminder is shown: nothing is shown twice, whatever happens.
+//! Reminders wait for the disk on a thread of its own, and nobody else waits with them.
 
-use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+mod file;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -21,12 +24,6 @@ use crate::config::{Config, Entry, EntryName, KeychainKind};
 use crate::holding::{Facts, Holding};
 use crate::reminders::{Look, Standing};
 
-/// Format of the file that this build writes.
-const FORMAT: u16 = 1;
-
-/// Most bytes that are read: ten thousand entries.
-const SIZE: u64 = 4 * 1024 * 1024;
-
 /// Services count the time that is left, and not all do so to the second: an end that moves by less is the same.
 const SAME: Duration = Duration::from_secs(60);
 
@@ -36,23 +33,27 @@ const GONE: Duration = Duration::from_secs(30 * 24 * 3600);
 /// The ends, and what was told of them.
 #[derive(Debug)]
 pub struct Ends {
-    path: PathBuf,
-    known: Mutex<Known>,
+    kept: Arc<Kept>,
     /// Something changed that reminders follow from.
     pub changed: Notify,
+}
+
+/// What goes along to a thread that writes.
+#[derive(Debug)]
+struct Kept {
+    path: PathBuf,
+    known: Mutex<Known>,
+    /// Held from the look at what is known to the end of its writing, so that nothing older ever follows something newer.
+    writing: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
 struct Known {
     records: BTreeMap<String, Record>,
-    /// Whether the file is behind.
-    is_new: bool,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Saved<R> {
-    format: u16,
-    entries: R,
+    /// How often something was learned,
+    learned: u64,
+    /// and how much of that is in the file.
+    written: u64,
 }
 
 /// What is known of one entry.
@@ -143,7 +144,7 @@ impl End {
 impl Ends {
     /// Over a file, read at once. One that is damaged or not ours starts anew.
     pub fn open(path: PathBuf) -> Self {
-        let mut records = read(&path).unwrap_or_else(|error| {
+        let mut records = file::read(&path).unwrap_or_else(|error| {
             tracing::warn!(file = %path.display(), "reminders start anew: {error}");
             BTreeMap::new()
         });
@@ -151,7 +152,8 @@ impl Ends {
         for record in records.values_mut().filter(|record| record.keychain == KeychainKind::Memory) {
             record.held = false;
         }
-        Self { path, known: Mutex::new(Known { records, is_new: false }), changed: Notify::new() }
+        let known = Mutex::new(Known { records, ..Known::default() });
+        Self { kept: Arc::new(Kept { path, known, writing: Mutex::default() }), changed: Notify::new() }
     }
 
     /// Takes in what an entry holds. Asked often, and nearly always of what is known.
@@ -164,7 +166,7 @@ impl Ends {
             return;
         }
         known.records.insert(text, record);
-        known.is_new = true;
+        known.learned += 1;
         self.changed.notify_one();
     }
 
@@ -185,16 +187,16 @@ impl Ends {
         let end = end?;
         let about = match record.about.take() {
             Some(about) if about.end == end => about,
-            Some(about) if before(end, SAME) < about.end && about.end < after(end, SAME) => {
-                About { end, ..about }
-            }
+            Some(about) if is_same(about.end, end) => About { end, ..about },
             _ => About::new(end),
         };
         record.about = Some(about.clone());
         Some(End { is_assumed, machine: record.machine.clone(), added: record.added, about })
     }
 
-    /// Changes what was told of an end, and writes it down; where that fails, nothing is changed.
+    /// Changes what was told of an end, once that is written down; where it cannot be, nothing is changed. Waits for the disk.
+    ///
+    /// `change` gets what is known when its turn has come, and says whether there is anything to change. So does the answer.
     ///
     /// # Errors
     /// [`Code::PlaceUnsafe`] where the file cannot be written; [`Code::Pending`] where the end is another one by now.
@@ -202,39 +204,35 @@ impl Ends {
         &self,
         name: &EntryName,
         end: Timestamp,
-        change: impl FnOnce(&mut About),
-    ) -> Result<(), Refusal> {
-        let mut known = self.known();
-        let about = known.records.get_mut(&name.to_string()).and_then(|record| record.about.as_mut());
-        let Some(about) = about.filter(|about| about.end == end) else {
-            return Err(
-                Refusal::new(Code::Pending, format!("`{name}` was changed meanwhile")).hint("try again")
-            );
-        };
-        let before = about.clone();
-        change(about);
-        let written = write(&self.path, &known.records);
-        match written {
-            Ok(()) => {
-                known.is_new = false;
-                self.changed.notify_one();
-                Ok(())
-            }
-            Err(error) => {
-                if let Some(record) = known.records.get_mut(&name.to_string()) {
-                    record.about = Some(before);
-                }
-                let say = format!("the file `{}` cannot be written ({error})", self.path.display());
-                Err(Refusal::new(Code::PlaceUnsafe, say))
-            }
-        }
+        change: impl FnOnce(&mut About) -> bool,
+    ) -> Result<bool, Refusal> {
+        let is_changed = self.kept.note(name, end, change)?;
+        self.changed.notify_one();
+        Ok(is_changed)
+    }
+
+    /// The same, on a thread that may wait.
+    ///
+    /// # Errors
+    /// As [`Ends::note`].
+    pub async fn note_aside(
+        &self,
+        name: &EntryName,
+        end: Timestamp,
+        change: impl FnOnce(&mut About) -> bool + Send + 'static,
+    ) -> Result<bool, Refusal> {
+        let (kept, name) = (self.kept.clone(), name.clone());
+        let noted = tokio::task::spawn_blocking(move || kept.note(&name, end, change)).await;
+        let failed = |_| Refusal::new(Code::Internal, "the agent failed at writing down a reminder");
+        let is_changed = noted.map_err(failed)??;
+        self.changed.notify_one();
+        Ok(is_changed)
     }
 
     /// Nothing is told of an entry before this moment: the file cannot be written.
     pub fn put_off(&self, name: &EntryName, until: Timestamp) {
         let mut known = self.known();
-        if let Some(about) = known.records.get_mut(&name.to_string()).and_then(|record| record.about.as_mut())
-        {
+        if let Some(about) = known.about(&name.to_string()) {
             about.put_off = Some(until);
         }
     }
@@ -249,25 +247,99 @@ impl Ends {
         self.changed.notify_one();
     }
 
-    /// Writes down what was learned, and forgets what is long gone. Where that fails, it is learned again.
-    pub fn save(&self, config: &Config, now: Timestamp) {
-        let mut known = self.known();
-        if !known.is_new {
+    /// Writes down what was learned, if anything was, and forgets what is long gone. Where that fails it is tried again at the
+    /// next call.
+    pub async fn save(&self, config: &Arc<Config>, now: Timestamp) {
+        if !self.known().is_behind() {
             return;
         }
-        known.records.retain(|name, record| {
-            let is_configured = config.entries.iter().any(|entry| entry.name.to_string() == *name);
-            is_configured || record.about.as_ref().is_some_and(|about| now < after(about.end, GONE))
-        });
-        if let Err(error) = write(&self.path, &known.records) {
-            tracing::warn!(file = %self.path.display(), %error, "what is known of ends cannot be written");
+        let (kept, config) = (self.kept.clone(), config.clone());
+        // It fails where the agent ends, and is learned again.
+        let _ = tokio::task::spawn_blocking(move || kept.save(&config, now)).await;
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.kept.known()
+    }
+}
+
+impl Kept {
+    fn note(
+        &self,
+        name: &EntryName,
+        end: Timestamp,
+        change: impl FnOnce(&mut About) -> bool,
+    ) -> Result<bool, Refusal> {
+        let _turn = self.turn();
+        let text = name.to_string();
+        let (about, records, learned) = {
+            let mut known = self.known();
+            let Some(mut about) = known.about(&text).filter(|about| about.end == end).cloned() else {
+                let say = format!("`{name}` was changed meanwhile");
+                return Err(Refusal::new(Code::Pending, say).hint("try again"));
+            };
+            if !change(&mut about) {
+                return Ok(false);
+            }
+            let mut records = known.records.clone();
+            if let Some(record) = records.get_mut(&text) {
+                record.about = Some(about.clone());
+            }
+            (about, records, known.learned)
+        };
+        file::write(&self.path, &records).map_err(|error| {
+            let say = format!("the file `{}` cannot be written ({error})", self.path.display());
+            Refusal::new(Code::PlaceUnsafe, say)
+        })?;
+        let mut known = self.known();
+        known.written = learned;
+        // Another value may have come meanwhile.
+        if let Some(known) = known.about(&text).filter(|known| is_same(known.end, end)) {
+            *known = About { end: known.end, put_off: known.put_off, ..about };
         }
-        known.is_new = false;
+        Ok(true)
+    }
+
+    fn save(&self, config: &Config, now: Timestamp) {
+        let _turn = self.turn();
+        let configured: HashSet<String> = config.entries.iter().map(|entry| entry.name.to_string()).collect();
+        let (records, learned) = {
+            let mut known = self.known();
+            known.records.retain(|name, record| {
+                let is_recent = || record.about.as_ref().is_some_and(|about| now < after(about.end, GONE));
+                configured.contains(name) || is_recent()
+            });
+            (known.records.clone(), known.learned)
+        };
+        match file::write(&self.path, &records) {
+            Ok(()) => self.known().written = learned,
+            Err(error) => {
+                tracing::warn!(file = %self.path.display(), %error, "what is known of ends cannot be written");
+            }
+        }
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    fn is_behind(&self) -> bool {
+        self.learned != self.written
+    }
+
+    fn about(&mut self, name: &str) -> Option<&mut About> {
+        self.records.get_mut(name)?.about.as_mut()
+    }
+}
+
+fn is_same(one: Timestamp, other: Timestamp) -> bool {
+    before(other, SAME) < one && one < after(other, SAME)
 }
 
 /// `None` where there is nothing to note.
@@ -292,68 +364,4 @@ fn machine(facts: &Facts) -> Option<String> {
     let owner = facts.owner.as_ref()?;
     let is_said = facts.token.told.as_ref().is_some_and(|(told, _)| told.machine == Some(true));
     (is_said || owner.starts_with("bot-")).then(|| owner.clone())
-}
-
-fn read(path: &Path) -> Result<BTreeMap<String, Record>, String> {
-    let mut bytes = Vec::new();
-    match open(path) {
-        Ok(file) => file.take(SIZE + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
-        Err(error) => return Err(error.to_string()),
-    };
-    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > SIZE {
-        return Err("the file is too large".to_owned());
-    }
-    // The words of the parser may repeat what it has read.
-    let damaged = |_| "the file is damaged".to_owned();
-    let Saved { format, .. } =
-        serde_json::from_slice::<Saved<serde::de::IgnoredAny>>(&bytes).map_err(damaged)?;
-    if format != FORMAT {
-        return Err(format!("the file has format {format}"));
-    }
-    serde_json::from_slice::<Saved<BTreeMap<String, Record>>>(&bytes)
-        .map(|saved| saved.entries)
-        .map_err(damaged)
-}
-
-/// Opens the file, if it is a file and ours.
-#[cfg(unix)]
-fn open(path: &Path) -> io::Result<File> {
-    use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
-    // A pipe in its place would be waited for.
-    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-    let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
-    let metadata = file.metadata()?;
-    if metadata.is_file() && metadata.uid() == rustix::process::geteuid().as_raw() {
-        Ok(file)
-    } else {
-        Err(io::Error::other("this is no file of ours"))
-    }
-}
-
-#[cfg(windows)]
-fn open(path: &Path) -> io::Result<File> {
-    // The profile folder's own access list keeps others out.
-    File::open(path)
-}
-
-/// A reader sees all of it or what was there before.
-fn write(path: &Path, records: &BTreeMap<String, Record>) -> io::Result<()> {
-    let mut bytes = serde_json::to_vec(&Saved { format: FORMAT, entries: records })?;
-    bytes.push(b'\n');
-    let fresh = path.with_extension("json.new");
-    // One that was left behind may be anything.
-    if let Err(error) = fs::remove_file(&fresh)
-        && error.kind() != io::ErrorKind::NotFound
-    {
-        return Err(error);
-    }
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&fresh)?;
-    file.write_all(&bytes)?;
-    file.sync_all()?;
-    fs::rename(&fresh, path)
 }

@@ -1,5 +1,7 @@
 //! What the keychain keeps for an entry: the long-lived value, its facts, and where it may go. One item, never apart.
 
+mod bounds;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -13,13 +15,21 @@ use crate::clock::after;
 use crate::config::HostPattern;
 use crate::service::{CLUSTER_CACHE, Introspection};
 
-/// Version of the item's format that this build writes.
-pub const FORMAT: u16 = 1;
+pub(crate) use bounds::bounded;
+
+/// Newest version of the item's format that this build reads, and writes where it is needed: [`JOURNAL`].
+pub const FORMAT: u16 = JOURNAL;
+
+/// An item without a companion and a rotation: what builds before these can read and write again without a loss.
+const PLAIN: u16 = 1;
+
+/// An item with a companion or a rotation, which a build that does not know them must not write again.
+const JOURNAL: u16 = 2;
 
 /// One keychain item.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Holding {
-    /// [`FORMAT`].
+    /// At most [`FORMAT`]; written anew with each item.
     pub format: u16,
     /// Counts the states that this item has had, for whoever looks for a fault.
     pub generation: u64,
@@ -67,6 +77,7 @@ pub struct Facts {
 impl Facts {
     /// Takes in what a token's service has just said. What it does not say stays as it was known before.
     pub fn learn(&mut self, told: Introspection, now: Timestamp) {
+        let told = bounded(told);
         if told.owner.is_some() {
             self.owner.clone_from(&told.owner);
         }
@@ -128,6 +139,9 @@ pub struct Rotation {
     pub began: Timestamp,
     /// What was done last.
     pub step: RotationStep,
+    /// Until when a call that was given up on may still arrive. The old value was good when it was last asked about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubtful_until: Option<Timestamp>,
 }
 
 /// Steps of a rotation, whatever its shape.
@@ -161,7 +175,12 @@ pub enum RotationStep {
 impl Rotation {
     /// One that begins now.
     pub fn asking(began: Timestamp) -> Self {
-        Self { began, step: RotationStep::Asking }
+        Self::at(began, RotationStep::Asking)
+    }
+
+    /// One that has got so far.
+    pub fn at(began: Timestamp, step: RotationStep) -> Self {
+        Self { began, step, doubtful_until: None }
     }
 }
 
@@ -179,7 +198,7 @@ pub enum ItemError {
 impl Holding {
     /// A value that has just come.
     pub fn new(value: Secret<String>, facts: Facts, destination: Destination) -> Self {
-        Self { format: FORMAT, generation: 1, value, companion: None, rotation: None, facts, destination }
+        Self { format: PLAIN, generation: 1, value, companion: None, rotation: None, facts, destination }
     }
 
     /// Until when clusters may still accept a value that its service has ended; `None` for one that is not known to be dead.
@@ -191,8 +210,11 @@ impl Holding {
 
     /// The bytes of the keychain item.
     pub fn to_item(&self) -> Secret<Vec<u8>> {
+        let is_plain = self.companion.is_none() && self.rotation.is_none();
+        let format = if is_plain { PLAIN } else { JOURNAL };
+        let written = Self { format, ..self.clone() };
         // Maps, strings and numbers: writing them cannot fail.
-        Secret::new(serde_json::to_vec(self).unwrap_or_default())
+        Secret::new(serde_json::to_vec(&written).unwrap_or_default())
     }
 
     /// Reads a keychain item.
@@ -207,7 +229,7 @@ impl Holding {
         let bytes = Zeroizing::new(item.expose().clone());
         let Format { format } = serde_json::from_slice(&bytes).map_err(|_| ItemError::Damaged)?;
         match format {
-            FORMAT => serde_json::from_slice(&bytes).map_err(|_| ItemError::Damaged),
+            PLAIN..=FORMAT => serde_json::from_slice(&bytes).map_err(|_| ItemError::Damaged),
             0 => Err(ItemError::Damaged),
             _ => Err(ItemError::Newer),
         }
@@ -271,7 +293,40 @@ mod tests {
         let read = |text: &str| Holding::from_item(&Secret::new(text.as_bytes().to_vec())).unwrap_err();
         assert_eq!(read("{"), ItemError::Damaged);
         assert_eq!(read(r#"{"format":1}"#), ItemError::Damaged);
-        assert_eq!(read(r#"{"format":2,"anything":true}"#), ItemError::Newer);
+        assert_eq!(read(r#"{"format":2}"#), ItemError::Damaged);
+        assert_eq!(read(r#"{"format":3,"anything":true}"#), ItemError::Newer);
+        assert_eq!(read(r#"{"format":0}"#), ItemError::Damaged);
+    }
+
+    /// As builds wrote it before they knew companions and rotations.
+    const OLD: &str =
+        r#"{"format":1,"generation":7,"value":"aw_1","facts":{"ends_assumed":false},"destination":{}}"#;
+
+    #[test]
+    fn what_an_older_build_would_lose_it_cannot_read() {
+        let format = |holding: &Holding| {
+            let written: serde_json::Value = serde_json::from_slice(holding.to_item().expose()).unwrap();
+            written["format"].as_u64().unwrap()
+        };
+        let old = Holding::from_item(&Secret::new(OLD.as_bytes().to_vec())).unwrap();
+        assert_eq!((old.value.expose().as_str(), old.generation, format(&old)), ("aw_1", 7, 1));
+        let mut refreshed = old.clone();
+        refreshed.companion = Some(Secret::from("re_1"));
+        let mut rotating = old;
+        rotating.rotation = Some(Rotation::asking(Timestamp::UNIX_EPOCH));
+        for newer in [refreshed, rotating] {
+            assert_eq!(format(&newer), 2);
+            let mut read = Holding::from_item(&newer.to_item()).unwrap();
+            assert_eq!((&read.companion, &read.rotation), (&newer.companion, &newer.rotation));
+            // Once nothing can be lost any more, older builds read it again.
+            (read.companion, read.rotation) = (None, None);
+            assert_eq!(format(&read), 1);
+        }
+        // What the last build wrote as the first format, with a journal in it.
+        let journal = r#"{"format":1,"rotation":{"began":"2026-11-21T08:00:00Z","step":"asking"},"#;
+        let text = OLD.replace(r#"{"format":1,"#, journal);
+        let read = Holding::from_item(&Secret::new(text.into_bytes())).unwrap();
+        assert_eq!(read.rotation.unwrap().step, RotationStep::Asking);
     }
 
     #[test]

@@ -142,7 +142,24 @@ impl Holdings {
     ///
     /// # Errors
     /// The keychain's; the value is kept in memory and stored by the next [`Holdings::settle`].
-    pub async fn put(&self, name: &EntryName, mut holding: Holding) -> Result<(), Refusal> {
+    pub async fn put(&self, name: &EntryName, holding: Holding) -> Result<(), Refusal> {
+        self.put_or(name, holding, NotTaken::Keep).await
+    }
+
+    /// As [`Holdings::put`]; where the keychain does not take it, what was held before serves on.
+    ///
+    /// # Errors
+    /// The keychain's.
+    pub async fn exchange(&self, name: &EntryName, holding: Holding) -> Result<(), Refusal> {
+        self.put_or(name, holding, NotTaken::Leave).await
+    }
+
+    async fn put_or(
+        &self,
+        name: &EntryName,
+        mut holding: Holding,
+        not_taken: NotTaken,
+    ) -> Result<(), Refusal> {
         // A broken or unreadable item does not stand in the way of a new value.
         let _ = self.get(name).await;
         let slot = self.slot(name);
@@ -150,7 +167,7 @@ impl Holdings {
             // Within the turn: what is bought from here on is bought with the new value, or does not count.
             slot.epoch.fetch_add(1, Ordering::SeqCst);
             holding.generation = current.holding().map_or(1, |before| before.generation + 1);
-            Ok(Some((holding, NotTaken::Keep)))
+            Ok(Some((holding, not_taken)))
         })
         .await
     }
@@ -324,9 +341,16 @@ impl Holdings {
                 let serves = not_taken == NotTaken::Serve;
                 slot.see(Seen::Unsaved { holding: holding.clone(), serves });
             }
-            let stored = this.keychain.store(&item(&name), &holding.to_item()).await;
-            stored.map_err(|error| this.refuse(&error))?;
-            slot.see(Seen::Stored(holding));
+            let stored = match this.keychain.store(&item(&name), &holding.to_item()).await {
+                Ok(()) => Ok(holding),
+                // It may be too large, and nobody has its value: facts can be asked for again.
+                Err(KeychainError::Failed(_)) if not_taken == NotTaken::Serve => {
+                    let bare = Arc::new(holding.bare());
+                    this.keychain.store(&item(&name), &bare.to_item()).await.map(|()| bare)
+                }
+                Err(error) => Err(error),
+            };
+            slot.see(Seen::Stored(stored.map_err(|error| this.refuse(&error))?));
             this.stir();
             Ok(())
         })

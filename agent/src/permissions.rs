@@ -19,9 +19,9 @@ use keyfob_ipc::{Code, Refusal, Secret};
 use crate::agent::Agent;
 use crate::config::{Ask, Entry};
 use crate::footing::Footing;
-use crate::holding::{ClusterAnswer, Facts, Holding};
+use crate::holding::{ClusterAnswer, Destination, Facts, Holding};
 use crate::kind::Token;
-use crate::service::Introspection;
+use crate::service::{Introspection, ServiceError};
 use clusters::{answer_of, is_fresh, rows};
 
 pub use clusters::Asked;
@@ -108,6 +108,11 @@ impl Agent {
         let is_absent =
             held.is_none() && report.refusals.iter().any(|refusal| refusal.code == Code::TokenNeeded);
         let mut facts = held.as_ref().map(|held| held.facts.clone()).unwrap_or_default();
+        let now = holder.source.destination(&holder.name, &footing.config);
+        // The service that is configured now may be another one than that which spoke, and not be confirmed yet.
+        if held.as_ref().is_some_and(|held| !apis(&now).is_empty() && apis(&held.destination) != apis(&now)) {
+            facts.token.told = None;
+        }
         // The keychain may not have taken what was learned; and a value that came meanwhile is another one.
         if held.is_some_and(|held| news.value.as_ref() == Some(&held.value)) {
             news.apply(&mut facts);
@@ -175,7 +180,14 @@ impl Agent {
             }
         }
         let told = self.introspect(footing, token, &holding.value).await?;
-        let told = told.map_err(|error| error.refusal(&entry.name));
+        let told = told.map_err(|error| {
+            let refusal = error.refusal(&entry.name);
+            // That is the state of the token until there is another one. Tools get it still: clusters may remember it.
+            if matches!(error, ServiceError::Dead) {
+                self.states.failed(&entry.name, &refusal);
+            }
+            refusal
+        });
         let now = self.clock.now();
         let failure = told.as_ref().err().map(|refusal| (refusal, false));
         self.asked.note(&entry.name, place, &holding.value, now, failure);
@@ -213,8 +225,12 @@ impl Agent {
             return;
         }
         let (kept, names) = (news.clone(), entry.source.as_token().map(|token| token.clusters.clone()));
+        let asked = holding.destination.clone();
         let note = move |holding: &mut Holding| {
-            kept.apply(&mut holding.facts);
+            // Another service may have been confirmed while this one was asked.
+            if apis(&holding.destination) == apis(&asked) {
+                kept.apply(&mut holding.facts);
+            }
             let names = names.unwrap_or_default();
             holding.facts.token.clusters.retain(|name, _| names.contains_key(name));
         };
@@ -259,6 +275,19 @@ impl News {
             .clusters
             .extend(self.clusters.iter().map(|(name, answer)| (name.clone(), answer.clone())));
     }
+}
+
+/// Lets a holding go where the person has confirmed. What one service said is not the word of the next.
+pub fn confirmed(holding: &mut Holding, destination: Destination) {
+    if apis(&holding.destination) != apis(&destination) {
+        holding.facts.token.told = None;
+    }
+    holding.destination = destination;
+}
+
+/// The token services of a destination.
+fn apis(destination: &Destination) -> Vec<&String> {
+    destination.places.iter().filter(|place| place.starts_with("api ")).collect()
 }
 
 fn report(entry: &Entry, refusals: Vec<Refusal>) -> EntryPermissions {

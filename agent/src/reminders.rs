@@ -19,7 +19,7 @@ pub use due::{Look, Standing};
 use crate::agent::Agent;
 use crate::clock::{after, rfc3339, seconds_left};
 use crate::config::{Ask, Config, Entry};
-use crate::ends::End;
+use crate::ends::{About, End};
 use crate::kind::Rotate;
 
 /// After this, what reached nobody is tried again.
@@ -40,8 +40,14 @@ impl Agent {
     /// Reminds, for as long as the agent lives. Sleeps until the next threshold.
     pub async fn remind(self: Arc<Self>) {
         let mut showing = self.watchers.showing();
+        let mut before = *showing.borrow_and_update();
         loop {
-            let before = *showing.borrow_and_update();
+            // Whoever came while a reminder was being told, too.
+            let watchers = *showing.borrow_and_update();
+            if watchers > before {
+                self.ends.retry(self.clock.now());
+            }
+            before = watchers;
             let mut stirred = self.holdings().stirred();
             let next = self.remind_now().await;
             let come = async {
@@ -56,11 +62,7 @@ impl Agent {
                 () = self.ends.changed.notified() => {}
                 // The keychain was read, say.
                 _ = stirred.changed() => {}
-                _ = showing.changed() => {
-                    if *showing.borrow() > before {
-                        self.ends.retry(self.clock.now());
-                    }
-                }
+                _ = showing.changed() => {}
             }
         }
     }
@@ -72,7 +74,7 @@ impl Agent {
             let config = self.config().ok()?;
             let now = self.clock.now();
             reminded(&config).for_each(|entry| self.learn_end(entry, &config));
-            self.ends.save(&config, now);
+            self.ends.save(&config, now).await;
             let looks: Vec<_> = reminded(&config)
                 .filter_map(|entry| Some((entry, self.look(entry, &config, now)?)))
                 .collect();
@@ -95,13 +97,20 @@ impl Agent {
     async fn remind_of(&self, entry: &Entry, config: &Config) {
         let now = self.clock.now();
         let Some(end) = self.ends.end(entry, config) else { return };
-        let Some(threshold) = end.about.look(&thresholds(entry, config, &end), now).due else { return };
-        let noted = self.ends.note(&entry.name, end.about.end, |about| {
-            about.told.insert(threshold, now);
-            about.owed = None;
-        });
-        match noted {
-            Ok(()) => {}
+        let thresholds = thresholds(entry, config, &end);
+        let Some(threshold) = end.about.look(&thresholds, now).due else { return };
+        let note = move |about: &mut About| {
+            // A snooze may have come first.
+            let is_due = about.look(&thresholds, now).due == Some(threshold);
+            if is_due {
+                about.told.insert(threshold, now);
+                about.owed = None;
+            }
+            is_due
+        };
+        match self.ends.note_aside(&entry.name, end.about.end, note).await {
+            Ok(true) => {}
+            Ok(false) => return,
             Err(refusal) if refusal.code == Code::Pending => return,
             Err(refusal) => {
                 // What cannot be written down could be told a second time.
@@ -113,8 +122,12 @@ impl Agent {
         let is_shown = self.notices.tell(text::told(entry, &end, now)).is_shown().await;
         if !is_shown {
             let again = after(self.clock.now(), AGAIN);
+            let owe = move |about: &mut About| {
+                about.owed = Some((threshold, again));
+                true
+            };
             // Where that cannot be written down it counts as told.
-            let _ = self.ends.note(&entry.name, end.about.end, |about| about.owed = Some((threshold, again)));
+            let _ = self.ends.note_aside(&entry.name, end.about.end, owe).await;
         }
         self.watchers.changed([&entry.name]);
     }
@@ -157,7 +170,10 @@ impl Agent {
                 Some(next.ok_or_else(over)?)
             }
         };
-        self.ends.note(&entry.name, about.end, |about| about.snoozed_until = until)?;
+        self.ends.note(&entry.name, about.end, |about| {
+            about.snoozed_until = until;
+            true
+        })?;
         self.watchers.changed([&entry.name]);
         Ok(match until {
             None => format!("reminders about `{}` come as configured", entry.name),

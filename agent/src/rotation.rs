@@ -34,7 +34,6 @@ use crate::holding::RotationStep;
 use crate::permissions::Difference;
 use crate::service::Shape;
 
-use judge::SecondLook;
 use mend::Retry;
 pub(crate) use notes::lost;
 use standing::Standing;
@@ -59,7 +58,6 @@ pub struct Rotations {
     turns: Mutex<HashMap<EntryName, Arc<tokio::sync::Mutex<()>>>>,
     /// What is not finished and is tried again, by whom it is about.
     retries: Mutex<HashMap<EntryName, Retry>>,
-    second_looks: Mutex<HashMap<EntryName, SecondLook>>,
     stirred: watch::Sender<u64>,
 }
 
@@ -69,7 +67,8 @@ impl Rotations {
         self.stirred.send_modify(|count| *count = count.wrapping_add(1));
     }
 
-    fn turn(&self, name: &EntryName) -> Arc<tokio::sync::Mutex<()>> {
+    /// To be held while anything is done about an entry's rotation.
+    pub(crate) fn turn(&self, name: &EntryName) -> Arc<tokio::sync::Mutex<()>> {
         locked(&self.turns).entry(name.clone()).or_default().clone()
     }
 
@@ -135,6 +134,11 @@ async fn rotate(at: &Standing<'_>) -> Outcome {
         }
         Some(RotationStep::Deleting { .. }) => {
             create_then_delete::finish(at, &held).await?;
+            held = at.holding().await?;
+        }
+        // Else nobody would know what it is to be compared with.
+        Some(RotationStep::Proving { .. }) => {
+            mend::tell_of(at.agent, at.entry, replace::prove(at, &held).await);
             held = at.holding().await?;
         }
         // A second token that lies ready is what was asked for.

@@ -25,6 +25,9 @@ use crate::kind::Token;
 use crate::permissions::Difference;
 use crate::service::{ServiceError, Shape};
 
+/// How long a removal waits for a rotation that is under way.
+const TURN: std::time::Duration = std::time::Duration::from_secs(20);
+
 /// Nobody plans further ahead: 100 years, in seconds.
 const FURTHEST: std::time::Duration = std::time::Duration::from_secs(100 * 365 * 24 * 3600);
 
@@ -41,6 +44,7 @@ impl Agent {
     ) -> Result<TokenReport, Refusal> {
         let footing = self.footing()?;
         let entry = footing.config.find(name, Ask::Value)?.clone();
+        let _spending = self.begin_spending().ok_or_else(ending)?;
         let before = footing.holdings.get(&entry.name).await.ok().flatten();
         let given = self.examine(&footing, &entry, value, ends, before.as_deref()).await?;
         self.keep_token(&footing, &entry, given, before.as_deref(), "is kept").await
@@ -64,6 +68,12 @@ impl Agent {
             if matches!(token.service.shape(), Shape::ByHand) {
                 return Err(by_hand(&entry.name, token));
             }
+            if ends.is_some() {
+                let say =
+                    "an end can be said for a token that a person made; its service says when this one ends";
+                return Err(Refusal::new(Code::BadRequest, say)
+                    .hint(format!("set `lifetime` under [{}], or leave --ends out", entry.name)));
+            }
             let rotated = self.rotate_by_service(&footing, &entry).await?;
             let holding = self.held(&footing, &entry).await?;
             return Ok(self
@@ -76,6 +86,7 @@ impl Agent {
                 )
                 .await);
         };
+        let _spending = self.begin_spending().ok_or_else(ending)?;
         if value == before.value {
             let say = format!("this is the very token that `{}` holds already", entry.name);
             return Err(Refusal::new(Code::TokenInvalid, say).hint("make a new one on its page first"));
@@ -93,7 +104,7 @@ impl Agent {
         let entry = footing.config.find(name, Ask::Value)?.clone();
         let ends = self.read_end(ends)?;
         let held = self.held(&footing, &entry).await?;
-        if matches!(held.facts.token.ends_by, Some(Teller::TokenService | Teller::Token)) {
+        if held.facts.token.told.as_ref().is_some_and(|(told, _)| told.ends.is_some()) {
             let say = format!("the end of `{}` is known: the token service says so", entry.name);
             return Err(
                 Refusal::new(Code::BadRequest, say).hint(format!("keyfob permissions {}", entry.name.name))
@@ -131,30 +142,47 @@ impl Agent {
     ) -> Result<String, Refusal> {
         let footing = self.footing()?;
         let entry = footing.config.find(name, Ask::Value)?.clone();
+        // A rotation that goes on meanwhile would leave a token there that nobody holds.
+        let turn = self.rotations.turn(&entry.name);
+        let Ok(_turn) = tokio::time::timeout(TURN, turn.lock()).await else {
+            let say = format!("`{}` is being rotated", entry.name);
+            return Err(
+                Refusal::new(Code::Pending, say).hint(format!("keyfob token remove {}", entry.name.name))
+            );
+        };
+        let _spending = self.begin_spending().ok_or_else(ending)?;
         let held = footing.holdings.get(&entry.name).await.ok().flatten();
-        // Before the service is told: a token that cannot be forgotten here should not be dead there.
+        // Before the service is told: a token that cannot be forgotten here should not be dead there. Only a write shows
+        // whether the keychain takes one.
         footing.holdings.prove().await?;
         let there = match &held {
-            Some(holding) if !keep_at_service => self.delete_at_service(&footing, &entry, holding).await,
+            Some(holding) if !keep_at_service => {
+                footing.holdings.note(&entry.name, &holding.value, |_| {}).await?;
+                self.delete_at_service(&footing, &entry, holding).await
+            }
             _ => Ok(()),
         };
         footing.holdings.remove(&entry.name).await?;
         self.drop_bought_with(&entry.name);
+        let is_lost = |holding: &Holding| holding.dead_but_remembered_until().is_some();
+        let page = entry.source.as_token().and_then(|token| token.portal.as_deref()).map(escape);
+        let page = page.unwrap_or_else(|| "its page".to_owned());
         Ok(match (held, there) {
             (None, _) => format!("`{}` held nothing", entry.name),
             (Some(_), _) if keep_at_service => {
                 format!("`{}` is removed here; it is still good at its service", entry.name)
             }
+            (Some(holding), Ok(())) if is_lost(&holding) => format!(
+                "`{}` is removed here; at its service it lives on under a value that nobody has: delete it on {page}",
+                entry.name
+            ),
             (Some(_), Ok(())) => format!("`{}` is removed here and at its service", entry.name),
             (Some(_), Err(ServiceError::Unable)) => {
-                format!(
-                    "`{}` is removed here; delete it on its page too if it should stop working",
-                    entry.name
-                )
+                format!("`{}` is removed here; delete it on {page} too if it should stop working", entry.name)
             }
             (Some(_), Err(error)) => {
                 format!(
-                    "`{}` is removed here, but not at its service ({error}); delete it on its page",
+                    "`{}` is removed here, but not at its service ({error}); delete it on {page}",
                     entry.name
                 )
             }
@@ -166,11 +194,16 @@ impl Agent {
     /// # Errors
     /// [`Code::BadRequest`] where there is none: no other value is ever shown.
     pub fn token_rescue(&self, name: &str) -> Result<Secret<String>, Refusal> {
-        let footing = self.footing()?;
-        let entry = footing.config.find(name, Ask::Value)?;
-        footing.holdings.unsaved(&entry.name).ok_or_else(|| {
-            let say =
-                format!("the keychain has everything of `{}`, and what it has is not shown", entry.name);
+        // In whatever keychain it was to go, and whatever became of the configuration meanwhile.
+        let unsaved = self.all_holdings().into_iter().flat_map(|holdings| {
+            holdings.all_unsaved().into_iter().map(move |entry| (holdings.clone(), entry))
+        });
+        let mut meant = unsaved.filter(|(_, entry)| entry.to_string() == name || entry.name == name);
+        meant.find_map(|(holdings, entry)| holdings.unsaved(&entry)).ok_or_else(|| {
+            let say = format!(
+                "nothing of `{}` is in memory alone, and what the keychain has is not shown",
+                escape(name)
+            );
             Refusal::new(Code::BadRequest, say).hint("keyfob status")
         })
     }
@@ -210,7 +243,10 @@ impl Agent {
         let wrong = |say: String| Err(Refusal::new(Code::BadRequest, say).hint("write it as 2027-03-01"));
         match moment {
             None => wrong(format!("`{}` is no date", escape(text))),
-            Some(moment) if moment <= now => wrong(format!("{} has passed", rfc3339(moment))),
+            Some(moment) if moment <= now => {
+                let say = format!("{} has passed", rfc3339(moment));
+                Err(Refusal::new(Code::BadRequest, say).hint("say a later day"))
+            }
             Some(moment) if moment > after(now, FURTHEST) => {
                 wrong("that is more than a hundred years from now".to_owned())
             }
@@ -233,4 +269,9 @@ fn by_hand(name: &EntryName, token: &Token) -> Refusal {
         format!("`{name}` is rotated on its page{place}, and the new value given here"),
     )
     .hint(format!("keyfob token rotate {}", name.name))
+}
+
+/// From here on no token is spent any more.
+pub(crate) fn ending() -> Refusal {
+    Refusal::new(Code::Busy, "the agent is about to end").hint("try again in a moment")
 }

@@ -166,7 +166,10 @@ impl Agent {
             refusal = Some(changed);
         }
         if state == State::SignedOut && refusal.is_none() {
-            refusal = self.root_refusal(entry, &root);
+            refusal = match &held {
+                Ok(Some(_)) if entry.source.as_token().is_some() => Some(self.dead(entry, dying.is_some())),
+                _ => self.root_refusal(entry, &root),
+            };
         }
         let mut notes = match &held {
             Ok(Some(holding)) if through.is_none() => self.token_notes(entry, holding),
@@ -175,6 +178,9 @@ impl Agent {
         if through.is_none() && dying.is_none() && matches!(held, Ok(Some(_))) {
             notes.extend(self.reminder_notes(entry, until, ends_assumed));
         }
+        notes.extend(self.unsaved_elsewhere(entry));
+        // What stands in the way is said once.
+        notes.retain(|note| refusal.as_ref().is_none_or(|refusal| refusal.say != note.say));
         notes.sort_by_key(|note| note.weight);
         EntryReport {
             name: entry.name.to_string(),
@@ -190,6 +196,19 @@ impl Agent {
             refusal,
             notes,
         }
+    }
+
+    /// A token that is held and no good any more.
+    fn dead(&self, entry: &Entry, is_lost: bool) -> Refusal {
+        if is_lost {
+            return crate::rotation::lost(&entry.name);
+        }
+        let say = if self.states.is_signed_out(&entry.name) {
+            format!("the token service does not accept the token of `{}` any more", entry.name)
+        } else {
+            format!("the token of `{}` has ended", entry.name)
+        };
+        Refusal::new(Code::TokenNeeded, say).hint(format!("keyfob token add {}", entry.name.name))
     }
 
     fn root_refusal(&self, entry: &Entry, root: &crate::config::EntryName) -> Option<Refusal> {
@@ -242,7 +261,9 @@ impl Agent {
         let holdings = self.holdings();
         let Some(holding) = holdings.get(&entry.name).await? else { return Ok(()) };
         let destination = entry.source.destination(&entry.name, config);
-        holdings.change(&entry.name, &holding.value, |bound| bound.destination = destination).await?;
+        holdings
+            .change(&entry.name, &holding.value, |bound| crate::permissions::confirmed(bound, destination))
+            .await?;
         self.drop_bought_with(&entry.name);
         Ok(())
     }

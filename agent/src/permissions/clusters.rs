@@ -1,6 +1,8 @@
 //! Clusters and what they say: who is asked, how old an answer may be, how it is shown.
 
+use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, HashMap};
+use std::hash::BuildHasher as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -37,12 +39,14 @@ pub struct Asked {
     turns: Mutex<HashMap<EntryName, Arc<tokio::sync::Mutex<()>>>>,
     /// By entry and address.
     failed: Mutex<HashMap<(EntryName, String), Failure>>,
+    /// What fingerprints are made with: of no use to anybody else.
+    fingerprints: RandomState,
 }
 
 struct Failure {
     at: Timestamp,
-    /// Another value may fare better.
-    value: Secret<String>,
+    /// Of the value it was asked with, which is not kept here: another one may fare better.
+    fingerprint: u64,
     refusal: Refusal,
     /// Whether it was the answer: this token is not accepted.
     is_dead: bool,
@@ -51,7 +55,9 @@ struct Failure {
 impl Asked {
     /// Held while an entry's clusters and its service are asked for a report: who comes second finds the answers.
     pub(super) fn turn(&self, name: &EntryName) -> Arc<tokio::sync::Mutex<()>> {
-        locked(&self.turns).entry(name.clone()).or_default().clone()
+        let mut turns = locked(&self.turns);
+        turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+        turns.entry(name.clone()).or_default().clone()
     }
 
     /// Why an address gave no answer a moment ago, where it is not to be asked again yet.
@@ -64,7 +70,7 @@ impl Asked {
     ) -> Option<Refusal> {
         let failed = locked(&self.failed);
         let failure = failed.get(&(name.clone(), address.to_owned()))?;
-        let counts = failure.value == *value && failure.at <= now && now < after(failure.at, REST);
+        let counts = failure.fingerprint == self.fingerprint(value) && failure.rests(now);
         counts.then(|| failure.refusal.clone())
     }
 
@@ -72,7 +78,7 @@ impl Asked {
     pub(super) fn is_dead(&self, name: &EntryName, address: &str, value: &Secret<String>) -> bool {
         let failed = locked(&self.failed);
         let failure = failed.get(&(name.clone(), address.to_owned()));
-        failure.is_some_and(|failure| failure.is_dead && failure.value == *value)
+        failure.is_some_and(|failure| failure.is_dead && failure.fingerprint == self.fingerprint(value))
     }
 
     /// Notes how it went.
@@ -85,14 +91,35 @@ impl Asked {
         refusal: Option<(&Refusal, bool)>,
     ) {
         let mut failed = locked(&self.failed);
+        failed.retain(|_, failure| failure.rests(now));
         let key = (name.clone(), address.to_owned());
         match refusal {
             Some((refusal, is_dead)) => {
-                let (value, refusal) = (value.clone(), refusal.clone());
-                failed.insert(key, Failure { at: now, value, refusal, is_dead });
+                let (fingerprint, refusal) = (self.fingerprint(value), refusal.clone());
+                failed.insert(key, Failure { at: now, fingerprint, refusal, is_dead });
             }
             None => drop(failed.remove(&key)),
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn failures(&self) -> usize {
+        locked(&self.failed).len()
+    }
+
+    #[cfg(test)]
+    pub(super) fn turns(&self) -> usize {
+        locked(&self.turns).len()
+    }
+
+    fn fingerprint(&self, value: &Secret<String>) -> u64 {
+        self.fingerprints.hash_one(value.expose())
+    }
+}
+
+impl Failure {
+    fn rests(&self, now: Timestamp) -> bool {
+        self.at <= now && now < after(self.at, REST)
     }
 }
 

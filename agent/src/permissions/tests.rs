@@ -3,6 +3,7 @@
 use keyfob_ipc::reply::{Right, Rights, Teller};
 
 use super::*;
+use crate::config::EntryName;
 use crate::kind::{Header, Rotate};
 
 const READ: Rights = Rights { read: Right::Yes, write: Right::No, execute: Right::No };
@@ -68,4 +69,43 @@ fn what_nobody_said_is_unknown() {
     let [row] = rows.as_slice() else { panic!("{rows:?}") };
     assert_eq!((row.at.rights, row.by, &row.when), (Rights::default(), Teller::Cluster, &None));
     assert!(row.note.is_some());
+}
+
+#[test]
+fn what_one_service_said_is_not_the_word_of_the_next() {
+    let to = |places: &[&str]| Destination {
+        hosts: vec!["h.acme.dev".to_owned()],
+        places: places.iter().map(|&place| place.to_owned()).collect(),
+    };
+    let held = || Holding::new("a-token".into(), told(&["ext"]), to(&["header X", "api https://one/"]));
+    let mut same = held();
+    confirmed(&mut same, to(&["header X", "api https://one/", "cluster grpcs://aw.acme.dev"]));
+    assert!(same.facts.token.told.is_some());
+    for places in [&["header X", "api https://two/"][..], &["header X"]] {
+        let mut other = held();
+        confirmed(&mut other, to(places));
+        assert_eq!((other.facts.token.told, other.destination), (None, to(places)));
+    }
+}
+
+#[test]
+fn what_failed_is_forgotten_after_its_rest() {
+    let (asked, name) = (Asked::default(), EntryName { kind: "token", name: "aspect".to_owned() });
+    let (now, value) = (Timestamp::UNIX_EPOCH, Secret::from("a-token"));
+    let refusal = Refusal::new(Code::Offline, "it is down");
+    let later = |seconds| crate::clock::after(now, Duration::from_secs(seconds));
+    for seconds in 0..600 {
+        let place = format!("grpcs://{seconds}.acme.dev");
+        asked.note(&name, &place, &value, later(seconds), Some((&refusal, true)));
+        assert!(asked.is_dead(&name, &place, &value));
+        assert_eq!(asked.recent(&name, &place, &value, later(seconds)), Some(refusal.clone()));
+        assert_eq!(asked.recent(&name, &place, &"another".into(), later(seconds)), None);
+    }
+    assert_eq!(asked.failures(), 60);
+    asked.note(&name, "grpcs://other.acme.dev", &value, later(3600), None);
+    assert_eq!(asked.failures(), 0);
+    for entry in 0..100 {
+        drop(asked.turn(&EntryName { kind: "token", name: entry.to_string() }));
+    }
+    assert_eq!(asked.turns(), 1, "the last one");
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use keyfob_ipc::reply::Weight;
+use keyfob_ipc::{Code, Refusal, Secret};
 
 use super::notes;
 use crate::agent::Agent;
@@ -22,11 +23,23 @@ const AT_MOST_EACH: Duration = Duration::from_secs(24 * 3600);
 /// Pause after the first failure, and after each further one.
 const AGAIN: [Duration; 2] = [Duration::from_secs(3600), Duration::from_secs(6 * 3600)];
 
-/// Failures in a row.
-#[derive(Debug, Clone, Copy)]
+/// Failures in a row of one value.
+#[derive(Debug, Clone)]
 struct Failed {
+    value: Secret<String>,
     times: usize,
+    /// When the last one was, and until when it is left alone.
+    at: Timestamp,
     not_before: Timestamp,
+    /// Whether only a person can go on: the service does not accept the value.
+    is_dead: bool,
+}
+
+impl Failed {
+    /// Until when the value is left alone; what a clock said that was ahead does not count.
+    fn waits_until(&self, now: Timestamp) -> Option<Timestamp> {
+        (self.at <= now).then_some(self.not_before)
+    }
 }
 
 impl Agent {
@@ -48,6 +61,8 @@ impl Agent {
                 () = due => {}
                 _ = stirred.changed() => continue,
                 _ = keychain.changed() => continue,
+                // A clock that is set back would keep it waiting.
+                () = tokio::time::sleep(AGAIN[0]) => continue,
             }
             if *self.ending.borrow() {
                 return;
@@ -60,6 +75,7 @@ impl Agent {
 
     fn next_rotation(&self, failed: &HashMap<EntryName, Failed>) -> Option<(Timestamp, Arc<Entry>)> {
         let footing = self.footing().ok()?;
+        let now = self.clock.now();
         let due = |entry: &Arc<Entry>| {
             let token = entry.source.as_token().filter(|token| token.rotate == Rotate::Auto)?;
             if matches!(token.service.shape(), Shape::ByHand) {
@@ -67,16 +83,22 @@ impl Agent {
             }
             // What the keychain has, or is unfinished, is somebody else's to read or to finish.
             let held = footing.holdings.at_hand(&entry.name).filter(|held| held.rotation.is_none())?;
-            let due = due(&held, entry)?;
-            let due = failed.get(&entry.name).map_or(due, |failed| due.max(failed.not_before));
-            Some((due, entry.clone()))
+            let due = due(&held, entry, now)?;
+            let failed = failed.get(&entry.name).filter(|failed| failed.value == held.value);
+            if failed.is_some_and(|failed| failed.is_dead) {
+                return None;
+            }
+            let waits = failed.and_then(|failed| failed.waits_until(now));
+            Some((waits.map_or(due, |not_before| due.max(not_before)), entry.clone()))
         };
         footing.config.entries.iter().filter_map(due).min_by_key(|(due, _)| *due)
     }
 
     async fn rotate_one_ahead(self: &Arc<Self>, entry: &Arc<Entry>, failed: &mut HashMap<EntryName, Failed>) {
         let name = &entry.name;
-        let outcome = match self.footing() {
+        let footing = self.footing();
+        let held = footing.as_ref().ok().and_then(|footing| footing.holdings.at_hand(name));
+        let outcome = match footing {
             Ok(footing) => self.rotate_by_service(&footing, entry).await.map(|rotated| (footing, rotated)),
             Err(refusal) => Err(refusal),
         };
@@ -96,35 +118,43 @@ impl Agent {
                 super::mend::tell_of(self, entry, rotated);
             }
             Err(refusal) => {
-                let times = failed.get(name).map_or(1, |failed| failed.times + 1);
-                let pause = AGAIN[times.min(AGAIN.len()) - 1];
-                failed.insert(name.clone(), Failed { times, not_before: after(self.clock.now(), pause) });
-                // Once: the reminders go on where it does not come about.
-                if times == 1 {
-                    let hint = if refusal.hint.is_empty() {
-                        String::new()
-                    } else {
-                        format!(". Run: {}", refusal.hint)
-                    };
-                    let body = format!("{}{hint}", refusal.say);
-                    notes::tell(self, name, Weight::Due, "A token could not be rotated", body);
+                let Some(held) = held else { return };
+                let now = self.clock.now();
+                let times = failed.get(name).filter(|failed| failed.value == held.value);
+                let times = times.map_or(1, |failed| failed.times + 1);
+                let is_dead = refusal.code == Code::TokenNeeded;
+                let not_before = after(now, AGAIN[times.min(AGAIN.len()) - 1]);
+                let value = held.value.clone();
+                failed.insert(name.clone(), Failed { value, times, at: now, not_before, is_dead });
+                // Once, and once more where only the person can go on: the reminders go on where it does not come about.
+                if times == 1 || is_dead {
+                    could_not(self, name, &refusal);
                 }
             }
         }
     }
 }
 
+fn could_not(agent: &Agent, name: &EntryName, refusal: &Refusal) {
+    let hint = if refusal.hint.is_empty() { String::new() } else { format!(". Run: {}", refusal.hint) };
+    let body = format!("{}{hint}", refusal.say);
+    notes::tell(agent, name, Weight::Due, "A token could not be rotated", body);
+}
+
 /// When a token is to be rotated; `None` where nobody knows or assumes an end.
-fn due(held: &Holding, entry: &Entry) -> Option<Timestamp> {
+fn due(held: &Holding, entry: &Entry, now: Timestamp) -> Option<Timestamp> {
     let end = entry.source.end(&held.facts).0?;
     let token = &held.facts.token;
     let created = token.told.as_ref().and_then(|(told, _)| told.created);
+    // A clock that was ahead says nothing about when something happened.
+    let past = |moment: &Timestamp| *moment <= now;
+    let replaced = token.replaced.filter(past);
     // A service that rotates may go on to tell when the first value was made.
-    let begin = token.replaced.or(created).or(held.facts.added)?;
+    let begin = replaced.or(created.filter(past)).or(held.facts.added.filter(past));
+    let Some(begin) = begin else { return Some(before(end, AHEAD)) };
     let life = Duration::try_from(end.duration_since(begin).max(SignedDuration::ZERO)).unwrap_or_default();
     let due = before(end, AHEAD.min(life / 3));
-    let replaced = token
-        .replaced
-        .map(|replaced| after(replaced, AT_MOST_EACH.min(life / 2).max(Duration::from_secs(60))));
-    Some(replaced.map_or(due, |not_before| due.max(not_before)))
+    let at_most =
+        replaced.map(|replaced| after(replaced, AT_MOST_EACH.min(life / 2).max(Duration::from_secs(60))));
+    Some(at_most.map_or(due, |not_before| due.max(not_before)))
 }

@@ -16,14 +16,14 @@ use super::standing::Standing;
 use super::{Outcome, Rotated};
 use crate::config::EntryName;
 use crate::fault::{Point, point};
-use crate::holding::{Holding, Rotation, RotationStep};
+use crate::holding::{Holding, Rotation, RotationStep, bounded};
 use crate::service::{CreateThenDelete, Introspection, Minted, ServiceError, Shape};
 
 /// How often a second token is asked for while the answers are lost.
 const ATTEMPTS: usize = 2;
 
 pub(super) async fn rotate(at: &Standing<'_>, pair: &dyn CreateThenDelete, held: &Arc<Holding>) -> Outcome {
-    if let Some(Rotation { began, step: RotationStep::Created { value, told } }) = &held.rotation {
+    if let Some(Rotation { began, step: RotationStep::Created { value, told }, .. }) = &held.rotation {
         let second = Second { value: value.clone(), told: told.clone() };
         let outcome = take_over(at, pair, held, *began, &second).await;
         return unless_overtaken(at, held, &second, outcome).await;
@@ -34,7 +34,7 @@ pub(super) async fn rotate(at: &Standing<'_>, pair: &dyn CreateThenDelete, held:
             if matches!(error, ServiceError::Dead) {
                 at.call_off(held).await;
             }
-            return Err(not_begun(at, &error));
+            return Err(at.not_begun(&error));
         }
     };
     if told.id.is_none() {
@@ -54,7 +54,7 @@ pub(super) async fn rotate(at: &Standing<'_>, pair: &dyn CreateThenDelete, held:
     point(Point::CreateNoted);
     let minted = create(at, pair, held, &told, began).await?;
     point(Point::CreateAnswered);
-    let second = Second { value: minted.value, told: minted.told };
+    let second = Second { value: minted.value, told: bounded(minted.told) };
     let outcome = async {
         store(at, held, began, &second).await?;
         point(Point::CreateStored);
@@ -93,7 +93,7 @@ async fn create(
         };
         if !error.is_unsure() {
             at.call_off(held).await;
-            return Err(not_begun(at, &error));
+            return Err(at.not_begun(&error));
         }
         let gone = delete_marked(at, pair, &held.value, told, &mark, None).await;
         if gone.is_err() || attempt == ATTEMPTS {
@@ -157,7 +157,7 @@ async fn take_over(
     point(Point::CreateProven);
     let swapped = at.footing.holdings.note(at.name(), &held.value, {
         let value = second.value.clone();
-        let step = first_id.map(|id| Rotation { began, step: RotationStep::Deleting { id } });
+        let step = first_id.map(|id| Rotation::at(began, RotationStep::Deleting { id }));
         move |holding| {
             holding.value = value;
             holding.facts = facts;
@@ -192,7 +192,9 @@ async fn delete_first(at: &Standing<'_>, held: &Holding, told: Option<&Introspec
 
 /// Deletes the first token with the second one, which serves already; also what turned up late with the same mark.
 pub(super) async fn finish(at: &Standing<'_>, held: &Holding) -> Result<(), Refusal> {
-    let Some(Rotation { began, step: RotationStep::Deleting { id } }) = &held.rotation else { return Ok(()) };
+    let Some(Rotation { began, step: RotationStep::Deleting { id }, .. }) = &held.rotation else {
+        return Ok(());
+    };
     let Shape::CreateThenDelete(pair) = at.token.service.shape() else {
         return Err(at.by_hand("the service that it was made by is not configured any more"));
     };
@@ -217,7 +219,7 @@ pub(super) async fn finish(at: &Standing<'_>, held: &Holding) -> Result<(), Refu
 
 /// Deletes what an unfinished rotation has left beside the value that is held.
 pub(super) async fn delete_leftovers(at: &Standing<'_>, held: &Holding) -> Result<(), ServiceError> {
-    let Some(Rotation { began, step }) = &held.rotation else { return Ok(()) };
+    let Some(Rotation { began, step, .. }) = &held.rotation else { return Ok(()) };
     let Shape::CreateThenDelete(pair) = at.token.service.shape() else { return Ok(()) };
     if let RotationStep::Created { value, told } = step {
         at.token.service.delete(&at.api, value, told).await?;
@@ -285,14 +287,6 @@ async fn unless_overtaken(at: &Standing<'_>, held: &Holding, second: &Second, ou
     let now = at.footing.holdings.at_hand(at.name());
     let is_ours = now.is_some_and(|now| now.value == held.value || now.value == second.value);
     if outcome.is_ok() || is_ours { outcome } else { Err(at.discard(&second.value, &second.told).await) }
-}
-
-fn not_begun(at: &Standing<'_>, error: &ServiceError) -> Refusal {
-    let mut refusal = error.refusal(at.name());
-    if !matches!(error, ServiceError::Dead) {
-        refusal.say.push_str("; the token that is held serves on");
-    }
-    refusal
 }
 
 fn not_finished(at: &Standing<'_>, error: &ServiceError) -> Refusal {

@@ -23,25 +23,33 @@ const LOST: Duration = Duration::from_secs(3600);
 /// When something unfinished is tried again.
 #[derive(Debug, Clone)]
 pub(super) struct Retry {
-    due: Option<Timestamp>,
+    /// Since when it waits, and until when.
+    waits: Option<(Timestamp, Timestamp)>,
     pause: Duration,
     trouble: Option<Note>,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { waits: None, pause: FIRST, trouble: None }
+    }
 }
 
 impl Rotations {
     /// Why something is not finished.
     pub(super) fn trouble(&self, name: &EntryName, note: Note) {
         let mut retries = locked(&self.retries);
-        let retry = retries.entry(name.clone()).or_insert(Retry { due: None, pause: FIRST, trouble: None });
-        retry.trouble = Some(note);
+        retries.entry(name.clone()).or_default().trouble = Some(note);
     }
 
     pub(super) fn last_trouble(&self, name: &EntryName) -> Option<Note> {
         locked(&self.retries).get(name)?.trouble.clone()
     }
 
-    fn due(&self, name: &EntryName) -> Option<Timestamp> {
-        locked(&self.retries).get(name)?.due
+    /// What a clock said that was ahead does not count.
+    fn due(&self, name: &EntryName, now: Timestamp) -> Option<Timestamp> {
+        let (since, due) = locked(&self.retries).get(name)?.waits?;
+        (since <= now).then_some(due)
     }
 
     /// What stood in the way of something unfinished is gone.
@@ -54,13 +62,15 @@ impl Rotations {
         locked(&self.retries).remove(name);
     }
 
-    fn try_later(&self, name: &EntryName, now: Timestamp, step: &RotationStep) {
+    fn try_later(&self, name: &EntryName, now: Timestamp, rotation: &Rotation) {
         let mut retries = locked(&self.retries);
-        let retry = retries.entry(name.clone()).or_insert(Retry { due: None, pause: FIRST, trouble: None });
+        let retry = retries.entry(name.clone()).or_default();
+        let step = &rotation.step;
         let pause = if *step == RotationStep::Lost { LOST } else { retry.pause };
         // What is in nobody's way may take its time.
         let is_pressing = matches!(step, RotationStep::Asking | RotationStep::Created { .. });
-        retry.due = Some(after(now, pause));
+        let doubtful = rotation.doubtful_until.filter(|until| *until > now);
+        retry.waits = Some((now, doubtful.unwrap_or(after(now, pause))));
         retry.pause = (retry.pause * 2).min(if is_pressing { LONGEST } else { LOST });
     }
 }
@@ -82,6 +92,8 @@ impl Agent {
                 () = due => {}
                 _ = stirred.changed() => {}
                 _ = keychain.changed() => {}
+                // A clock that is set back would keep it waiting.
+                () = tokio::time::sleep(LOST) => {}
             }
         }
     }
@@ -94,38 +106,29 @@ impl Agent {
         let now = self.clock.now();
         let Ok(footing) = self.footing() else { return Some(after(now, LONGEST)) };
         let mut next = Vec::new();
+        let mut is_open = None;
         let by_api = |entry: &&Arc<Entry>| entry.source.as_token().is_some_and(|token| token.api.is_some());
         for entry in footing.config.entries.iter().filter(by_api) {
             let (name, holdings) = (&entry.name, &footing.holdings);
-            if !holdings.is_read(name) && (!holdings.is_open().await || holdings.get(name).await.is_err()) {
-                next.push(after(now, LONGEST));
-                continue;
+            if !holdings.is_read(name) {
+                let may_read = match is_open {
+                    Some(is_open) => is_open,
+                    None => *is_open.insert(holdings.is_open().await),
+                };
+                if !may_read || holdings.get(name).await.is_err() {
+                    next.push(after(now, LONGEST));
+                    continue;
+                }
             }
             let is_left = holdings.at_hand(name).is_some_and(|held| held.rotation.is_some());
             // What is in memory alone is waited for by the flight that brought it.
             if !is_left || self.rotations.is_flying(name) || holdings.unsaved(name).is_some() {
                 continue;
             }
-            if self.rotations.due(name).is_none_or(|due| due <= now) {
+            if self.rotations.due(name, now).is_none_or(|due| due <= now) {
                 self.mend(&footing, entry).await;
             }
-            next.extend(self.rotations.due(name));
-        }
-        while let Some((name, look)) = self.rotations.next_second_look() {
-            if look.due > now {
-                next.push(look.due);
-                break;
-            }
-            self.rotations.looked(&name);
-            let Some(entry) = footing.config.entry(&name) else { continue };
-            // One that is under way has the word.
-            let turn = self.rotations.turn(&name);
-            let _turn = turn.lock().await;
-            if let Ok(at) = Standing::take(self, &footing, entry)
-                && let Ok(held) = at.holding().await
-            {
-                judge::look_once_more(&at, &held, &look).await;
-            }
+            next.extend(self.rotations.due(name, self.clock.now()));
         }
         next.into_iter().min()
     }
@@ -146,7 +149,7 @@ impl Agent {
     async fn mend_in_turn(self: &Arc<Self>, footing: &Footing, entry: &Arc<Entry>) -> Outcome {
         let at = Standing::take(self, footing, entry)?;
         let held = at.holding().await?;
-        let Some(Rotation { began, step }) = held.rotation.clone() else { return Ok(Rotated::default()) };
+        let Some(Rotation { step, .. }) = held.rotation.clone() else { return Ok(Rotated::default()) };
         match (step, at.token.service.shape()) {
             (RotationStep::Proving { .. }, _) => Ok(replace::prove(&at, &held).await),
             (RotationStep::Deleting { .. }, _) => {
@@ -156,7 +159,7 @@ impl Agent {
                 create_then_delete::rotate(&at, pair, &held).await
             }
             (RotationStep::Asking | RotationStep::Lost, _) => {
-                judge::left_behind(&at, &held, began).await;
+                judge::left_behind(&at, &held).await;
                 Ok(Rotated::default())
             }
             (RotationStep::Created { .. }, _) => {
@@ -169,7 +172,7 @@ impl Agent {
     pub(super) fn note_what_is_left(&self, footing: &Footing, name: &EntryName) {
         match footing.holdings.at_hand(name).and_then(|held| held.rotation.clone()) {
             None => self.rotations.is_finished(name),
-            Some(rotation) => self.rotations.try_later(name, self.clock.now(), &rotation.step),
+            Some(rotation) => self.rotations.try_later(name, self.clock.now(), &rotation),
         }
     }
 
@@ -177,13 +180,18 @@ impl Agent {
     /// replaces that.
     ///
     /// # Errors
-    /// The service's.
+    /// The service's; [`ServiceError::Unable`] where an edit has widened where it may go and nobody has confirmed that.
     pub async fn delete_leftovers(
         self: &Arc<Self>,
         footing: &Footing,
         entry: &Arc<Entry>,
         held: &crate::holding::Holding,
     ) -> Result<(), ServiceError> {
+        // An edit that nobody has confirmed gets nothing of what is held.
+        let now = entry.source.destination(&entry.name, &footing.config);
+        if !held.destination.widened_by(&now).is_empty() {
+            return Err(ServiceError::Unable);
+        }
         let Ok(at) = Standing::take(self, footing, entry) else { return Ok(()) };
         create_then_delete::delete_leftovers(&at, held).await
     }

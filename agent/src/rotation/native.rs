@@ -9,6 +9,7 @@ use crate::holding::Holding;
 use crate::service::Native;
 
 pub(super) async fn rotate(at: &Standing<'_>, native: &dyn Native, held: &Arc<Holding>) -> Outcome {
+    at.may_begin(held).await?;
     let began = at.note_intent(held).await?;
     point(Point::NativeNoted);
     let answer = native.rotate(&at.api, &held.value, at.token.end_from(began)).await;

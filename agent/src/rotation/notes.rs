@@ -1,13 +1,18 @@
 //! What a person should know of a rotation.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
 use keyfob_ipc::reply::{Note, Weight};
 use keyfob_ipc::{Code, Refusal};
 
 use super::replace::another_owner;
 use crate::agent::Agent;
+use crate::clock::after;
 use crate::config::{Entry, EntryName};
 use crate::holding::{Holding, RotationStep};
 use crate::notices::Told;
+use crate::service::Shape;
 
 impl Agent {
     /// What a person should know of a rotation that is not finished, or that brought something odd.
@@ -19,6 +24,8 @@ impl Agent {
         }
         notes.extend(another_owner(name, &held.facts));
         let trouble = self.rotations.last_trouble(name);
+        let doubtful = held.rotation.as_ref().and_then(|rotation| rotation.doubtful_until);
+        let doubtful = doubtful.filter(|until| *until > self.clock.now());
         notes.extend(match held.rotation.as_ref().map(|rotation| &rotation.step) {
             None => None,
             Some(RotationStep::Lost) => {
@@ -37,6 +44,7 @@ impl Agent {
                 say: "it is being rotated".to_owned(),
                 hint: String::new(),
             }),
+            Some(RotationStep::Asking) if let Some(until) = doubtful => Some(in_doubt(entry, until)),
             Some(RotationStep::Asking) => trouble.or_else(|| {
                 Some(Note {
                     weight: Weight::Due,
@@ -62,6 +70,28 @@ impl Agent {
             }),
         });
         notes
+    }
+}
+
+/// It seems that the service did not act, and a while must pass until that is certain.
+fn in_doubt(entry: &Entry, until: Timestamp) -> Note {
+    let is_spent =
+        entry.source.as_token().is_some_and(|token| matches!(token.service.shape(), Shape::RefreshGrant(_)));
+    if is_spent {
+        return Note {
+            weight: Weight::Known,
+            say: "a rotation did not come about; its refresh token may be spent, so the next one is by hand"
+                .to_owned(),
+            hint: format!("keyfob token add {}", entry.name.name),
+        };
+    }
+    // Never a minute that is too early.
+    let minute = after(until, Duration::new(59, 999_999_999)).to_string();
+    let minute = minute.get(11..16).unwrap_or_default();
+    Note {
+        weight: Weight::Known,
+        say: format!("a rotation did not come about; it can be tried again at {minute} UTC"),
+        hint: String::new(),
     }
 }
 

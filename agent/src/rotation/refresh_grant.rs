@@ -12,6 +12,7 @@ pub(super) async fn rotate(at: &Standing<'_>, grant: &dyn RefreshGrant, held: &A
     let Some(refresh_token) = &held.companion else {
         return Err(at.by_hand("no refresh token is held that has not been spent"));
     };
+    at.may_begin(held).await?;
     let began = at.note_intent(held).await?;
     point(Point::GrantNoted);
     let answer = grant.refresh(&at.api, &held.value, refresh_token).await;

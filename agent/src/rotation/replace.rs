@@ -48,13 +48,12 @@ pub(super) async fn keep(
         .footing
         .holdings
         .replace(at.name(), &held.value, move |holding| {
-            let before = Box::new(holding.facts.clone());
+            let before = Box::new(holding.facts.to_compare());
             holding.value = value;
-            if companion.is_some() {
-                holding.companion = companion;
-            }
-            holding.facts = successor(&before, told, now, assumed);
-            holding.rotation = Some(Rotation { began, step: RotationStep::Proving { before } });
+            // What was sent is spent, also where nothing comes in its place.
+            holding.companion = companion;
+            holding.facts = successor(&holding.facts, told, now, assumed);
+            holding.rotation = Some(Rotation::at(began, RotationStep::Proving { before }));
         })
         .await;
     let in_memory = at.footing.holdings.at_hand(at.name()).filter(|holding| holding.value == new);
@@ -136,7 +135,7 @@ pub(super) async fn compared(
     facts.learn(told, at.now());
     facts.token.clusters = clusters;
     let difference = compare(&before.token, &facts.token);
-    facts.token.lost.clone_from(&difference.lost);
+    facts.token.lose(&difference.lost);
     if let (Some(before), Some(owner)) = (owner, &facts.owner) {
         if owner.eq_ignore_ascii_case(&before) {
             facts.more.remove(OWNER_BEFORE);

@@ -61,6 +61,25 @@ impl<'a> Standing<'a> {
         self.token.service.introspect(&self.api, value).await
     }
 
+    /// Whether a rotation may begin: a service that sees a dead value again may end the one that took its place, and where
+    /// nobody can say whether it lives, nobody could judge a lost answer either. Nothing is noted.
+    pub(super) async fn may_begin(&self, held: &Holding) -> Result<(), Refusal> {
+        match self.introspect(&held.value).await {
+            // It has looked at the value, and does not let it ask about itself.
+            Ok(_) | Err(ServiceError::Refused { .. } | ServiceError::Unable) => Ok(()),
+            Err(error) => Err(self.not_begun(&error)),
+        }
+    }
+
+    /// Why a rotation does not begin.
+    pub(super) fn not_begun(&self, error: &ServiceError) -> Refusal {
+        let mut refusal = error.refusal(self.name());
+        if !matches!(error, ServiceError::Dead) {
+            refusal.say.push_str("; the token that is held serves on");
+        }
+        refusal
+    }
+
     /// Notes the intent. Where the keychain does not take that, it would not take the answer.
     pub(super) async fn note_intent(&self, held: &Holding) -> Result<Timestamp, Refusal> {
         let began = self.now();
@@ -79,7 +98,7 @@ impl<'a> Standing<'a> {
         began: Timestamp,
         step: RotationStep,
     ) -> Result<(), Refusal> {
-        self.note(held, Some(Rotation { began, step })).await
+        self.note(held, Some(Rotation::at(began, step))).await
     }
 
     /// Notes that nothing came of it. Where the keychain does not take that, the next look finds it out again.

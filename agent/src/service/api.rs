@@ -1,25 +1,19 @@
 //! A service's HTTP API: addresses below one base, JSON in and out, and what an answer means for a token.
 
-use http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
-use keyfob_ipc::{Code, Refusal, Secret, text};
+mod answer;
+
+use http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderName, HeaderValue, Method, Request};
+use keyfob_ipc::{Code, Refusal, Secret};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
-use serde_json::Value;
 use url::Url;
 use zeroize::Zeroizing;
 
+pub use answer::Answer;
+pub(super) use answer::{lenient, unreadable};
+
 use crate::config::EntryName;
 use crate::upstream::http::{Http, HttpError};
-
-/// Longest piece of a service's own words that is repeated to a person, in characters.
-const WORDS: usize = 200;
-
-/// Words with so many characters of the token in a row are not repeated.
-const PIECE: usize = 8;
-
-/// No word of a sentence is that long, in characters; tokens are.
-const SECRET: usize = 24;
 
 /// A service at an address.
 #[derive(Debug, Clone)]
@@ -54,6 +48,10 @@ pub enum ServiceError {
     /// The call went out and its answer is lost or makes no sense: it may have acted.
     #[error("{0}")]
     Unsure(String),
+    /// What answers is no token service, or not this one: a gateway's page, a list that goes in circles. It is nobody's word
+    /// about the token, and nothing was done.
+    #[error("{0}")]
+    Strange(String),
     /// It has no such call.
     #[error("the token service cannot do that")]
     Unable,
@@ -82,98 +80,14 @@ impl ServiceError {
             Self::Refused { .. } => Refusal::new(Code::ServiceRefused, say)
                 .hint(format!("ask who runs the token service of `{name}`, or rotate by hand")),
             Self::Unable => Refusal::new(Code::ServiceRefused, say),
+            Self::Strange(_) => Refusal::new(Code::Offline, say)
+                .hint("sign in to the network (a gateway may be in between) or check `api`, then try again"),
             Self::NotAsked(error) => error.refusal(),
             Self::Later { .. } | Self::Unsure(_) => {
                 Refusal::new(Code::Offline, say).hint("try again in a moment")
             }
         }
     }
-}
-
-/// An answer.
-#[derive(Debug)]
-pub struct Answer {
-    /// 2xx where it comes from [`Api::call`], any where it comes from [`Api::ask`].
-    pub status: StatusCode,
-    /// Its headers.
-    pub headers: HeaderMap,
-    /// Its body; may hold a new token.
-    body: Secret<Vec<u8>>,
-    /// What it was asked with.
-    credential: Option<Secret<String>>,
-}
-
-impl Answer {
-    /// The body as JSON. Unknown members are ignored.
-    ///
-    /// # Errors
-    /// [`ServiceError::Unsure`]: the service acted, and what it said cannot be read.
-    pub fn json<T: DeserializeOwned>(&self) -> Result<T, ServiceError> {
-        let body = self.body.expose();
-        // A list would be taken for the members of an object, in their order.
-        let is_object = body.trim_ascii_start().starts_with(b"{");
-        if is_object { serde_json::from_slice(body).map_err(|_| unreadable()) } else { Err(unreadable()) }
-    }
-
-    /// One header, where it is there and is text.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
-    }
-
-    /// Nothing, where the status is one of those that the service documents for having done it: a page in between answers
-    /// 200 to anything.
-    ///
-    /// # Errors
-    /// [`ServiceError::Unsure`] for any other one.
-    pub fn done(&self, statuses: &[u16]) -> Result<(), ServiceError> {
-        if statuses.contains(&self.status.as_u16()) { Ok(()) } else { Err(unreadable()) }
-    }
-
-    /// The answer, if it is no refusal; else what the refusal means for the token.
-    ///
-    /// # Errors
-    /// [`ServiceError`].
-    pub fn accepted(self) -> Result<Self, ServiceError> {
-        match self.status.as_u16() {
-            200..300 => Ok(self),
-            401 => Err(ServiceError::Dead),
-            429 => Err(ServiceError::Later { seconds: retry_after(&self.headers) }),
-            status @ 400..500 => Err(ServiceError::Refused { status, say: self.own_words() }),
-            status => Err(ServiceError::Unsure(format!("the token service failed ({status})"))),
-        }
-    }
-
-    /// What the service says about a refusal, where it says it in JSON: `detail` and `title` (RFC 9457), `message`
-    /// (GitLab, GitHub, JupyterHub), `errors` (JFrog), `error_description` and `error` (RFC 6749). Nothing where it repeats
-    /// what it was asked with.
-    fn own_words(&self) -> String {
-        let kind = self.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-        if !kind.contains("json") {
-            return String::new();
-        }
-        let Ok(Value::Object(members)) = serde_json::from_slice(self.body.expose()) else {
-            return String::new();
-        };
-        ["detail", "message", "error_description", "error", "title"]
-            .iter()
-            .find_map(|name| members.get(*name)?.as_str())
-            .or_else(|| members.get("errors")?.get(0)?.get("message")?.as_str())
-            .filter(|words| !self.repeats(words))
-            .map(|words| text::escape(&masked(words).chars().take(WORDS).collect::<String>()))
-            .unwrap_or_default()
-    }
-
-    fn repeats(&self, words: &str) -> bool {
-        let Some(credential) = &self.credential else { return false };
-        // What comes after the scheme.
-        let token = credential.expose().rsplit(' ').next().unwrap_or_default().as_bytes();
-        let piece = PIECE.min(token.len()).max(1);
-        token.windows(piece).any(|piece| words.as_bytes().windows(piece.len()).any(|other| other == piece))
-    }
-}
-
-fn unreadable() -> ServiceError {
-    ServiceError::Unsure("the answer of the token service cannot be read".to_owned())
 }
 
 /// One call.
@@ -221,7 +135,7 @@ impl Api {
         let credential = call.credential.as_ref().map(|(_, value)| value.clone());
         let answer = self.http.send(self.request(call)?).await.map_err(unanswered)?;
         let (parts, body) = answer.into_parts();
-        Ok(Answer { status: parts.status, headers: parts.headers, body: Secret::new(body), credential })
+        Ok(Answer::new(parts.status, parts.headers, body, credential))
     }
 
     fn request(&self, call: Call<'_>) -> Result<Request<Vec<u8>>, ServiceError> {
@@ -266,22 +180,11 @@ pub fn bearer(token: &Secret<String>) -> Option<(HeaderName, Secret<String>)> {
 fn unanswered(error: HttpError) -> ServiceError {
     match error {
         HttpError::NotAllowed(_)
-        | HttpError::Unreachable(_)
+        | HttpError::Unreachable { .. }
         | HttpError::Untrusted { .. }
         | HttpError::NotEncrypted { .. } => ServiceError::NotAsked(error),
         HttpError::TooLarge(_) | HttpError::Slow(_) | HttpError::Broken(_) => {
             ServiceError::Unsure(error.to_string())
         }
     }
-}
-
-fn retry_after(headers: &HeaderMap) -> Option<u64> {
-    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()
-}
-
-/// A service may repeat the token that it was asked with, or another secret: what is long enough to be one is left out,
-/// before anything is cut.
-fn masked(words: &str) -> String {
-    let mask = |word: &'_ str| if word.chars().count() < SECRET { word.to_owned() } else { "...".to_owned() };
-    words.split_whitespace().map(mask).collect::<Vec<_>>().join(" ")
 }

@@ -110,7 +110,8 @@ impl Service for Github {
                 scopes: scopes(&answer),
                 by: Some(Teller::TokenService),
                 ..Introspection::default()
-            })
+            }
+            .without(token))
         })
     }
 

@@ -13,7 +13,7 @@ use keyfob_ipc::Secret;
 use keyfob_ipc::reply::Teller;
 use serde::{Deserialize, Serialize};
 
-use super::api::{Call, json_body};
+use super::api::{Call, json_body, lenient};
 use super::{Api, Introspection, Minted, Native, Service, ServiceError, Shape};
 use crate::keychain::Pending;
 
@@ -23,22 +23,31 @@ const OWN: &str = "personal_access_tokens";
 #[derive(Debug)]
 pub(super) struct Gitlab;
 
-/// `PersonalAccessToken`, and with `token` `PersonalAccessTokenWithToken`.
+/// `PersonalAccessToken`.
 #[derive(Deserialize)]
 struct Token {
     id: u64,
     revoked: Option<bool>,
     active: Option<bool>,
+    #[serde(default, deserialize_with = "lenient")]
     created_at: Option<Timestamp>,
+    #[serde(default, deserialize_with = "lenient")]
     scopes: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "lenient")]
     expires_at: Option<String>,
-    token: Option<Secret<String>>,
+}
+
+/// What `PersonalAccessTokenWithToken` has beside it.
+#[derive(Deserialize)]
+struct Made {
+    token: Secret<String>,
 }
 
 /// The little that is read of a user.
 #[derive(Deserialize)]
 struct User {
     username: String,
+    #[serde(default, deserialize_with = "lenient")]
     bot: Option<bool>,
 }
 
@@ -103,7 +112,7 @@ impl Service for Gitlab {
                 told.owner = Some(username);
                 told.machine = bot;
             }
-            Ok(told)
+            Ok(told.without(token))
         })
     }
 
@@ -139,12 +148,10 @@ impl Native for Gitlab {
             let expires_at = ends.to_zoned(TimeZone::UTC).date().to_string();
             let mut call = call(Method::POST, &[OWN, "self", "rotate"], token);
             call.body = json_body(&Rotation { expires_at });
-            let made: Token = api.spending().call(call).await?.json()?;
-            let told = made.told();
-            let value = made.token.ok_or_else(|| {
-                ServiceError::Unsure("the token service answered without the new token".to_owned())
-            })?;
-            Ok(Minted { value, companion: None, told })
+            let answer = api.spending().call(call).await?;
+            let Made { token: value } = answer.minted()?;
+            let told = answer.json::<Token>().as_ref().map(Token::told).unwrap_or_default();
+            Ok(Minted { told: told.without(token).without(&value), value, companion: None })
         })
     }
 }

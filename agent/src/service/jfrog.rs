@@ -4,14 +4,13 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Method;
-use http::header::CONTENT_TYPE;
 use jiff::Timestamp;
 use keyfob_ipc::reply::Teller;
 use keyfob_ipc::{Code, Refusal, Secret};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::api::{Answer, Call, bearer, json_body};
+use super::api::{Answer, Call, bearer, json_body, lenient};
 use super::{Api, Introspection, Minted, Pasted, RefreshGrant, Service, ServiceError, Shape};
 use crate::keychain::Pending;
 
@@ -21,12 +20,25 @@ const CLAIMS: usize = 16 * 1024;
 #[derive(Debug)]
 pub(super) struct Jfrog;
 
-/// What JFrog shows when it makes a token, and answers to a refresh.
+/// The secrets of what JFrog shows when it makes a token, and answers to a refresh.
 #[derive(Deserialize)]
 struct Pair {
     access_token: Secret<String>,
     refresh_token: Option<Secret<String>>,
+}
+
+/// The first of the two alone, where the second one is odd.
+#[derive(Deserialize)]
+struct Made {
+    access_token: Secret<String>,
+}
+
+/// What an answer to a refresh tells beside them.
+#[derive(Default, Deserialize)]
+struct Beside {
+    #[serde(default, deserialize_with = "lenient")]
     token_id: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
     scope: Option<String>,
 }
 
@@ -35,8 +47,11 @@ struct Pair {
 struct Token {
     token_id: Option<String>,
     subject: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
     expiry: Option<i64>,
+    #[serde(default, deserialize_with = "lenient")]
     issued_at: Option<i64>,
+    #[serde(default, deserialize_with = "lenient")]
     scope: Option<String>,
 }
 
@@ -112,8 +127,7 @@ fn call<'a>(method: Method, path: &'a [&'a str], token: &Secret<String>) -> Call
 
 /// Whether this is JFrog's yes to a deletion: 204 says that the token was gone already. A page in between says 200, too.
 fn deleted(answer: &Answer) -> Result<(), ServiceError> {
-    let is_page = answer.header(CONTENT_TYPE.as_str()).is_some_and(|kind| kind.contains("html"));
-    answer.done(if is_page { &[] } else { &[200, 204] })
+    answer.done(if answer.is_page() { &[] } else { &[200, 204] })
 }
 
 impl Service for Jfrog {
@@ -143,15 +157,16 @@ impl Service for Jfrog {
     ) -> Pending<'a, Result<Introspection, ServiceError>> {
         Box::pin(async move {
             let claims = Claims::of(token);
-            match api.call(call(Method::GET, &["tokens", "me"], token)).await {
-                Ok(answer) => Ok(answer.json::<Token>()?.told(claims)),
+            let told = match api.call(call(Method::GET, &["tokens", "me"], token)).await {
+                Ok(answer) => answer.json::<Token>()?.told(claims),
                 // Who may not ask, and versions before 7.53.1, which take `me` for an id.
                 Err(ServiceError::Refused { status: 403..=405, .. }) if claims.is_some() => {
-                    Ok(claims.unwrap_or_default().told())
+                    claims.unwrap_or_default().told()
                 }
-                Err(ServiceError::Refused { status: 404 | 405, .. }) => Err(ServiceError::Unable),
-                Err(error) => Err(error),
-            }
+                Err(ServiceError::Refused { status: 404 | 405, .. }) => return Err(ServiceError::Unable),
+                Err(error) => return Err(error),
+            };
+            Ok(told.without(token))
         })
     }
 
@@ -203,8 +218,10 @@ impl RefreshGrant for Jfrog {
                 access_token: token.expose(),
                 refreshable: true,
             });
-            let Pair { access_token, refresh_token, token_id, scope } =
-                api.spending().call(call).await?.json()?;
+            let answer = api.spending().call(call).await?;
+            let Made { access_token } = answer.minted()?;
+            let companion = answer.json::<Pair>().ok().and_then(|pair| pair.refresh_token);
+            let Beside { token_id, scope } = answer.json().unwrap_or_default();
             let told = match Claims::of(&access_token) {
                 Some(claims) => claims.told(),
                 None => Introspection { by: Some(Teller::TokenService), ..Introspection::default() },
@@ -214,7 +231,12 @@ impl RefreshGrant for Jfrog {
                 scopes: scope.as_deref().map(scopes).or(told.scopes),
                 ..told
             };
-            Ok(Minted { value: access_token, companion: refresh_token, told })
+            // Neither the two that were spent nor the two that are new.
+            let told = [Some(token), Some(refresh_token), Some(&access_token), companion.as_ref()]
+                .into_iter()
+                .flatten()
+                .fold(told, Introspection::without);
+            Ok(Minted { value: access_token, companion, told })
         })
     }
 }

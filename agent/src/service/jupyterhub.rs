@@ -11,10 +11,16 @@ use keyfob_ipc::Secret;
 use keyfob_ipc::reply::Teller;
 use serde::{Deserialize, Serialize};
 
-use super::api::{Answer, Call, json_body};
+use super::api::{Answer, Call, json_body, lenient};
 use super::{Api, CreateThenDelete, Introspection, Minted, Service, ServiceError, Shape};
 use crate::clock::seconds_left;
 use crate::keychain::Pending;
+
+/// What a hub puts into the head of its answers; a proxy in front of it may take it out.
+const VERSION: &str = "x-jupyterhub-version";
+/// How its words about a dead token, and about one that is gone, begin.
+const MESSAGES: &[&str] =
+    &["Missing or invalid credentials.", "No such token ", "No access to resources or resources not found"];
 
 #[derive(Debug)]
 pub(super) struct Jupyterhub;
@@ -25,19 +31,30 @@ struct Whoami {
     name: String,
     kind: Option<String>,
     token_id: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
     scopes: Option<Vec<String>>,
 }
 
-/// A token's model, and its value where it has just been made.
+/// A token's model.
 #[derive(Deserialize)]
 struct Token {
+    #[serde(default, deserialize_with = "lenient")]
     user: Option<String>,
     id: String,
+    #[serde(default, deserialize_with = "lenient")]
     scopes: Option<Vec<String>>,
+    /// Strictly: without it the id alone would tell which token is deleted.
     created: Option<Timestamp>,
+    #[serde(default, deserialize_with = "lenient")]
     expires_at: Option<Timestamp>,
+    #[serde(default, deserialize_with = "lenient")]
     note: Option<String>,
-    token: Option<Secret<String>>,
+}
+
+/// What it has beside it where it has just been made.
+#[derive(Deserialize)]
+struct Made {
+    token: Secret<String>,
 }
 
 #[derive(Deserialize)]
@@ -107,7 +124,7 @@ fn sorted(mut scopes: Vec<String>) -> Vec<String> {
 }
 
 /// Calls, and tells a dead token from one that may not do this: the hub answers 403 to both, with no message or this one for
-/// the dead. A 403 that is not the hub's own JSON is nobody's word about the token.
+/// the dead. A refusal that is not the hub's own is nobody's word about a token, and never that one is gone.
 async fn ask(
     api: &Api,
     token: &Secret<String>,
@@ -115,22 +132,41 @@ async fn ask(
     path: &[&str],
     body: Option<zeroize::Zeroizing<Vec<u8>>>,
 ) -> Result<Answer, ServiceError> {
-    #[derive(Deserialize)]
-    struct Refused {
-        status: u16,
-        message: Option<String>,
-    }
     let credential = Some((AUTHORIZATION, Secret::new(format!("token {}", token.expose()))));
     let answer = api.ask(Call { method, path, query: &[], credential, headers: &[], body }).await?;
-    let words = (answer.status == StatusCode::FORBIDDEN).then(|| answer.json::<Refused>().ok()).flatten();
-    match words {
-        Some(Refused { status: 403, message: None }) => Err(ServiceError::Dead),
-        Some(Refused { status: 403, message: Some(message) })
-            if message == "Missing or invalid credentials." =>
-        {
-            Err(ServiceError::Dead)
-        }
+    let words = Refused::of(&answer);
+    let message = words.as_ref().and_then(|words| words.message.as_deref());
+    let is_dead = words.is_some() && matches!(message, None | Some("Missing or invalid credentials."));
+    match answer.status {
+        StatusCode::FORBIDDEN if is_dead => Err(ServiceError::Dead),
+        // It says 401 to nobody.
+        StatusCode::UNAUTHORIZED | StatusCode::NOT_FOUND if words.is_none() => Err(answer.strange()),
         _ => answer.accepted(),
+    }
+}
+
+/// A hub's refusal: these two members, always both.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Refused {
+    status: u16,
+    #[serde(deserialize_with = "Option::deserialize")]
+    message: Option<String>,
+}
+
+impl Refused {
+    /// The hub's own, if that is what it is.
+    fn of(answer: &Answer) -> Option<Self> {
+        if answer.is_page() {
+            return None;
+        }
+        let words = answer.json::<Self>().ok().filter(|words| answer.status == words.status)?;
+        let is_signed = answer.header(VERSION).is_some();
+        let is_known = match words.message.as_deref() {
+            None => true,
+            Some(message) => MESSAGES.iter().any(|known| message.starts_with(known)),
+        };
+        (is_signed || is_known).then_some(words)
     }
 }
 
@@ -164,17 +200,18 @@ impl Service for Jupyterhub {
     ) -> Pending<'a, Result<Introspection, ServiceError>> {
         Box::pin(async move {
             let itself = whoami(api, token).await?;
-            let told = itself.told();
+            let told = itself.told().without(token);
             let Some(id) = itself.token_id.as_deref().filter(|_| told.machine.is_none()) else {
                 return Ok(told);
             };
             match ask(api, token, Method::GET, &["users", &itself.name, "tokens", id], None).await {
                 // It may be good and still not read itself: then the hub does not tell its end.
-                Err(ServiceError::Refused { .. }) => Ok(told),
+                Err(ServiceError::Refused { .. } | ServiceError::Strange(_)) => Ok(told),
                 Err(error) => Err(error),
                 Ok(answer) => {
-                    let token: Token = answer.json()?;
-                    Ok(Introspection { owner: told.owner, scopes: told.scopes, ..token.told() })
+                    let model: Token = answer.json()?;
+                    let told = Introspection { owner: told.owner, scopes: told.scopes, ..model.told() };
+                    Ok(told.without(token))
                 }
             }
         })
@@ -225,12 +262,9 @@ impl CreateThenDelete for Jupyterhub {
             let new = New { note, expires_in: seconds_left(now, ends).max(1), scopes };
             let path = ["users", &*itself.name, "tokens"];
             let answer = ask(&api.spending(), token, Method::POST, &path, json_body(&new)).await?;
-            let made: Token = answer.json()?;
-            let told = made.told();
-            let value = made.token.ok_or_else(|| {
-                ServiceError::Unsure("the token service answered without the new token".to_owned())
-            })?;
-            Ok(Minted { value, companion: None, told })
+            let Made { token: value } = answer.minted()?;
+            let told = answer.json::<Token>().as_ref().map(Token::told).unwrap_or_default();
+            Ok(Minted { told: told.without(token).without(&value), value, companion: None })
         })
     }
 

@@ -7,11 +7,11 @@ use keyfob_ipc::reply::{Note, Teller, TokenReport, Weight};
 use keyfob_ipc::text::escape;
 use keyfob_ipc::{Code, Refusal, Secret};
 
+use super::report::day;
 use crate::agent::Agent;
-use crate::clock::rfc3339;
 use crate::config::{Entry, EntryName};
 use crate::footing::Footing;
-use crate::holding::Holding;
+use crate::holding::{Holding, RotationStep};
 use crate::kind::Token;
 use crate::permissions::{Difference, compare};
 use crate::service::{Introspection, ServiceError};
@@ -52,6 +52,16 @@ impl Agent {
             Some(Ok(told)) => {
                 let owners = self.expected_owners(footing, token, before).await;
                 refuse_another(&entry.name, &told, &owners)?;
+                if let (Some(_), Some(end)) = (ends, told.ends) {
+                    given.notes.push(Note {
+                        weight: Weight::Known,
+                        say: format!(
+                            "the token service says that it ends on {}, which is what counts",
+                            day(end)
+                        ),
+                        hint: String::new(),
+                    });
+                }
                 given.holding.facts.learn(told, now);
             }
             Some(Err(ServiceError::Dead)) => {
@@ -60,7 +70,7 @@ impl Agent {
             }
             Some(Err(error)) => given.notes.push(Note {
                 weight: Weight::Known,
-                say: format!("nothing is known of this token yet: {error}"),
+                say: format!("the token service has not told yet whose it is and when it ends: {error}"),
                 hint: format!("keyfob permissions {}", entry.name.name),
             }),
             None => {}
@@ -78,18 +88,37 @@ impl Agent {
         before: Option<&Holding>,
         done: &str,
     ) -> Result<TokenReport, Refusal> {
-        let Given { mut holding, waiting, notes } = given;
+        let Given { mut holding, waiting, mut notes } = given;
         let mut difference = Difference::default();
         if let Some(before) = before.filter(|before| before.value != holding.value) {
             difference = compare(&before.facts.token, &holding.facts.token);
-            holding.facts.token.lost.clone_from(&difference.lost);
-            holding.facts.token.replaced = Some(self.clock.now());
+            holding.facts.token.lose(&difference.lost);
+            let token = entry.source.as_token().filter(|_| waiting.is_empty());
+            let lives_on = match token {
+                Some(token) => matches!(self.introspect(footing, token, &before.value).await, Some(Ok(_))),
+                None => false,
+            };
+            if lives_on {
+                notes.push(Note {
+                    weight: Weight::Due,
+                    say: "the token before this one is still good at its service".to_owned(),
+                    hint: "delete it on its page, unless somebody else uses it".to_owned(),
+                });
+            } else {
+                holding.facts.token.replaced = Some(self.clock.now());
+            }
         }
-        if let Some(before) = before.filter(|before| before.rotation.is_some()) {
+        let is_same = before.is_some_and(|before| before.value == holding.value);
+        if let Some(before) = before.filter(|_| is_same) {
+            // Giving the same value again does not settle what became of its rotation.
+            let in_doubt = before.rotation.clone().filter(|rotation| rotation.step == RotationStep::Asking);
+            holding.rotation = in_doubt;
+        }
+        if let Some(before) = before.filter(|before| before.rotation.is_some() && !is_same) {
             // What an unfinished rotation has left there is nobody's from here on. It is not worth losing the new value for.
             let _ = self.delete_leftovers(footing, entry, before).await;
         }
-        footing.holdings.put(&entry.name, holding).await?;
+        footing.holdings.exchange(&entry.name, holding).await?;
         self.drop_bought_with(&entry.name);
         let held = self.held(footing, entry).await?;
         self.states.held(&entry.name, entry.source.end(&held.facts).0);
@@ -183,7 +212,7 @@ fn refuse_another(name: &EntryName, told: &Introspection, expected: &[Owner]) ->
 fn refuse_past(name: &EntryName, holding: &Holding, now: Timestamp) -> Result<(), Refusal> {
     let ended = holding.facts.ends.filter(|ends| !holding.facts.ends_assumed && *ends <= now);
     ended.map_or(Ok(()), |ends| {
-        let say = format!("this token ended on {}", &rfc3339(ends)[..10]);
+        let say = format!("this token ended on {}", day(ends));
         Err(Refusal::new(Code::TokenInvalid, say).hint(again(name)))
     })
 }

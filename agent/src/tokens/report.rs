@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use keyfob_ipc::reply::{Note, TokenReport, Weight};
 use keyfob_ipc::text::escape;
 
@@ -23,7 +24,8 @@ impl Agent {
         mut notes: Vec<Note>,
     ) -> TokenReport {
         let (until, _) = entry.source.end(&held.facts);
-        notes.extend(self.token_notes(entry, held));
+        // The loss has a place of its own in this report.
+        notes.extend(self.token_notes(entry, held).into_iter().filter(|note| !is_loss(note)));
         notes.sort_by(|one, other| (one.weight, &one.say).cmp(&(other.weight, &other.say)));
         notes.dedup();
         TokenReport {
@@ -45,7 +47,7 @@ impl Agent {
         if !token.lost.is_empty() {
             notes.push(Note {
                 weight: Weight::Due,
-                say: format!("the token before this one could do more: {}", escape(&token.lost.join(", "))),
+                say: format!("{LOSS}{}", escape(&token.lost.join(", "))),
                 hint: format!("keyfob permissions {}", entry.name.name),
             });
         }
@@ -59,6 +61,40 @@ impl Agent {
                 hint: String::new(),
             });
         }
+        let Some(configured) = entry.source.as_token() else { return notes };
+        if let (Some(owner), Some(is)) = (&configured.owner, &held.facts.owner)
+            && !owner.eq_ignore_ascii_case(is)
+        {
+            notes.push(Note {
+                weight: Weight::Urgent,
+                say: format!("this token belongs to {}, not to {}", escape(is), escape(owner)),
+                hint: format!("keyfob token add {}", entry.name.name),
+            });
+        }
         notes
     }
+
+    /// A rotated token that a keychain has not taken which the configuration does not name any more.
+    pub fn unsaved_elsewhere(&self, entry: &Entry) -> Option<Note> {
+        let name = &entry.name;
+        let is_here = self.holdings().unsaved(name).is_some();
+        let is_there =
+            !is_here && self.all_holdings().iter().any(|holdings| holdings.unsaved(name).is_some());
+        is_there.then(|| Note {
+            weight: Weight::Urgent,
+            say: format!("a new token of `{name}` is in memory alone: the keychain that was configured before did not take it"),
+            hint: format!("keyfob token rescue {}", name.name),
+        })
+    }
+}
+
+const LOSS: &str = "the token before this one could do more: ";
+
+fn is_loss(note: &Note) -> bool {
+    note.say.starts_with(LOSS)
+}
+
+/// `2027-03-01`.
+pub(super) fn day(moment: Timestamp) -> String {
+    rfc3339(moment).chars().take(10).collect()
 }

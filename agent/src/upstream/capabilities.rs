@@ -1,7 +1,8 @@
 //! What a token may really do at a cluster: `Capabilities/GetCapabilities` of the Remote Execution API, over gRPC.
 //!
 //! A cluster is asked twice, with the token and without. Whoever gets an answer may read; its action cache may be updated:
-//! may write; execution is enabled: may execute. A cluster that says the same to everybody says nothing about the token.
+//! may write; execution is enabled: may execute. A cluster that says the same to everybody says nothing about the token, be it
+//! an answer or a refusal.
 //!
 //! The protocol is `tonic`'s: frames, trailers, a status in the headers, percent-encoded messages, deadlines. Its transport is
 //! not used, every byte goes through [`Http::send_grpc`] and so has the proxy, the trust and the limits of everything else. That
@@ -62,6 +63,9 @@ pub enum ClusterError {
     /// It does not accept the token.
     #[error("it does not accept the token")]
     Dead,
+    /// It refuses whoever has no token just the same: often a gateway that does not like where the call comes from.
+    #[error("it refuses everybody, with a token or without")]
+    Everybody,
     /// The network.
     #[error(transparent)]
     Http(#[from] HttpError),
@@ -95,6 +99,11 @@ impl ClusterError {
             Self::Http(error) => {
                 let Refusal { code, say, hint } = error.refusal();
                 Refusal::new(code, format!("the cluster `{cluster}` cannot be asked: {say}")).hint(hint)
+            }
+            Self::Everybody => {
+                let say = format!("the cluster `{cluster}` does not say what the token may do: {self}");
+                Refusal::new(Code::Offline, say)
+                    .hint("check the VPN and its address under `clusters`, or try again later")
             }
             Self::Strange { .. } | Self::Failed { .. } => {
                 let say = format!("the cluster `{cluster}` does not say what the token may do: {self}");
@@ -143,8 +152,14 @@ fn judge(with: Outcome, without: Outcome) -> Result<Said, ClusterError> {
     let with = match with {
         Ok(with) => with,
         Err(Unanswered::Status(Status::Unauthenticated, _)) => return Err(ClusterError::Dead),
-        // It knows the token, and lets it do nothing.
-        Err(Unanswered::Status(Status::PermissionDenied, _)) => return Ok(Said::OfToken(NOTHING)),
+        Err(Unanswered::Status(Status::PermissionDenied, _)) => {
+            return match without {
+                Err(without) if without.is_denial() => Err(ClusterError::Everybody),
+                Err(without) if !without.is_refusal() => Err(without.into()),
+                // It knows the token, and lets it do nothing.
+                _ => Ok(Said::OfToken(NOTHING)),
+            };
+        }
         Err(Unanswered::Status(Status::Unimplemented, _)) => return Ok(Said::Nothing),
         Err(other) => return Err(other.into()),
     };
@@ -239,6 +254,15 @@ impl Unanswered {
             ),
             Self::Error(error) => matches!(error, ClusterError::Strange { status: 401 | 403, .. }),
         }
+    }
+
+    /// Not let in, whoever it is.
+    fn is_denial(&self) -> bool {
+        matches!(
+            self,
+            Self::Status(Status::PermissionDenied, _)
+                | Self::Error(ClusterError::Strange { status: 403, .. })
+        )
     }
 }
 

@@ -51,10 +51,15 @@ pub enum HttpError {
     /// The answer did not end within the limit.
     #[error("the answer of {0} is too large")]
     TooLarge(String),
-    /// No connection: no name, no route, refused.
-    #[error("{0} cannot be reached")]
-    Unreachable(String),
-    /// The certificate does not convince the platform.
+    /// No connection: no name, no route, refused, or none in time. Nothing was sent.
+    #[error("{host} cannot be reached{}", if *.is_late { " in time" } else { "" })]
+    Unreachable {
+        /// Scheme, host and port.
+        host: String,
+        /// Whether it was given up on.
+        is_late: bool,
+    },
+    /// The certificate does not convince the platform. Nothing was sent.
     #[error("the certificate of {host} is not trusted ({reason})")]
     Untrusted {
         /// Scheme, host and port.
@@ -62,7 +67,7 @@ pub enum HttpError {
         /// The verifier's own word.
         reason: String,
     },
-    /// Something answers, but not in TLS: another service, or a network that is in between.
+    /// Something answers, but not in TLS: another service, or a network that is in between. Nothing was sent.
     #[error("no encrypted connection to {host} comes about ({reason})")]
     NotEncrypted {
         /// Scheme, host and port.
@@ -70,7 +75,7 @@ pub enum HttpError {
         /// The TLS library's own word.
         reason: String,
     },
-    /// It took too long.
+    /// There is a connection, and the answer takes too long.
     #[error("{0} does not answer in time")]
     Slow(String),
     /// The connection broke before the answer was whole.
@@ -90,7 +95,7 @@ impl HttpError {
             Self::TooLarge(_) => {
                 Refusal::new(Code::ProviderUntrusted, say).hint("check the address in the configuration")
             }
-            Self::Unreachable(_) | Self::Slow(_) | Self::Broken(_) | Self::NotEncrypted { .. } => {
+            Self::Unreachable { .. } | Self::Slow(_) | Self::Broken(_) | Self::NotEncrypted { .. } => {
                 Refusal::new(Code::Offline, say).hint("check the network or the VPN, then try again")
             }
         }
@@ -103,12 +108,20 @@ impl Http {
     /// # Errors
     /// [`Code::ConfigBroken`] where the certificate file or the proxy cannot be used.
     pub fn new(network: &Network, plain_loopback: bool) -> Result<Self, Refusal> {
+        Self::connecting_within(CONNECT, network, plain_loopback)
+    }
+
+    fn connecting_within(
+        connect: Duration,
+        network: &Network,
+        plain_loopback: bool,
+    ) -> Result<Self, Refusal> {
         // A second installation fails and changes nothing: it is the same provider.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let base = || {
             reqwest::Client::builder()
                 .redirect(reqwest::redirect::Policy::none())
-                .connect_timeout(CONNECT)
+                .connect_timeout(connect)
                 .pool_idle_timeout(Duration::from_secs(15))
                 .user_agent(concat!("keyfob/", env!("CARGO_PKG_VERSION")))
         };
@@ -197,7 +210,7 @@ impl Http {
         let (head, mut frames) = Response::<reqwest::Body>::from(answer).into_parts();
         let (mut body, mut trailers) = (Vec::new(), None);
         while let Some(frame) = frames.frame().await {
-            match frame.map_err(|error| explain(&uri, &error))?.into_data() {
+            match frame.map_err(|error| unfinished(&uri, &error))?.into_data() {
                 Ok(data) if body.len() + data.len() > ANSWER => {
                     return Err(HttpError::TooLarge(origin(&uri)));
                 }
@@ -243,20 +256,25 @@ fn find_tls<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rust
     wrapped.or_else(|| error.source()).and_then(find_tls)
 }
 
+/// Only where no connection came about is it certain that nothing was sent: what breaks in a connection, TLS too, may break
+/// after the request was read.
 fn explain(uri: &Uri, error: &reqwest::Error) -> HttpError {
+    if !error.is_connect() {
+        return unfinished(uri, error);
+    }
+    let host = origin(uri);
+    let reason = |tls: &rustls::Error| keyfob_ipc::text::escape(&tls.to_string());
+    match find_tls(error) {
+        Some(tls @ rustls::Error::InvalidCertificate(_)) => {
+            HttpError::Untrusted { host, reason: reason(tls) }
+        }
+        Some(tls) => HttpError::NotEncrypted { host, reason: reason(tls) },
+        None => HttpError::Unreachable { host, is_late: error.is_timeout() },
+    }
+}
+
+/// The request went out, at least in part.
+fn unfinished(uri: &Uri, error: &reqwest::Error) -> HttpError {
     let origin = origin(uri);
-    if let Some(tls) = find_tls(error) {
-        let reason = keyfob_ipc::text::escape(&tls.to_string());
-        return match tls {
-            rustls::Error::InvalidCertificate(_) => HttpError::Untrusted { host: origin, reason },
-            _ => HttpError::NotEncrypted { host: origin, reason },
-        };
-    }
-    if error.is_timeout() {
-        HttpError::Slow(origin)
-    } else if error.is_connect() {
-        HttpError::Unreachable(origin)
-    } else {
-        HttpError::Broken(origin)
-    }
+    if error.is_timeout() { HttpError::Slow(origin) } else { HttpError::Broken(origin) }
 }

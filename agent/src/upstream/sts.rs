@@ -242,7 +242,7 @@ impl HttpConnector for Seam {
             let request = request.map(|body| body.bytes().map(<[u8]>::to_vec).unwrap_or_default());
             let answer = http.send(request).await.map_err(|error| match error {
                 HttpError::Slow(_) => ConnectorError::timeout(error.into()),
-                HttpError::Unreachable(_) | HttpError::Broken(_) => ConnectorError::io(error.into()),
+                HttpError::Unreachable { .. } | HttpError::Broken(_) => ConnectorError::io(error.into()),
                 _ => ConnectorError::user(error.into()),
             })?;
             HttpResponse::try_from(answer.map(aws_smithy_types::body::SdkBody::from))

@@ -140,6 +140,12 @@ impl Company {
         self.sandbox.faults()
     }
 
+    /// Returns when a call has arrived there that had not before.
+    pub async fn call_arrives(&self, endpoint: Endpoint) {
+        let before = self.counts().arrived(endpoint);
+        eventually("a call arrives", async || self.counts().arrived(endpoint) > before).await;
+    }
+
     pub fn counts(&self) -> Counts {
         self.sandbox.counts()
     }

@@ -208,6 +208,29 @@ async fn where_cluster_and_service_do_not_agree_both_are_shown() {
 }
 
 #[tokio::test]
+async fn a_token_that_nobody_can_be_asked_about_shows_what_the_person_and_the_configuration_say() {
+    let company = Company::with("[token.aspect]\nhosts = [\"aw-remote-ext.acme.dev\"]\n", |_| {}).await;
+    let codes =
+        |entry: &EntryPermissions| entry.refusals.iter().map(|refusal| refusal.code).collect::<Vec<_>>();
+    let entry = of_token(&company).await;
+    assert_eq!((codes(&entry), entry.facts, entry.clusters), (vec![Code::TokenNeeded], vec![], vec![]));
+
+    company.add_token("aspect", "a-token").await.unwrap();
+    let entry = of_token(&company).await;
+    assert_eq!((codes(&entry), entry.clusters.as_slice()), (vec![], [].as_slice()));
+    let [ends] = entry.facts.as_slice() else { panic!("{:?}", entry.facts) };
+    assert_eq!((ends.name.as_str(), ends.by), ("ends", Teller::Configuration));
+    assert_eq!(ends.values, ["2027-11-21T08:00:00Z"]);
+
+    let (name, ends) = ("aspect".to_owned(), "2026-12-24".to_owned());
+    company.control(ControlAsk::TokenEnds { name, ends }).await.unwrap();
+    let entry = of_token(&company).await;
+    let ends = fact(&entry, "ends").unwrap();
+    assert_eq!(ends.by, Teller::Person);
+    assert!(ends.values[0].starts_with("2026-12-24T"), "{ends:?}");
+}
+
+#[tokio::test]
 async fn a_session_shows_what_was_granted_and_its_groups() {
     let company = Company::open().await;
     company.sign_in().await.unwrap();

@@ -8,6 +8,8 @@ mod create_then_delete;
 mod lost_answers;
 #[path = "rotation/refresh_grant.rs"]
 mod refresh_grant;
+#[path = "rotation/strange.rs"]
+mod strange;
 #[path = "rotation/unsaved.rs"]
 mod unsaved;
 
@@ -102,6 +104,17 @@ fn begin(company: &Company, name: &str) -> tokio::task::JoinHandle<Result<Reply,
     tokio::spawn(
         async move { agent.control(ControlAsk::TokenRotate { name, value: None, ends: None }).await },
     )
+}
+
+/// A rotation before whose call to the service something happens.
+async fn rotate_once(company: &Company, name: &str, happens: impl FnOnce()) -> Result<Reply, Refusal> {
+    let before = company.vault.stores();
+    company.vault.hold_stores();
+    let rotating = begin(company, name);
+    eventually("the intent is on its way", async || company.vault.stores() == before + 1).await;
+    happens();
+    company.vault.release_stores();
+    rotating.await.unwrap()
 }
 
 /// The background's part, for as long as the test runs.
@@ -200,17 +213,14 @@ async fn two_callers_make_one_rotation_and_one_that_leaves_cancels_nothing() {
 }
 
 #[tokio::test]
-async fn a_removal_in_the_middle_wins_and_leaves_nothing_at_the_service() {
+async fn a_removal_in_the_middle_waits_and_leaves_nothing_at_the_service() {
     let (company, old) = company().await;
     let id = company.sandbox.portal().id_of_token(&old).unwrap();
     company.faults().set_times(Endpoint::TokenRotate, Fault::Slow(Duration::from_millis(300)), 1);
     let rotating = begin(&company, "aspect");
     eventually("the service is asked", async || asked(&company, Endpoint::TokenRotate) == 1).await;
-    company
-        .control(ControlAsk::TokenRemove { name: "aspect".to_owned(), keep_at_service: true })
-        .await
-        .unwrap();
-    assert_eq!(rotating.await.unwrap().unwrap_err().code, Code::Pending);
+    company.remove_token("aspect").await.unwrap();
+    rotating.await.unwrap().unwrap();
     assert!(company.vault.item("token.aspect").await.is_none());
     assert_eq!(company.sandbox.portal().token_of_id(&id), None, "nobody has its value");
     assert_eq!(served_at(&company, CLUSTER).await.unwrap_err().code, Code::TokenNeeded);
@@ -268,9 +278,9 @@ async fn a_token_that_may_do_less_or_is_somebody_elses_is_told_loudly() {
 async fn what_cannot_be_proven_now_is_proven_later_and_compared_with_the_one_before() {
     let (company, _) = company().await;
     mend(&company);
-    company.faults().set(Endpoint::TokenSelf, Fault::Status(503));
     company.faults().set_times(Endpoint::TokenRotate, Fault::Lie(Lie::FewerPermissions), 1);
-    rotate(&company, "aspect").await.unwrap();
+    let away = || company.faults().set(Endpoint::TokenSelf, Fault::Status(503));
+    rotate_once(&company, "aspect", away).await.unwrap();
     assert!(is_live(&company, &served(&company).await), "the old one is dead, so this one serves");
     assert_eq!(step(&company, "aspect").await.as_deref(), Some("proving"));
     let say = &company.report("aspect").await.notes[0].say;
@@ -281,4 +291,57 @@ async fn what_cannot_be_proven_now_is_proven_later_and_compared_with_the_one_bef
     eventually("it is proven", async || step(&company, "aspect").await.is_none()).await;
     let lost = item(&company, "aspect").await["facts"]["token"]["lost"].as_array().unwrap().len();
     assert_eq!(lost, 4);
+}
+
+#[tokio::test]
+async fn one_that_is_not_proven_yet_is_proven_before_it_is_rotated_again() {
+    let (company, _) = company().await;
+    company.faults().set_times(Endpoint::TokenRotate, Fault::Lie(Lie::FewerPermissions), 1);
+    let away = || company.faults().set(Endpoint::TokenSelf, Fault::Status(503));
+    rotate_once(&company, "aspect", away).await.unwrap();
+    let before = item(&company, "aspect").await["rotation"].clone();
+    assert_eq!(rotate(&company, "aspect").await.unwrap_err().code, Code::Offline);
+    assert_eq!(item(&company, "aspect").await["rotation"], before, "what it is to be compared with is kept");
+    assert_eq!(company.counts().rotations, 1);
+
+    company.faults().clear_all();
+    rotate(&company, "aspect").await.unwrap();
+    eventually("the loss is told", async || company.desktop.titles() == ["A token lost permissions"]).await;
+    assert_eq!((company.counts().rotations, step(&company, "aspect").await), (2, None));
+}
+
+#[tokio::test]
+async fn a_dead_value_is_not_sent_to_be_rotated() {
+    // GitLab ends the successor of a value that it sees again.
+    let company = Company::with(CONFIG, |_| {}).await;
+    let value = company.sandbox.gitlab().issue_token("ada", &["api"], "2027-06-01".parse().ok());
+    company.add_token("gitlab", &value).await.unwrap();
+    let elsewhere = company.another_agent();
+    let ask = ControlAsk::TokenRotate { name: "gitlab".to_owned(), value: None, ends: None };
+    elsewhere.control(ask).await.unwrap();
+    let newest = company.sandbox.gitlab().newest_token("ada").unwrap();
+    let refusal = rotate(&company, "gitlab").await.unwrap_err();
+    assert_eq!((refusal.code, &*refusal.hint), (Code::TokenNeeded, "keyfob token add gitlab"));
+    assert_eq!(asked(&company, Endpoint::GitlabRotate), 1);
+    assert!(newest != value && company.sandbox.gitlab().is_live(&newest));
+}
+
+#[tokio::test]
+async fn nothing_begins_while_nobody_can_say_whether_the_value_lives() {
+    for fault in [Fault::Status(503), Fault::Busy(30), Fault::Reset, Fault::Html] {
+        let (company, old) = company().await;
+        let stores = company.vault.stores();
+        company.faults().set(Endpoint::TokenSelf, fault.clone());
+        let refusal = rotate(&company, "aspect").await.unwrap_err();
+        assert_eq!(refusal.code, Code::Offline, "{fault:?}");
+        assert!(refusal.say.ends_with("the token that is held serves on"), "{refusal}");
+        assert_eq!(
+            (asked(&company, Endpoint::TokenRotate), company.vault.stores()),
+            (0, stores),
+            "{fault:?}"
+        );
+        assert_eq!(served(&company).await, old);
+        company.faults().clear_all();
+        rotate(&company, "aspect").await.unwrap();
+    }
 }

@@ -184,7 +184,7 @@ async fn a_service_that_cannot_be_asked_is_no_reason_to_lose_a_token() {
             "{fault:?}"
         );
         let note = &report.notes[0];
-        assert!(note.say.contains("nothing is known"), "{note:?}");
+        assert!(note.say.contains("has not told yet"), "{note:?}");
         assert_eq!(note.hint, "keyfob permissions aspect");
         assert_eq!(served(&company).await, value);
     }
@@ -332,6 +332,68 @@ async fn a_removal_reaches_the_service_where_it_can() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_forgotten_here_is_not_deleted_there() {
+    let company = company().await;
+    let value = issue(&company, "ada@acme.dev", Permissions::READ, 20);
+    add(&company, "aspect", &value).await.unwrap();
+    company.vault.refuse_stores(Some(KeychainError::Failed("read-only".to_owned())));
+    company.remove_token("aspect").await.unwrap_err();
+    assert!(company.sandbox.portal().is_live(&value));
+    assert_eq!(served(&company).await, value);
+}
+
+#[tokio::test]
+async fn a_token_whose_successor_nobody_has_is_not_said_to_be_gone() {
+    let company = company().await;
+    let value = issue(&company, "ada@acme.dev", Permissions::READ, 20);
+    add(&company, "aspect", &value).await.unwrap();
+    company.faults().set_times(Endpoint::TokenRotate, Fault::Reset, 1);
+    rotate(&company, None).await.unwrap_err();
+    let said = company.remove_token("aspect").await.unwrap();
+    assert!(said.contains("it lives on under a value that nobody has"), "{said}");
+}
+
+#[tokio::test]
+async fn a_token_that_is_replaced_by_hand_may_still_be_good_at_its_service() {
+    let company = company().await;
+    let old = issue(&company, "ada@acme.dev", Permissions::READ, 20);
+    add(&company, "aspect", &old).await.unwrap();
+    let new = issue(&company, "ada@acme.dev", Permissions::READ, 20);
+    let report = rotate(&company, Some(&new)).await.unwrap();
+    assert!(
+        report.notes.iter().any(|note| note.say.contains("still good at its service")),
+        "{:?}",
+        report.notes
+    );
+    assert!(!report.notes.iter().any(|note| note.say.contains("may accept")), "{:?}", report.notes);
+    // One that the page has ended is remembered by clusters alone.
+    company.sandbox.portal().revoke(&new);
+    let newer = issue(&company, "ada@acme.dev", Permissions::READ, 20);
+    let report = rotate(&company, Some(&newer)).await.unwrap();
+    assert!(report.notes.iter().any(|note| note.say.contains("may accept")), "{:?}", report.notes);
+}
+
+#[tokio::test]
+async fn a_token_that_its_service_does_not_accept_any_more_is_shown_so() {
+    let company = company().await;
+    let value = issue(&company, "ada@acme.dev", Permissions::READ, 90);
+    add(&company, "aspect", &value).await.unwrap();
+    company.sandbox.portal().revoke(&value);
+    let ask = ControlAsk::Permissions { name: Some("aspect".to_owned()), again: true };
+    company.control(ask).await.unwrap();
+    let report = company.report("aspect").await;
+    assert_eq!(report.state, EntryState::SignedOut);
+    let refusal = report.refusal.unwrap();
+    assert!(refusal.say.contains("does not accept"), "{refusal:?}");
+    assert_eq!(refusal.hint, "keyfob token add aspect");
+    // Clusters may still take it, so tools still get it.
+    assert_eq!(served(&company).await, value);
+    let new = issue(&company, "ada@acme.dev", Permissions::READ, 90);
+    add(&company, "aspect", &new).await.unwrap();
+    assert_eq!(company.report("aspect").await.state, EntryState::Live);
+}
+
+#[tokio::test]
 async fn a_service_that_an_edit_has_named_gets_no_token_until_that_is_confirmed() {
     let company = Company::with(BY_HAND, |_| {}).await;
     let value = issue(&company, "ada@acme.dev", Permissions::READ, 20);
@@ -404,7 +466,10 @@ async fn an_administrator_lists_permits_rotates_and_deletes() {
     administrate(&company, AdminAct::Delete { id: id.clone() }).await.unwrap();
     assert!(!company.sandbox.portal().is_live(value.expose()));
     let refusal = administrate(&company, AdminAct::Delete { id }).await.unwrap_err();
-    assert_eq!((refusal.code, refusal.hint.as_str()), (Code::ServiceRefused, "keyfob admin tokens list"));
+    assert_eq!(
+        (refusal.code, refusal.hint.as_str()),
+        (Code::ServiceRefused, "keyfob admin tokens list --with aspect")
+    );
 }
 
 #[tokio::test]
@@ -432,6 +497,108 @@ async fn a_machine_gets_a_token_that_an_entry_keeps() {
         Code::KeychainLocked
     );
     assert_eq!(machines(list(&company, None).await.unwrap()), 1);
+}
+
+#[tokio::test]
+async fn an_entry_that_holds_another_token_keeps_it() {
+    let company = company().await;
+    let own = administrator(&company);
+    add(&company, "aspect", &own).await.unwrap();
+    let held = issue(&company, "bot-old", Permissions::READ, 50);
+    add(&company, "bot", &held).await.unwrap();
+    let create = |owner: &str, into: &str| AdminAct::CreateMachine {
+        owner: owner.to_owned(),
+        permissions: Vec::new(),
+        ends: None,
+        into: Some(into.to_owned()),
+    };
+    let rotate = |value: &str, into: &str| AdminAct::Rotate {
+        id: company.sandbox.portal().id_of_token(value).unwrap(),
+        into: Some(into.to_owned()),
+    };
+    let asked = || company.counts().arrived(Endpoint::TokenAdmin);
+    for act in
+        [create("bot-ci", "aspect"), create("bot-ci", "bot"), rotate(&own, "aspect"), rotate(&own, "bot")]
+    {
+        let refusal = administrate(&company, act).await.unwrap_err();
+        assert_eq!(refusal.code, Code::BadRequest, "{refusal:?}");
+        assert_eq!(asked(), 0);
+    }
+    assert_eq!(served(&company).await, own);
+    // The very token of that entry is another matter.
+    let issued = issued(&company, rotate(&held, "bot")).await;
+    assert_eq!(issued.kept_by.as_deref(), Some("token.bot"));
+}
+
+#[tokio::test]
+async fn an_agent_that_is_told_to_stop_waits_for_what_an_administrator_rotates() {
+    let company = Company::in_real_time(|_| {}).await;
+    company.configure(CONFIG);
+    add(&company, "aspect", &administrator(&company)).await.unwrap();
+    let grace = issue(&company, "grace@acme.dev", Permissions::READ, 50);
+    let id = company.sandbox.portal().id_of_token(&grace).unwrap();
+    company.faults().set(Endpoint::TokenAdmin, Fault::Slow(Duration::from_millis(500)));
+    let rotating = issued(&company, AdminAct::Rotate { id, into: Some("bot".to_owned()) });
+    let stopping = async {
+        company.call_arrives(Endpoint::TokenAdmin).await;
+        company.agent.wind_up().await;
+        assert!(!company.sandbox.portal().is_live(&grace));
+    };
+    let (issued, ()) = tokio::join!(rotating, stopping);
+    assert_eq!(issued.kept_by.as_deref(), Some("token.bot"));
+}
+
+#[tokio::test]
+async fn a_store_that_fails_takes_no_token_away() {
+    let company = Company::with(BY_HAND, |_| {}).await;
+    add(&company, "aspect", "aw_1").await.unwrap();
+    company.vault.fail_store(1, KeychainError::Failed("no space".to_owned()));
+    assert_eq!(rotate(&company, Some("aw_2")).await.unwrap_err().code, Code::KeychainFailed);
+    assert_eq!(served(&company).await, "aw_1");
+    rotate(&company, Some("aw_2")).await.unwrap();
+    assert_eq!(served(&company).await, "aw_2");
+}
+
+#[tokio::test]
+async fn a_value_in_memory_alone_is_found_whatever_becomes_of_the_configuration() {
+    let company = company().await;
+    let old = issue(&company, "ada@acme.dev", Permissions::READ, 20);
+    add(&company, "aspect", &old).await.unwrap();
+    company.faults().set_times(Endpoint::TokenRotate, Fault::Slow(Duration::from_millis(100)), 1);
+    let refusing = async {
+        company.call_arrives(Endpoint::TokenRotate).await;
+        company.vault.refuse_stores(Some(KeychainError::Failed("no space".to_owned())));
+    };
+    let (rotated, ()) = tokio::join!(rotate(&company, None), refusing);
+    rotated.unwrap_err();
+    let rescue = || async {
+        match company.control(ControlAsk::TokenRescue { name: "aspect".to_owned() }).await.unwrap() {
+            Reply::Value { value } => value.expose().clone(),
+            other => panic!("no value: {other:?}"),
+        }
+    };
+    let new = rescue().await;
+    assert!(company.sandbox.portal().is_live(&new));
+    company.configure(&format!("[agent]\nkeychain = \"file\"\n{CONFIG}"));
+    assert_eq!(rescue().await, new);
+    let notes = company.report("aspect").await.notes;
+    assert!(notes.iter().any(|note| note.hint == "keyfob token rescue aspect"), "{notes:?}");
+    company.configure("[token.other]\nhosts = [\"other.acme.dev\"]\n");
+    assert_eq!(rescue().await, new);
+}
+
+#[tokio::test]
+async fn an_end_is_not_said_for_a_token_that_the_service_makes() {
+    let company = company().await;
+    let value = issue(&company, "ada@acme.dev", Permissions::READ, 20);
+    add(&company, "aspect", &value).await.unwrap();
+    let ask = ControlAsk::TokenRotate {
+        name: "aspect".to_owned(),
+        value: None,
+        ends: Some("2027-03-01".to_owned()),
+    };
+    assert_eq!(token(&company, ask).await.unwrap_err().code, Code::BadRequest);
+    assert_eq!(served(&company).await, value);
 }
 
 #[tokio::test]

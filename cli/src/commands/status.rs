@@ -127,9 +127,19 @@ fn row(entry: &EntryReport, now: Moment) -> Vec<Cell> {
         (text::escape(&purpose(entry)), None),
         (entry.owner.as_deref().map_or_else(|| "-".to_owned(), text::escape), None),
         (left(entry, now), None),
-        (state_word(entry.state).to_owned(), Some(state_paint(entry.state))),
-        (entry.refusal.as_ref().map(|refusal| text::escape(&refusal.hint)).unwrap_or_default(), None),
+        (state_word(entry).to_owned(), Some(state_paint(entry.state))),
+        (next(entry), None),
     ]
+}
+
+/// The one next step: out of what stands in the way, else of the most urgent note that wants something done.
+fn next(entry: &EntryReport) -> String {
+    let note = || entry.notes.iter().find(|note| note.weight != Weight::Known && !note.hint.is_empty());
+    let hint = entry.refusal.as_ref().map(|refusal| &refusal.hint).or_else(|| note().map(|note| &note.hint));
+    // A cell is for a command; what is no command has its own line.
+    hint.filter(|hint| entry.refusal.is_some() || hint.starts_with("keyfob "))
+        .map(|hint| text::escape(hint))
+        .unwrap_or_default()
 }
 
 /// The remaining life. That nobody knows the end of a token is said: it does end.
@@ -167,8 +177,9 @@ fn short_role(arn: &str) -> String {
 }
 
 /// The state of an entry in words.
-pub fn state_word(state: EntryState) -> &'static str {
-    match state {
+pub fn state_word(entry: &EntryReport) -> &'static str {
+    match entry.state {
+        EntryState::SignedOut if entry.kind == "token" => "no token",
         EntryState::SignedOut => "signed out",
         EntryState::Live => "live",
         EntryState::Ending => "ending",
@@ -188,7 +199,7 @@ pub fn state_paint(state: EntryState) -> Paint {
 }
 
 /// What a person should know of entries: what is urgent, then why one waits or is refused, then the rest. That somebody is
-/// signed out needs no reason.
+/// signed out needs no reason, but that a token is held and no good any more does.
 fn notes(entries: &[EntryReport], printer: &Printer) -> String {
     let mut text = String::new();
     for weight in [Weight::Urgent, Weight::Due, Weight::Known] {
@@ -200,7 +211,8 @@ fn notes(entries: &[EntryReport], printer: &Printer) -> String {
         if weight != Weight::Urgent {
             continue;
         }
-        for entry in entries.iter().filter(|entry| entry.state != EntryState::SignedOut) {
+        let has_reason = |entry: &&EntryReport| entry.state != EntryState::SignedOut || entry.until.is_some();
+        for entry in entries.iter().filter(has_reason) {
             if let Some(refusal) = &entry.refusal {
                 let _ = writeln!(text, "{}: {}", text::escape(&entry.name), text::escape(&refusal.say));
             }
@@ -291,9 +303,9 @@ mod tests {
         assert_eq!(
             shown(&status(vec![okta, aspect, dev])),
             "\
-ENTRY         FOR                     WHO           LEFT        STATE       NEXT
+ENTRY         FOR                     WHO           LEFT        STATE     NEXT
 sso.okta      acme.okta.com           ada@acme.dev  8 hours     live
-token.aspect  aw.acme.dev and 1 more  -             -           signed out  keyfob token add aspect
+token.aspect  aw.acme.dev and 1 more  -             -           no token  keyfob token add aspect
 aws.dev       123456789012 OktaRole   -             58 minutes  waiting
 
 aws.dev: STS cannot be reached

@@ -70,7 +70,7 @@ fn page(why: &Why, now: Moment, printer: &Printer) -> String {
 fn facts(entry: &EntryReport, now: Moment, printer: &Printer) -> Vec<(String, String)> {
     let mut facts = vec![
         ("entry".to_owned(), text::escape(&entry.name)),
-        ("state".to_owned(), printer.paint(state_paint(entry.state), state_word(entry.state))),
+        ("state".to_owned(), printer.paint(state_paint(entry.state), state_word(entry))),
     ];
     let mut add = |name: &str, value: Option<String>| {
         facts.extend(value.map(|value| (text::escape(name), text::escape(&value))));
@@ -132,7 +132,7 @@ mod tests {
             "\
 token.aspect answers for aw.acme.dev
   entry     token.aspect
-  state     signed out
+  state     no token
   who       ada
   left      about 6 days (until 2026-11-27T08:00:00Z)
   hosts     aw.acme.dev

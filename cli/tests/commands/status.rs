@@ -57,10 +57,10 @@ fn notes_are_under_the_table_the_most_urgent_first() {
     assert_eq!(
         out(&output),
         "\
-ENTRY       FOR  WHO     LEFT     STATE       NEXT
-token.bot   -    bot-ci  unknown  refused     keyfob why bot
-token.lost  -    -       unknown  live
-token.gone  -    -       -        signed out
+ENTRY       FOR  WHO     LEFT     STATE     NEXT
+token.bot   -    bot-ci  unknown  refused   keyfob why bot
+token.lost  -    -       unknown  live      keyfob token rescue lost
+token.gone  -    -       -        no token
 sso.okta    -    -       -        live
 
 token.lost: the keychain did not take the new value. Run: keyfob token rescue lost

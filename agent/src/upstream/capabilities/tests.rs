@@ -84,6 +84,22 @@ fn only_unauthenticated_means_that_the_token_is_dead() {
 }
 
 #[test]
+fn a_refusal_that_everybody_gets_says_nothing_about_the_token() {
+    let denied = || status(Status::PermissionDenied);
+    for everybody in [denied(), strange(403)] {
+        assert!(matches!(judge(denied(), everybody), Err(ClusterError::Everybody)));
+    }
+    // Whoever has no token is somebody else there, or nobody.
+    for different in [Ok(answer(true, None)), status(Status::Unauthenticated), strange(401)] {
+        assert_eq!(judge(denied(), different).unwrap(), Said::OfToken(rights(NO, NO, NO)));
+    }
+    // Had the other call come through, it might have been refused just so.
+    for unsure in [status(Status::Unavailable), status(Status::ResourceExhausted), strange(502)] {
+        assert!(judge(denied(), unsure).is_err());
+    }
+}
+
+#[test]
 fn whether_a_cluster_tells_is_not_guessed() {
     for unsure in [status(Status::Unavailable), status(Status::ResourceExhausted), strange(502)] {
         assert!(judge(Ok(answer(true, Some(true))), unsure).is_err());

@@ -150,7 +150,7 @@ async fn the_proxy_is_used_for_the_outside_and_for_nothing_else() {
     // Names that nobody resolves: without the proxy they cannot be reached.
     for direct in ["https://direct.acme.test/", "https://x.direct.example/"] {
         let error = get(&network, false, direct).await.unwrap_err();
-        assert!(matches!(error, HttpError::Unreachable(_)), "{direct}: {error}");
+        assert!(matches!(error, HttpError::Unreachable { .. }), "{direct}: {error}");
     }
     let here = serve(None, HELLO).await;
     get(&network, true, &format!("http://127.0.0.1:{here}/")).await.unwrap();
@@ -206,4 +206,61 @@ fn a_certificate_file_that_is_none_is_named() {
     named(&network);
     std::fs::write(&path, "no certificate").unwrap();
     named(&network);
+}
+
+/// What a dying server, or a box in between, writes into a connection: a fatal alert in the clear, `internal_error`.
+const ALERT: [u8; 7] = [21, 3, 3, 0, 2, 2, 80];
+
+/// Reads the request, says `begun` in TLS and breaks off with [`ALERT`].
+async fn serve_broken_tls(acceptor: TlsAcceptor, begun: &'static str) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let Ok(mut tls) = acceptor.accept(stream).await else { continue };
+            let mut request = [0u8; 4096];
+            assert!(tls.read(&mut request).await.unwrap() > 0);
+            tls.write_all(begun.as_bytes()).await.unwrap();
+            tls.flush().await.unwrap();
+            let (mut raw, _) = tls.into_inner();
+            let _ = raw.write_all(&ALERT).await;
+            let _ = raw.shutdown().await;
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn an_encryption_that_breaks_after_the_request_leaves_its_fate_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new();
+    let trusting = Network { ca_file: Some(authority.save(folder.path())), ..Network::default() };
+    for begun in ["", "HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\n{\"value\":"] {
+        let port = serve_broken_tls(authority.acceptor("localhost"), begun).await;
+        let error = get(&trusting, false, &format!("https://localhost:{port}/")).await.unwrap_err();
+        assert!(matches!(error, HttpError::Broken(_)), "{begun:?}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_never_came_about_carried_nothing() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let http = Http::connecting_within(Duration::from_millis(50), &Network::default(), false).unwrap();
+    let request = Request::get(format!("https://localhost:{port}/")).body(Vec::new()).unwrap();
+    let error = http.send(request).await.unwrap_err();
+    assert!(matches!(error, HttpError::Unreachable { is_late: true, .. }), "{error:?}");
+    assert_eq!(error.refusal().say, format!("https://localhost:{port} cannot be reached in time"));
+    assert_eq!(error.refusal().code, Code::Offline);
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_come_is_late() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}/", silent.local_addr().unwrap());
+    let mut http = Http::new(&Network::default(), true).unwrap();
+    http.patience = Duration::from_millis(50);
+    let error = http.send(Request::get(address).body(Vec::new()).unwrap()).await.unwrap_err();
+    assert!(matches!(error, HttpError::Slow(_)), "{error:?}");
 }

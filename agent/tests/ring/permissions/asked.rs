@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use keyfob_agent::keychain::KeychainError;
-use keyfob_ipc::Code;
-use keyfob_ipc::reply::{Rights, Teller};
+use keyfob_ipc::reply::{EntryPermissions, Rights, Teller};
+use keyfob_ipc::{Code, ControlAsk};
 use keyfob_sandbox::{CapabilitiesOptions, Endpoint, Fault, Permissions};
 
 use super::{
@@ -130,7 +130,8 @@ async fn an_answer_without_an_end_is_cut_off() {
 async fn a_gateway_that_refuses_in_plain_http_speaks_for_its_cluster() {
     let company = with(BY_HAND, CapabilitiesOptions::default(), WRITE).await;
     for (status, expected, code) in [
-        (403, rights(NO, NO, NO), None),
+        // It says so to everybody: what is known of the token stays known.
+        (403, rights(YES, YES, NO), Some(Code::Offline)),
         (404, Rights::default(), None),
         (401, Rights::default(), Some(Code::TokenNeeded)),
     ] {
@@ -140,6 +141,23 @@ async fn a_gateway_that_refuses_in_plain_http_speaks_for_its_cluster() {
         let codes: Vec<_> = entry.refusals.iter().map(|refusal| refusal.code).collect();
         assert_eq!(codes, code.into_iter().collect::<Vec<_>>(), "{status}");
     }
+}
+
+#[tokio::test]
+async fn a_gateway_that_refuses_everybody_takes_no_permission_away() {
+    let company = with(BY_HAND, CapabilitiesOptions::default(), WRITE).await;
+    company.faults().set(Endpoint::Cluster, Fault::Status(403));
+    let entry = ask(&company, Some("aspect"), true).await.remove(0);
+    let [refusal] = entry.refusals.as_slice() else { panic!("{:?}", entry.refusals) };
+    assert!(refusal.say.contains("refuses everybody, with a token or without"), "{refusal}");
+    assert!(refusal.hint.contains("VPN"), "{refusal:?}");
+
+    let other = company.sandbox.portal().issue_token("ada", WRITE, company.world_now() + HOUR);
+    let (name, value) = ("aspect".to_owned(), Some(other.as_str().into()));
+    company.control(ControlAsk::TokenRotate { name, value, ends: None }).await.unwrap();
+    let held = company.agent.holdings().at_hand(&company.entry("aspect").name).unwrap();
+    assert_eq!(held.value, other.as_str().into());
+    assert_eq!(held.facts.token.lost, [""; 0]);
 }
 
 #[tokio::test]
@@ -260,6 +278,30 @@ async fn an_answer_belongs_to_the_place_that_gave_it() {
     assert_eq!((of_cluster.at.rights, of_cluster.when.as_deref()), (Rights::default(), None));
     of_token(&company).await;
     assert_eq!((calls(&company).0, calls(&company).1), (CALLS, CALLS));
+}
+
+#[tokio::test]
+async fn what_one_service_said_is_not_the_word_of_another() {
+    let company = with(CONFIG, CapabilitiesOptions::default(), WRITE).await;
+    let by_service =
+        |entry: &EntryPermissions| entry.clusters.iter().filter(|row| row.by == Teller::TokenService).count();
+    assert_eq!(by_service(&of_token(&company).await), 2);
+    company.configure(&CONFIG.replace("\"TOKENS\"", "\"TOKENS/elsewhere\""));
+    let entry = of_token(&company).await;
+    assert_eq!(by_service(&entry), 0, "{entry:?}");
+    assert_eq!(row(&entry, FIRST, Teller::Cluster).at.rights, rights(YES, YES, NO));
+    // An edit that is taken back, or names no service, leaves what was said.
+    company.configure(&CONFIG.replace("api = \"TOKENS\"", "").replace("service = \"keyfob\"", ""));
+    assert_eq!(by_service(&of_token(&company).await), 2);
+    company.configure(CONFIG);
+    assert_eq!(by_service(&of_token(&company).await), 2);
+    company.configure(&CONFIG.replace("\"TOKENS\"", "\"TOKENS/elsewhere\""));
+    let changes = company.changes().await;
+    company.confirm(Some(changes)).await.unwrap();
+    let known = company.agent.known_permissions(&company.entry("aspect")).await;
+    assert_eq!(by_service(&known), 0, "{known:?}");
+    let entry = of_token(&company).await;
+    assert_eq!((by_service(&entry), entry.refusals.len()), (0, 1), "{entry:?}");
 }
 
 #[tokio::test]

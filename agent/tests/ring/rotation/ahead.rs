@@ -108,3 +108,53 @@ async fn only_what_is_told_to_be_is_rotated() {
     quiet(&company).await;
     assert_eq!(company.counts().rotations, 0);
 }
+
+#[tokio::test]
+async fn a_dead_one_is_told_once_and_not_tried_again() {
+    let (company, old) = company().await;
+    company.sandbox.portal().revoke(&old);
+    company.pass(DAY * 335);
+    eventually("it is told", async || company.desktop.titles() == ["A token could not be rotated"]).await;
+    let looked = asked(&company, Endpoint::TokenSelf);
+    for _ in 0..4 {
+        a_day(&company).await;
+    }
+    assert_eq!((asked(&company, Endpoint::TokenSelf), asked(&company, Endpoint::TokenRotate)), (looked, 0));
+    assert_eq!(company.desktop.titles().len(), 1, "once");
+    // Another one is another matter.
+    let by_hand = issue(&company);
+    company.add_token("aspect", &by_hand).await.unwrap();
+    company.pass(DAY * 336);
+    eventually("it is rotated", async || company.counts().rotations == 1).await;
+}
+
+#[tokio::test]
+async fn a_clock_that_was_ahead_postpones_nothing() {
+    // When the value before it was replaced.
+    let (mut company, _) = company().await;
+    let mut stored = item(&company, "aspect").await;
+    stored["facts"]["token"]["replaced"] = "2027-11-20T08:00:00Z".into();
+    company.vault.put_item("token.aspect", &stored).await;
+    company.restart();
+    served(&company).await;
+    tokio::spawn(company.agent.clone().rotate_ahead());
+    company.pass(DAY * 334);
+    quiet(&company).await;
+    assert_eq!(company.counts().rotations, 0);
+    company.pass(DAY);
+    eventually("it is rotated", async || company.counts().rotations == 1).await;
+
+    // When it was tried last.
+    let (company, _) = self::company().await;
+    let today = company.world_now();
+    company.faults().set_times(Endpoint::TokenRotate, Fault::Status(403), 1);
+    company.clock.set(keyfob_agent::clock::after(today, DAY * 345));
+    eventually("it is tried", async || asked(&company, Endpoint::TokenRotate) == 1).await;
+    quiet(&company).await;
+    company.clock.set(today);
+    company.pass(DAY * 336);
+    // The keychain does something for somebody, which makes everybody look.
+    let gitlab = company.sandbox.gitlab().issue_token("ada", &["api"], "2029-06-01".parse().ok());
+    company.add_token("gitlab", &gitlab).await.unwrap();
+    eventually("it is rotated", async || company.counts().rotations == 1).await;
+}

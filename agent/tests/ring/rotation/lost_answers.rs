@@ -60,20 +60,49 @@ async fn gitlab_would_end_the_new_one_at_a_replay_so_there_is_none() {
 }
 
 #[tokio::test]
-async fn a_rotation_that_did_not_happen_is_told_so_and_can_be_tried_again() {
-    let (company, old) = company().await;
-    for fault in [Fault::Status(500), Fault::Html, Fault::Endless] {
+async fn a_rotation_that_did_not_happen_is_told_so_and_can_be_tried_again_in_two_minutes() {
+    let (mut company, old) = company().await;
+    for (fault, minute) in [(Fault::Status(500), "08:03"), (Fault::Html, "08:05"), (Fault::Endless, "08:07")]
+    {
+        let before = asked(&company, Endpoint::TokenRotate);
         company.faults().set_times(Endpoint::TokenRotate, fault.clone(), 1);
         let refusal = rotate(&company, "aspect").await.unwrap_err();
-        assert_eq!(
-            (refusal.code, &*refusal.hint),
-            (Code::Offline, "keyfob token rotate aspect"),
-            "{fault:?}"
-        );
-        assert_eq!((served(&company).await, step(&company, "aspect").await), (old.clone(), None));
+        for again in [false, true, true] {
+            let refusal = if again { rotate(&company, "aspect").await.unwrap_err() } else { refusal.clone() };
+            assert_eq!((refusal.code, &*refusal.hint), (Code::Offline, "keyfob token rotate aspect"));
+            assert!(refusal.say.ends_with("try again in two minutes"), "{fault:?}: {refusal}");
+            assert_eq!(asked(&company, Endpoint::TokenRotate), before + 1, "it may be on its way");
+            assert_eq!(
+                (&served(&company).await, step(&company, "aspect").await.as_deref()),
+                (&old, Some("asking"))
+            );
+            let notes = company.report("aspect").await.notes;
+            let note = notes.iter().find(|note| note.say.contains("did not come about")).unwrap();
+            assert!(note.say.ends_with(&format!("it can be tried again at {minute} UTC")), "{note:?}");
+            assert_eq!((note.weight, &*note.hint), (Weight::Known, ""));
+            // The next agent knows it, too.
+            company.restart();
+            mend(&company);
+        }
+        company.pass(LATE);
+        eventually("it is over", async || step(&company, "aspect").await.is_none()).await;
+        assert!(company.report("aspect").await.notes.iter().all(|note| !note.say.contains("come about")));
     }
     rotate(&company, "aspect").await.unwrap();
     assert_eq!(company.counts().rotations, 1);
+}
+
+#[tokio::test]
+async fn a_clock_that_was_ahead_does_not_keep_a_rotation_in_doubt() {
+    let (company, _) = company().await;
+    let today = company.world_now();
+    company.clock.set(keyfob_agent::clock::after(today, YEAR / 2));
+    company.faults().set_times(Endpoint::TokenRotate, Fault::Status(500), 1);
+    rotate(&company, "aspect").await.unwrap_err();
+    company.clock.set(today);
+    rotate(&company, "aspect").await.unwrap_err();
+    company.pass(MINUTE * 3);
+    rotate(&company, "aspect").await.unwrap();
 }
 
 #[tokio::test]
@@ -100,8 +129,8 @@ async fn while_nobody_can_say_what_came_of_it_nothing_is_sent_again() {
         let (company, old) = company().await;
         let fault = if lost { Fault::Reset } else { Fault::Status(500) };
         company.faults().set_times(Endpoint::TokenRotate, fault, 1);
-        company.faults().set(Endpoint::TokenSelf, Fault::Status(503));
-        let refusal = rotate(&company, "aspect").await.unwrap_err();
+        let away = || company.faults().set(Endpoint::TokenSelf, Fault::Status(503));
+        let refusal = rotate_once(&company, "aspect", away).await.unwrap_err();
         assert_eq!(refusal.code, Code::Offline);
         assert_eq!(step(&company, "aspect").await.as_deref(), Some("asking"));
         assert_eq!(served(&company).await, old, "it may be good");
@@ -112,7 +141,8 @@ async fn while_nobody_can_say_what_came_of_it_nothing_is_sent_again() {
 
         mend(&company);
         company.faults().clear_all();
-        company.pass(LATE);
+        // Nobody noted when the call was given up on: as late as it could have been.
+        company.pass(MINUTE * 3);
         if lost {
             eventually("it is judged", async || step(&company, "aspect").await.as_deref() == Some("lost"))
                 .await;
@@ -128,8 +158,9 @@ async fn while_nobody_can_say_what_came_of_it_nothing_is_sent_again() {
 async fn a_service_that_was_wrong_about_a_token_gives_it_back() {
     let (company, old) = company().await;
     company.faults().set_times(Endpoint::TokenRotate, Fault::Status(500), 1);
-    company.faults().set(Endpoint::TokenSelf, Fault::Status(401));
-    assert_eq!(rotate(&company, "aspect").await.unwrap_err().code, Code::TokenNeeded);
+    let wrong = || company.faults().set(Endpoint::TokenSelf, Fault::Status(401));
+    let refusal = rotate_once(&company, "aspect", wrong).await.unwrap_err();
+    assert_eq!((refusal.code, step(&company, "aspect").await.as_deref()), (Code::TokenNeeded, Some("lost")));
     company.faults().clear_all();
     mend(&company);
     eventually("it is asked about again", async || {

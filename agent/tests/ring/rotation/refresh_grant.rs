@@ -69,3 +69,13 @@ async fn a_refresh_token_that_may_be_spent_is_never_sent_again() {
         assert_eq!(bearer(&company).await, pair.access_token, "it serves on");
     }
 }
+
+#[tokio::test]
+async fn one_whose_token_is_dead_is_not_sent() {
+    let (company, pair) = company(true).await;
+    company.sandbox.jfrog().revoke(&pair.access_token);
+    assert_eq!(rotate(&company, "jfrog").await.unwrap_err().code, Code::TokenNeeded);
+    assert_eq!(asked(&company, Endpoint::JfrogTokens), 0);
+    assert_eq!(item(&company, "jfrog").await["companion"], pair.refresh_token.unwrap());
+    assert_eq!(step(&company, "jfrog").await, None);
+}

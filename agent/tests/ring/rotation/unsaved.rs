@@ -102,8 +102,35 @@ async fn a_stop_waits_for_it_and_a_removal_lets_it_go() {
 
     let (company, _, _) = rotated_but_not_stored(KeychainError::Locked).await;
     let new = served(&company).await;
-    company.remove_token("aspect").await.unwrap();
-    assert!(!is_live(&company, &new));
+    // The service is not told before the keychain has shown that it works.
+    assert_eq!(company.remove_token("aspect").await.unwrap_err().code, Code::KeychainLocked);
+    assert!(is_live(&company, &new) && served(&company).await == new);
+    company
+        .control(ControlAsk::TokenRemove { name: "aspect".to_owned(), keep_at_service: true })
+        .await
+        .unwrap();
     assert!(company.vault.item("token.aspect").await.is_none());
     tokio::time::timeout(Duration::from_secs(20), company.agent.wind_up()).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_answer_that_is_too_large_is_stored_with_less_beside_it() {
+    let (company, old) = company().await;
+    // The intent is stored, the answer is not.
+    company.vault.fail_store(2, KeychainError::Failed("more than an item can hold".to_owned()));
+    let away = || company.faults().set(Endpoint::TokenSelf, Fault::Status(503));
+    rotate_once(&company, "aspect", away).await.unwrap();
+    let stored = item(&company, "aspect").await;
+    assert!(stored["value"] != old.as_str() && is_live(&company, stored["value"].as_str().unwrap()));
+    assert_eq!(stored["facts"]["ends"], "2027-11-21T08:00:00Z");
+    assert_eq!(stored["facts"]["token"]["told"][0].get("clusters"), None, "{stored}");
+    assert_eq!(step(&company, "aspect").await.as_deref(), Some("proving"));
+    assert!(company.agent.holdings().all_unsaved().is_empty());
+    company.faults().clear_all();
+    mend(&company);
+    eventually("it is proven", async || {
+        company.pass(MINUTE);
+        step(&company, "aspect").await.is_none()
+    })
+    .await;
 }

@@ -111,3 +111,13 @@ async fn an_answer_without_the_new_value_is_unsure() {
         assert!(gitlab.is_live(old.expose()), "these two are not processed");
     }
 }
+
+#[tokio::test]
+async fn no_odd_member_costs_the_new_value() {
+    for odd in [r#""id": "7""#, r#""expires_at": 0, "id": 7"#, r#""scopes": "api""#, r#""revoked": "no""#] {
+        let body = format!(r#"{{{odd}, "token": "glpat-2"}}"#).leak();
+        let api = scripted(vec![("POST /personal_access_tokens/self/rotate", 200, body)]).await;
+        let made = native(of("gitlab")).rotate(&api, &secret("glpat-1"), at("2027-01-01T00:00:00Z")).await;
+        assert_eq!(made.unwrap().value.expose(), "glpat-2", "{odd}");
+    }
+}

@@ -129,3 +129,31 @@ fn what_jfrog_shows_can_be_pasted_whole() {
     assert_eq!(refusal.code, Code::TokenInvalid);
     assert!(!format!("{refusal:?}").contains("re-fresh"));
 }
+
+#[tokio::test]
+async fn no_odd_member_costs_the_new_pair() {
+    let refresh = async |body: &'static str| {
+        let api = scripted(vec![("POST /tokens", 200, body)]).await;
+        refresh_grant(of("jfrog")).refresh(&api, &secret("ey-1"), &secret("re-1")).await
+    };
+    for odd in [r#""token_id": 7"#, r#""scope": ["a"], "expires_in": "soon""#, r#""token_type": null"#] {
+        let body = format!(r#"{{{odd}, "access_token": "ey-2", "refresh_token": "re-2"}}"#).leak();
+        let made = refresh(body).await.unwrap();
+        assert_eq!((made.value, made.companion), (secret("ey-2"), Some(secret("re-2"))), "{odd}");
+    }
+    for odd in [r#"{"access_token": "ey-2", "refresh_token": 7}"#, r#"{"access_token": "ey-2"}"#] {
+        let made = refresh(odd).await.unwrap();
+        assert_eq!((made.value, made.companion), (secret("ey-2"), None), "{odd}");
+    }
+    assert!(refresh(r#"{"refresh_token": "re-2"}"#).await.unwrap_err().is_unsure());
+}
+
+/// What a token says of itself is no word of JFrog's, and a gateway's page is none either.
+#[tokio::test]
+async fn behind_a_gateway_a_token_does_not_speak_for_itself() {
+    let (sandbox, _) = company().await;
+    let (token, _) = secrets(&sandbox.jfrog().issue_token(NewToken::of("ada")));
+    let api = scripted(vec![("GET /tokens/me", 403, "<html>blocked</html>")]).await;
+    let told = of("jfrog").introspect(&api, &token).await;
+    assert!(is_strange(&told), "{told:?}");
+}

@@ -23,8 +23,21 @@ async fn dead_and_not_permitted_are_told_apart() {
 
 #[tokio::test]
 async fn a_page_in_between_kills_no_token() {
-    for page in ["<html>blocked</html>", "{}", r#"{"message": null}"#] {
+    for page in [
+        "{}",
+        r#"{"message": null}"#,
+        r#"{"status": 403}"#,
+        r#"{"status": 403, "error": "Forbidden"}"#,
+        r#"{"status": 403, "message": null, "path": "/hub/api/user"}"#,
+        r#"{"status": 403, "message": "Forbidden"}"#,
+        r#"{"status": 401, "message": null}"#,
+    ] {
         refused(told(vec![("GET /user", 403, page)]).await, 403);
+    }
+    // The hub says 401 to nobody.
+    for page in ["", "{}", r#"{"status": 401}"#] {
+        let unauthorized = told(vec![("GET /user", 401, page)]).await;
+        assert!(is_strange(&unauthorized), "{unauthorized:?}");
     }
     assert!(told(vec![("GET /user", 503, "<html>proxy</html>")]).await.unwrap_err().is_unsure());
     assert!(told(vec![("GET /user", 200, "<html>welcome</html>")]).await.unwrap_err().is_unsure());
@@ -49,6 +62,12 @@ async fn a_lost_creation_is_unsure_and_a_refused_one_says_why() {
         let ends = at("2027-11-21T08:00:00Z");
         create_then_delete(of("jupyterhub")).create(&api, &token, &told, "keyfob 1", at(NOW), ends).await
     };
+    for odd in
+        [r#""created": "", "id": "a15""#, r#""id": 15, "expires_at": "", "note": 1"#, r#""scopes": {}"#]
+    {
+        let made = create(201, format!(r#"{{"user": "ada", {odd}, "token": "4567"}}"#).leak()).await.unwrap();
+        assert_eq!(made.value.expose(), "4567", "{odd}");
+    }
     for (status, body) in [(503, "<html>proxy</html>"), (201, "{}"), (201, r#"{"user": "ada", "id": "a15"}"#)]
     {
         assert!(create(status, body).await.unwrap_err().is_unsure(), "{status} {body}");
@@ -78,8 +97,19 @@ async fn a_token_that_has_the_id_of_another_is_not_deleted() {
     refused(delete(shown(), "a13").await, 418);
     // The one that asks has the number now: nothing of it is even asked.
     delete(Vec::new(), "a14@2026-11-20T07:00:00.5Z").await.unwrap();
-    let gone = vec![("GET /users/ada/tokens/a13", 404, r#"{"status": 404, "message": "No such token"}"#)];
+    let gone = vec![(
+        "GET /users/ada/tokens/a13",
+        404,
+        r#"{"status": 404, "message": "No such token a13 for user ada"}"#,
+    )];
     delete(gone, "a13@2026-11-21T07:00:00.5Z").await.unwrap();
+    for other in
+        [r#"{"status": 404, "error": "Not Found"}"#, r#"{"status": 404, "message": "no route"}"#, "<html>"]
+    {
+        let elsewhere = vec![("GET /users/ada/tokens/a13", 404, other)];
+        let error = delete(elsewhere, "a13@2026-11-21T07:00:00.5Z").await.unwrap_err();
+        assert!(matches!(error, ServiceError::Strange(_)), "{error:?}");
+    }
     let blocked = vec![("DELETE /users/ada/tokens/a13", 200, "<html>welcome</html>")];
     let error = delete([shown(), blocked].concat(), "a13@2026-11-21T07:00:00.5Z").await.unwrap_err();
     assert!(error.is_unsure(), "{error:?}");
@@ -97,4 +127,16 @@ async fn only_what_bears_the_note_is_found() {
         .await
         .unwrap();
     assert_eq!(found, ["a1@2026-11-21T07:00:00.5Z", "a2"]);
+}
+
+/// A hub in another language: what it signs is its own.
+#[tokio::test]
+async fn a_hub_signs_its_answers() {
+    let gone = r#"{"status": 404, "message": "Kein solches Token"}"#;
+    let script = || vec![("GET /user", 200, WHOAMI), ("DELETE /users/ada/tokens/a14", 404, gone)];
+    let (token, told) = (secret("0123"), Introspection::default());
+    let deleted = of("jupyterhub").delete(&scripted(script()).await, &token, &told).await;
+    assert!(is_strange(&deleted), "{deleted:?}");
+    let signed = (HeaderName::from_static("x-jupyterhub-version"), "6.1.1");
+    of("jupyterhub").delete(&scripted_with(signed, script()).await, &token, &told).await.unwrap();
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use keyfob_e2e::{Company, PATIENCE, Profile, Running, start, wait_for};
 use keyfob_sandbox::{Endpoint, Fault, Permissions};
 
-use crate::{ADA, HOST, durable, entry, given, issue, notes, served};
+use crate::{ADA, HOST, durable, entry, given, issue, notes, refused, served};
 
 /// Longer than any test; nobody waits for it.
 const LONG: Duration = Duration::from_secs(3600);
@@ -39,9 +39,12 @@ fn a_kill_before_the_service_acted_costs_nothing() {
     wait_for("the end of the doubt", PATIENCE, || entry(&profile, "token.aspect")["state"] == "live");
     assert_eq!(company.counts().rotations, 0);
     assert!(company.portal().is_live(&old));
-    profile.run(&["token", "rotate", "aspect"], "").ok();
-    assert_ne!(given(&profile), old);
-    assert!(company.portal().is_live(&given(&profile)));
+    // What was sent may still arrive, so nothing else is sent for a while.
+    wait_for("what is known of it", PATIENCE, || notes(&profile).contains("can be tried again at"));
+    let asked = company.counts().arrived(Endpoint::TokenRotate);
+    let said = refused(profile.run(&["token", "rotate", "aspect"], ""), 1);
+    assert!(said.contains("two minutes"), "{said}");
+    assert_eq!((given(&profile), company.counts().arrived(Endpoint::TokenRotate)), (old, asked));
 }
 
 #[test]

@@ -126,17 +126,34 @@ fn a_rotation_that_fails_leaves_the_old_value_at_work() {
     let profile = profile(&company);
     let old = issue(&company, ADA, Permissions::READ, 90);
     profile.add_token("aspect", &old);
-    for fault in [Fault::Status(500), Fault::Status(403), Fault::Html, Fault::Busy(60)] {
+    let fails = |profile: &Profile, old: &String, fault: Fault| {
         company.faults().set(Endpoint::TokenRotate, fault.clone());
         let output = profile.run(&["token", "rotate", "aspect"], "");
+        company.faults().clear_all();
         let said = refused(output, 1);
-        assert!(!said.contains(&old), "{fault:?}: the value is repeated");
-        assert_eq!(given(&profile), old, "{fault:?}");
-        assert!(company.portal().is_live(&old), "{fault:?}");
+        assert!(!said.contains(old), "{fault:?}: the value is repeated");
+        assert_eq!(given(profile), *old, "{fault:?}");
+        assert!(company.portal().is_live(old), "{fault:?}");
+        said
+    };
+    for fault in [Fault::Status(403), Fault::Busy(60)] {
+        fails(&profile, &old, fault);
     }
-    company.faults().clear_all();
     profile.run(&["token", "rotate", "aspect"], "").ok();
     assert!(company.portal().is_live(&given(&profile)));
+
+    // Where the service may have acted, what was sent may still arrive.
+    for fault in [Fault::Status(500), Fault::Html] {
+        let profile = crate::profile(&company);
+        let old = issue(&company, ADA, Permissions::READ, 90);
+        profile.add_token("aspect", &old);
+        assert!(fails(&profile, &old, fault).contains("two minutes"));
+        let asked = company.counts().arrived(Endpoint::TokenRotate);
+        assert!(refused(profile.run(&["token", "rotate", "aspect"], ""), 1).contains("two minutes"));
+        assert_eq!(company.counts().arrived(Endpoint::TokenRotate), asked, "nothing is sent meanwhile");
+        assert!(notes(&profile).contains("a rotation did not come about; it can be tried again at"));
+        assert_eq!((profile.state_of("token.aspect"), given(&profile)), ("live".into(), old));
+    }
 }
 
 #[test]
