@@ -93,6 +93,17 @@ async fn a_rotation_that_did_not_happen_is_told_so_and_can_be_tried_again_in_two
 }
 
 #[tokio::test]
+async fn giving_the_same_value_again_does_not_settle_what_became_of_its_rotation() {
+    let (company, old) = company().await;
+    company.faults().set_times(Endpoint::TokenRotate, Fault::Status(500), 1);
+    rotate(&company, "aspect").await.unwrap_err();
+    company.add_token("aspect", &old).await.unwrap();
+    assert_eq!(step(&company, "aspect").await.as_deref(), Some("asking"));
+    rotate(&company, "aspect").await.unwrap_err();
+    assert_eq!(asked(&company, Endpoint::TokenRotate), 1, "it may be on its way");
+}
+
+#[tokio::test]
 async fn a_clock_that_was_ahead_does_not_keep_a_rotation_in_doubt() {
     let (company, _) = company().await;
     let today = company.world_now();
