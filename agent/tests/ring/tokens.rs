@@ -1,5 +1,10 @@
 //! What a person does with a personal access token whose service can be asked.
 
+#[path = "tokens/administration.rs"]
+mod administration;
+#[path = "tokens/kept.rs"]
+mod kept;
+
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -68,37 +73,6 @@ async fn token(company: &Company, ask: ControlAsk) -> Result<TokenReport, Refusa
 
 async fn served(company: &Company) -> String {
     company.get(CLUSTER).await.unwrap().headers["X-Aspect"][0].expose().clone()
-}
-
-async fn administrate(company: &Company, act: AdminAct) -> Result<Reply, Refusal> {
-    company.control(ControlAsk::Admin { name: Some("aspect".to_owned()), act }).await
-}
-
-async fn list(company: &Company, owner: Option<&str>) -> Result<Vec<IssuedToken>, Refusal> {
-    match administrate(company, AdminAct::List { owner: owner.map(str::to_owned) }).await? {
-        Reply::Tokens(tokens) => Ok(tokens),
-        other => panic!("no list: {other:?}"),
-    }
-}
-
-async fn issued(company: &Company, act: AdminAct) -> Issued {
-    match administrate(company, act).await.unwrap() {
-        Reply::Issued(issued) => *issued,
-        other => panic!("nothing issued: {other:?}"),
-    }
-}
-
-fn administrator(company: &Company) -> String {
-    company.sandbox.portal().issue(Issue {
-        owner: "ada@acme.dev".to_owned(),
-        admin: true,
-        permissions: Permissions::ALL.everywhere(),
-        ends: Some(in_days(company, 100)),
-    })
-}
-
-fn rights(cluster: &str, read: Right, write: Right, execute: Right) -> ClusterRights {
-    ClusterRights { cluster: cluster.to_owned(), rights: Rights { read, write, execute } }
 }
 
 #[tokio::test]
@@ -297,63 +271,6 @@ async fn a_rotation_by_hand_takes_a_new_value_and_no_other() {
 }
 
 #[tokio::test]
-async fn the_old_value_serves_until_the_new_one_is_stored() {
-    let company = Company::with(BY_HAND, |_| {}).await;
-    add(&company, "aspect", "aw_1").await.unwrap();
-    company.vault.set(Some(KeychainError::Locked));
-    assert_eq!(rotate(&company, Some("aw_2")).await.unwrap_err().code, Code::KeychainLocked);
-    assert_eq!(served(&company).await, "aw_1");
-    company.vault.set(None);
-    rotate(&company, Some("aw_2")).await.unwrap();
-    assert_eq!(served(&company).await, "aw_2");
-}
-
-#[tokio::test]
-async fn a_removal_reaches_the_service_where_it_can() {
-    let company = company().await;
-    let value = issue(&company, "ada@acme.dev", Permissions::READ, 20);
-    add(&company, "aspect", &value).await.unwrap();
-    let said = company.remove_token("aspect").await.unwrap();
-    assert!(said.contains("removed here and at its service"), "{said}");
-    assert!(!company.sandbox.portal().is_live(&value));
-    assert_eq!(company.get(CLUSTER).await.unwrap_err().code, Code::TokenNeeded);
-
-    let value = issue(&company, "ada@acme.dev", Permissions::READ, 20);
-    add(&company, "aspect", &value).await.unwrap();
-    let ask = ControlAsk::TokenRemove { name: "aspect".to_owned(), keep_at_service: true };
-    company.control(ask).await.unwrap();
-    assert!(company.sandbox.portal().is_live(&value));
-
-    add(&company, "aspect", &value).await.unwrap();
-    company.faults().set(Endpoint::TokenDelete, Fault::Status(500));
-    let said = company.remove_token("aspect").await.unwrap();
-    assert!(said.contains("but not at its service"), "{said}");
-    assert_eq!(company.report("aspect").await.state, EntryState::SignedOut);
-}
-
-#[tokio::test]
-async fn what_cannot_be_forgotten_here_is_not_deleted_there() {
-    let company = company().await;
-    let value = issue(&company, "ada@acme.dev", Permissions::READ, 20);
-    add(&company, "aspect", &value).await.unwrap();
-    company.vault.refuse_stores(Some(KeychainError::Failed("read-only".to_owned())));
-    company.remove_token("aspect").await.unwrap_err();
-    assert!(company.sandbox.portal().is_live(&value));
-    assert_eq!(served(&company).await, value);
-}
-
-#[tokio::test]
-async fn a_token_whose_successor_nobody_has_is_not_said_to_be_gone() {
-    let company = company().await;
-    let value = issue(&company, "ada@acme.dev", Permissions::READ, 20);
-    add(&company, "aspect", &value).await.unwrap();
-    company.faults().set_times(Endpoint::TokenRotate, Fault::Reset, 1);
-    rotate(&company, None).await.unwrap_err();
-    let said = company.remove_token("aspect").await.unwrap();
-    assert!(said.contains("it lives on under a value that nobody has"), "{said}");
-}
-
-#[tokio::test]
 async fn a_token_that_is_replaced_by_hand_may_still_be_good_at_its_service() {
     let company = company().await;
     let old = issue(&company, "ada@acme.dev", Permissions::READ, 20);
@@ -394,200 +311,6 @@ async fn a_token_that_its_service_does_not_accept_any_more_is_shown_so() {
 }
 
 #[tokio::test]
-async fn a_service_that_an_edit_has_named_gets_no_token_until_that_is_confirmed() {
-    let company = Company::with(BY_HAND, |_| {}).await;
-    let value = issue(&company, "ada@acme.dev", Permissions::READ, 20);
-    add(&company, "aspect", &value).await.unwrap();
-    company.configure(CONFIG);
-    let calls = || company.counts().arrived(Endpoint::TokenSelf);
-    let new = issue(&company, "ada@acme.dev", Permissions::READ, 20);
-    for ask in [
-        ControlAsk::TokenAdd { name: "aspect".to_owned(), value: Secret::from(new.as_str()), ends: None },
-        ControlAsk::TokenRotate { name: "aspect".to_owned(), value: None, ends: None },
-        ControlAsk::TokenRemove { name: "aspect".to_owned(), keep_at_service: false },
-    ] {
-        // Done or refused: nobody was asked.
-        let _ = company.control(ask).await;
-        assert_eq!(calls(), 0);
-    }
-    assert!(company.sandbox.portal().is_live(&new));
-}
-
-#[tokio::test]
-async fn a_token_that_its_service_gets_goes_through_no_proxy_that_nobody_confirmed() {
-    let company = company().await;
-    let value = issue(&company, "ada@acme.dev", Permissions::READ, 20);
-    add(&company, "aspect", &value).await.unwrap();
-    let calls = company.counts().arrived(Endpoint::TokenSelf);
-    for (network, place) in [
-        ("proxy = \"http://proxy.evil.example:3128\"", "proxy http://proxy.evil.example:3128/"),
-        ("ca_file = \"/nowhere/evil.pem\"", "certificates of /nowhere/evil.pem"),
-    ] {
-        company.configure(&format!("{CONFIG}\n[network]\n{network}\n"));
-        let refusal = company.get(CLUSTER).await.unwrap_err();
-        assert_eq!(refusal.code, Code::DestinationChanged, "{refusal}");
-        assert!(refusal.say.contains(place), "{refusal}");
-        rotate(&company, None).await.unwrap_err();
-        // One that only tools bring anywhere has no business with the network of the agent.
-        company.configure(&format!("{BY_HAND}\n[network]\n{network}\n"));
-        assert_eq!(company.report("aspect").await.state, EntryState::Ending);
-    }
-    assert_eq!(company.counts().arrived(Endpoint::TokenSelf), calls);
-}
-
-#[tokio::test]
-async fn nothing_is_shown_that_the_keychain_has() {
-    let company = company().await;
-    let value = issue(&company, "ada@acme.dev", Permissions::READ, 20);
-    add(&company, "aspect", &value).await.unwrap();
-    let ask = ControlAsk::TokenRescue { name: "aspect".to_owned() };
-    assert_eq!(company.control(ask).await.unwrap_err().code, Code::BadRequest);
-}
-
-#[tokio::test]
-async fn an_administrator_lists_permits_rotates_and_deletes() {
-    let company = company().await;
-    add(&company, "aspect", &administrator(&company)).await.unwrap();
-    let grace = issue(&company, "grace@acme.dev", Permissions::READ, 50);
-    assert_eq!(list(&company, None).await.unwrap().len(), 2);
-    let [token] = &list(&company, Some("grace@acme.dev")).await.unwrap()[..] else { panic!("not one") };
-    assert_eq!(token.permissions[0].rights.write, Right::No);
-
-    let id = token.id.clone();
-    let permissions = vec![rights("aw-remote-ext", Right::Yes, Right::Yes, Right::No)];
-    administrate(&company, AdminAct::SetPermissions { id: id.clone(), permissions }).await.unwrap();
-    let allowed = company.sandbox.portal().permissions(&grace, "aw-remote-ext").unwrap();
-    assert!(allowed.read && allowed.write && !allowed.execute);
-
-    let rotated = issued(&company, AdminAct::Rotate { id: id.clone(), into: None }).await;
-    let value = rotated.value.unwrap();
-    assert!(company.sandbox.portal().is_live(value.expose()) && !company.sandbox.portal().is_live(&grace));
-
-    administrate(&company, AdminAct::Delete { id: id.clone() }).await.unwrap();
-    assert!(!company.sandbox.portal().is_live(value.expose()));
-    let refusal = administrate(&company, AdminAct::Delete { id }).await.unwrap_err();
-    assert_eq!(
-        (refusal.code, refusal.hint.as_str()),
-        (Code::ServiceRefused, "keyfob admin tokens list --with aspect")
-    );
-}
-
-#[tokio::test]
-async fn a_machine_gets_a_token_that_an_entry_keeps() {
-    let company = company().await;
-    add(&company, "aspect", &administrator(&company)).await.unwrap();
-    let create = |owner: &str, into: Option<&str>| AdminAct::CreateMachine {
-        owner: owner.to_owned(),
-        permissions: vec![rights("aw-remote-ext", Right::Yes, Right::No, Right::No)],
-        ends: Some("2027-06-01".to_owned()),
-        into: into.map(str::to_owned),
-    };
-    let made = issued(&company, create("bot-ci", Some("bot"))).await;
-    assert_eq!((made.value, made.kept_by.as_deref()), (None, Some("token.bot")));
-    let bot = company.report("bot").await;
-    assert_eq!((bot.owner.as_deref(), bot.until.as_deref()), (Some("bot-ci"), Some("2027-06-01T00:00:00Z")));
-
-    let refusal = administrate(&company, create("ci", None)).await.unwrap_err();
-    assert!(refusal.say.contains("bot-"), "{refusal:?}");
-    // A keychain that cannot keep it is found out before there is a value to lose.
-    company.vault.set(Some(KeychainError::Locked));
-    let machines = |tokens: Vec<IssuedToken>| tokens.into_iter().filter(|token| token.machine).count();
-    assert_eq!(
-        administrate(&company, create("bot-two", Some("bot"))).await.unwrap_err().code,
-        Code::KeychainLocked
-    );
-    assert_eq!(machines(list(&company, None).await.unwrap()), 1);
-}
-
-#[tokio::test]
-async fn an_entry_that_holds_another_token_keeps_it() {
-    let company = company().await;
-    let own = administrator(&company);
-    add(&company, "aspect", &own).await.unwrap();
-    let held = issue(&company, "bot-old", Permissions::READ, 50);
-    add(&company, "bot", &held).await.unwrap();
-    let create = |owner: &str, into: &str| AdminAct::CreateMachine {
-        owner: owner.to_owned(),
-        permissions: Vec::new(),
-        ends: None,
-        into: Some(into.to_owned()),
-    };
-    let rotate = |value: &str, into: &str| AdminAct::Rotate {
-        id: company.sandbox.portal().id_of_token(value).unwrap(),
-        into: Some(into.to_owned()),
-    };
-    let asked = || company.counts().arrived(Endpoint::TokenAdmin);
-    for act in
-        [create("bot-ci", "aspect"), create("bot-ci", "bot"), rotate(&own, "aspect"), rotate(&own, "bot")]
-    {
-        let refusal = administrate(&company, act).await.unwrap_err();
-        assert_eq!(refusal.code, Code::BadRequest, "{refusal:?}");
-        assert_eq!(asked(), 0);
-    }
-    assert_eq!(served(&company).await, own);
-    // The very token of that entry is another matter.
-    let issued = issued(&company, rotate(&held, "bot")).await;
-    assert_eq!(issued.kept_by.as_deref(), Some("token.bot"));
-}
-
-#[tokio::test]
-async fn an_agent_that_is_told_to_stop_waits_for_what_an_administrator_rotates() {
-    let company = Company::in_real_time(|_| {}).await;
-    company.configure(CONFIG);
-    add(&company, "aspect", &administrator(&company)).await.unwrap();
-    let grace = issue(&company, "grace@acme.dev", Permissions::READ, 50);
-    let id = company.sandbox.portal().id_of_token(&grace).unwrap();
-    company.faults().set(Endpoint::TokenAdmin, Fault::Slow(Duration::from_millis(500)));
-    let rotating = issued(&company, AdminAct::Rotate { id, into: Some("bot".to_owned()) });
-    let stopping = async {
-        company.call_arrives(Endpoint::TokenAdmin).await;
-        company.agent.wind_up().await;
-        assert!(!company.sandbox.portal().is_live(&grace));
-    };
-    let (issued, ()) = tokio::join!(rotating, stopping);
-    assert_eq!(issued.kept_by.as_deref(), Some("token.bot"));
-}
-
-#[tokio::test]
-async fn a_store_that_fails_takes_no_token_away() {
-    let company = Company::with(BY_HAND, |_| {}).await;
-    add(&company, "aspect", "aw_1").await.unwrap();
-    company.vault.fail_store(1, KeychainError::Failed("no space".to_owned()));
-    assert_eq!(rotate(&company, Some("aw_2")).await.unwrap_err().code, Code::KeychainFailed);
-    assert_eq!(served(&company).await, "aw_1");
-    rotate(&company, Some("aw_2")).await.unwrap();
-    assert_eq!(served(&company).await, "aw_2");
-}
-
-#[tokio::test]
-async fn a_value_in_memory_alone_is_found_whatever_becomes_of_the_configuration() {
-    let company = company().await;
-    let old = issue(&company, "ada@acme.dev", Permissions::READ, 20);
-    add(&company, "aspect", &old).await.unwrap();
-    company.faults().set_times(Endpoint::TokenRotate, Fault::Slow(Duration::from_millis(100)), 1);
-    let refusing = async {
-        company.call_arrives(Endpoint::TokenRotate).await;
-        company.vault.refuse_stores(Some(KeychainError::Failed("no space".to_owned())));
-    };
-    let (rotated, ()) = tokio::join!(rotate(&company, None), refusing);
-    rotated.unwrap_err();
-    let rescue = || async {
-        match company.control(ControlAsk::TokenRescue { name: "aspect".to_owned() }).await.unwrap() {
-            Reply::Value { value } => value.expose().clone(),
-            other => panic!("no value: {other:?}"),
-        }
-    };
-    let new = rescue().await;
-    assert!(company.sandbox.portal().is_live(&new));
-    company.configure(&format!("[agent]\nkeychain = \"file\"\n{CONFIG}"));
-    assert_eq!(rescue().await, new);
-    let notes = company.report("aspect").await.notes;
-    assert!(notes.iter().any(|note| note.hint == "keyfob token rescue aspect"), "{notes:?}");
-    company.configure("[token.other]\nhosts = [\"other.acme.dev\"]\n");
-    assert_eq!(rescue().await, new);
-}
-
-#[tokio::test]
 async fn an_end_is_not_said_for_a_token_that_the_service_makes() {
     let company = company().await;
     let value = issue(&company, "ada@acme.dev", Permissions::READ, 20);
@@ -599,18 +322,6 @@ async fn an_end_is_not_said_for_a_token_that_the_service_makes() {
     };
     assert_eq!(token(&company, ask).await.unwrap_err().code, Code::BadRequest);
     assert_eq!(served(&company).await, value);
-}
-
-#[tokio::test]
-async fn who_is_no_administrator_is_told_so() {
-    let company = company().await;
-    let value = issue(&company, "ada@acme.dev", Permissions::READ, 20);
-    add(&company, "aspect", &value).await.unwrap();
-    let refusal = list(&company, None).await.unwrap_err();
-    assert_eq!(refusal.code, Code::ServiceRefused);
-    assert!(refusal.say.contains("not an administrator"), "{refusal:?}");
-    let unnamed = ControlAsk::Admin { name: None, act: AdminAct::List { owner: None } };
-    assert_eq!(company.control(unnamed).await.unwrap_err().code, Code::AmbiguousEntry);
 }
 
 #[tokio::test]
