@@ -8,3 +8,13 @@ pub mod capabilities;
 pub mod http;
 pub mod oidc;
 pub mod sts;
+
+/// So many characters of a secret in a row are too much already.
+const PIECE: usize = 8;
+
+/// Whether words from outside repeat a piece of a secret. To be asked before anything of them is cut.
+pub fn repeats(words: &str, secret: &str) -> bool {
+    let piece = secret.len().clamp(1, PIECE);
+    let has = |piece: &[u8]| words.as_bytes().windows(piece.len()).any(|window| window == piece);
+    secret.as_bytes().windows(piece).any(has)
+}

@@ -41,9 +41,6 @@ pub const PATIENCE: Duration = Duration::from_secs(5);
 /// Longest piece of a cluster's own words that is repeated to a person, in characters.
 const WORDS: usize = 200;
 
-/// Words with so many characters of the token in a row are not repeated.
-const PIECE: usize = 8;
-
 const METHOD: &str = "/build.bazel.remote.execution.v2.Capabilities/GetCapabilities";
 
 /// What a cluster says.
@@ -237,11 +234,7 @@ impl<'a> Cluster<'a> {
 
 impl Unanswered {
     fn of(status: &tonic::Status, token: &str) -> Self {
-        // Before anything is cut: a piece of the token is too much already.
-        let piece = token.len().clamp(1, PIECE);
-        let says_back =
-            token.as_bytes().windows(piece).any(|piece| contains(status.message().as_bytes(), piece));
-        let words = if says_back { "" } else { status.message() };
+        let words = if super::repeats(status.message(), token) { "" } else { status.message() };
         Self::Status(status.code(), escape(&words.chars().take(WORDS).collect::<String>()))
     }
 
@@ -264,10 +257,6 @@ impl Unanswered {
                 | Self::Error(ClusterError::Strange { status: 403, .. })
         )
     }
-}
-
-fn contains(text: &[u8], piece: &[u8]) -> bool {
-    text.windows(piece.len()).any(|window| window == piece)
 }
 
 impl From<Unanswered> for ClusterError {

@@ -8,12 +8,10 @@ use serde::{Deserialize as _, Deserializer};
 use serde_json::Value;
 
 use super::ServiceError;
+use crate::upstream::repeats;
 
 /// Longest piece of a service's own words that is repeated to a person, in characters.
 const WORDS: usize = 200;
-
-/// Words with so many characters of the token in a row are not repeated.
-const PIECE: usize = 8;
 
 /// No word of a sentence is that long, in characters; tokens are.
 const SECRET: usize = 24;
@@ -143,9 +141,7 @@ impl Answer {
     fn repeats(&self, words: &str) -> bool {
         let Some(credential) = &self.credential else { return false };
         // What comes after the scheme.
-        let token = credential.expose().rsplit(' ').next().unwrap_or_default().as_bytes();
-        let piece = PIECE.min(token.len()).max(1);
-        token.windows(piece).any(|piece| words.as_bytes().windows(piece.len()).any(|other| other == piece))
+        repeats(words, credential.expose().rsplit(' ').next().unwrap_or_default())
     }
 }
 
