@@ -21,6 +21,7 @@ use crate::holding::Holding;
 use crate::holdings::Holdings;
 use crate::keychain::Keychain;
 use crate::lease::{Body, Lease, Leases};
+use crate::ledger::Ledger;
 use crate::notices::{Notices, Notifier};
 use crate::permissions::Asked;
 use crate::renew::Flights;
@@ -67,6 +68,8 @@ pub struct Agent {
     pub watchers: Watchers,
     /// What the person is to be told.
     pub notices: Notices,
+    /// Who got what.
+    pub ledger: Ledger,
     /// When what is held ends, and what was told of it.
     pub ends: Ends,
     /// Asked to end.
@@ -120,6 +123,7 @@ impl Agent {
             withheld: Leases::default(),
             flights: Flights::default(),
             asked: Asked::default(),
+            ledger: Ledger::default(),
             rotations: Rotations::default(),
             stop: Notify::new(),
             places: parts.places,

@@ -24,6 +24,7 @@ use crate::footing::Footing;
 use crate::holding::{Destination, Facts, Holding};
 use crate::keychain::Pending;
 use crate::lease::Lease;
+use crate::policy::Permit;
 
 pub use sso::SsoSession;
 pub use token::{Header, Rotate, Token, check_token};
@@ -127,8 +128,9 @@ pub trait Source: Send + Sync + fmt::Debug {
         &'a self,
         agent: &'a Arc<Agent>,
         entry: &'a Arc<Entry>,
+        permit: &'a Permit,
     ) -> Pending<'a, Result<Headers, Refusal>> {
-        let _ = agent;
+        let _ = (agent, permit);
         Box::pin(async move { Err(wrong_kind(&entry.name, "headers")) })
     }
 
@@ -137,8 +139,9 @@ pub trait Source: Send + Sync + fmt::Debug {
         &'a self,
         agent: &'a Arc<Agent>,
         entry: &'a Arc<Entry>,
+        permit: &'a Permit,
     ) -> Pending<'a, Result<AwsCredentials, Refusal>> {
-        let _ = agent;
+        let _ = (agent, permit);
         Box::pin(async move { Err(wrong_kind(&entry.name, "AWS credentials")) })
     }
 

@@ -4,8 +4,11 @@
 
 pub mod administration;
 pub mod agent;
+pub mod asker;
 pub mod clock;
 pub mod config;
+pub mod consent;
+pub mod doctor;
 pub mod door;
 pub mod ends;
 pub mod fault;
@@ -16,9 +19,12 @@ pub mod holdings;
 pub mod keychain;
 pub mod kind;
 pub mod lease;
+pub mod ledger;
+pub mod lock;
 pub mod log;
 pub mod notices;
 pub mod permissions;
+pub mod policy;
 pub mod reminders;
 pub mod renew;
 pub mod rotation;

@@ -7,14 +7,29 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use keyfob_ipc::limits::WATCHERS;
-use keyfob_ipc::reply::{Event, Notice};
+use keyfob_ipc::reply::{Event, LedgerLine, LockReport, Notice, Question};
 use keyfob_ipc::{Code, Refusal};
 use tokio::sync::{Notify, watch};
 
 use crate::config::EntryName;
+use crate::consent::Seat;
 
 /// Notices that wait for one watcher.
 const NOTICES: usize = 32;
+
+/// Lines of the ledger that wait for one watcher. A slow one misses the oldest: they are in the file.
+const LINES: usize = 1024;
+
+/// What a watcher is sent beside changes and the lock.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Wants {
+    /// Notices, which it shows.
+    pub notices: bool,
+    /// Questions, which the person answers there.
+    pub questions: bool,
+    /// Lines of the ledger.
+    pub ledger: bool,
+}
 
 /// Everybody who watches. Clones are the same.
 #[derive(Debug, Clone, Default)]
@@ -30,12 +45,12 @@ struct Hub {
 #[derive(Debug, Default)]
 struct Seats {
     last: u64,
-    taken: BTreeMap<u64, Arc<Seat>>,
+    taken: BTreeMap<u64, Arc<Place>>,
 }
 
 #[derive(Debug)]
-struct Seat {
-    notices: bool,
+struct Place {
+    wants: Wants,
     queue: Mutex<Queue>,
     filled: Notify,
 }
@@ -44,15 +59,34 @@ struct Seat {
 struct Queue {
     changed: BTreeSet<String>,
     notices: VecDeque<Notice>,
+    /// Questions and what became of them, in order.
+    questions: VecDeque<Event>,
+    ledger: VecDeque<LedgerLine>,
+    lock: Option<Option<LockReport>>,
     is_over: bool,
 }
 
 impl Watchers {
+    /// A number for a connection of the control door.
+    pub fn number(&self) -> Seat {
+        let mut seats = self.seats();
+        seats.last += 1;
+        Seat(seats.last)
+    }
+
     /// Takes a seat; what happens from here on is not missed.
     ///
     /// # Errors
     /// [`Code::Busy`] where every seat is taken.
     pub fn watch(&self, notices: bool) -> Result<Watch, Refusal> {
+        self.sit(Wants { notices, ..Wants::default() })
+    }
+
+    /// As [`Watchers::watch`].
+    ///
+    /// # Errors
+    /// [`Code::Busy`] where every seat is taken.
+    pub fn sit(&self, wants: Wants) -> Result<Watch, Refusal> {
         let mut seats = self.seats();
         if seats.taken.len() >= WATCHERS {
             let say = format!("{WATCHERS} programs watch the agent already");
@@ -60,7 +94,7 @@ impl Watchers {
         }
         seats.last += 1;
         let id = seats.last;
-        let seat = Arc::new(Seat { notices, queue: Mutex::default(), filled: Notify::new() });
+        let seat = Arc::new(Place { wants, queue: Mutex::default(), filled: Notify::new() });
         seats.taken.insert(id, Arc::clone(&seat));
         self.count(&seats);
         Ok(Watch { watchers: self.clone(), id, seat })
@@ -83,7 +117,7 @@ impl Watchers {
         let mut seats = self.seats();
         let mut is_offered = false;
         seats.taken.retain(|_, seat| {
-            if !seat.notices {
+            if !seat.wants.notices {
                 return true;
             }
             let has_room = seat.fill(|queue| {
@@ -99,6 +133,46 @@ impl Watchers {
         is_offered
     }
 
+    /// Sends a question to every window, with an id of its own for each; `make` gives the same id for the same window again.
+    pub fn question(&self, mut make: impl FnMut(Seat) -> Question) {
+        for (id, seat) in self.seats().taken.iter().filter(|(_, seat)| seat.wants.questions) {
+            let question = make(Seat(*id));
+            seat.fill(|queue| {
+                // One that is asked again takes the place of what nobody has read yet.
+                queue
+                    .questions
+                    .retain(|event| !matches!(event, Event::Question(known) if known.id == question.id));
+                queue.questions.push_back(Event::Question(question));
+            });
+        }
+    }
+
+    /// Tells a window that a question is over.
+    pub fn question_closed(&self, seat: Seat, id: String) {
+        if let Some(seat) = self.seats().taken.get(&seat.0) {
+            seat.fill(|queue| queue.questions.push_back(Event::QuestionClosed { id }));
+        }
+    }
+
+    /// Sends a line of the ledger to those who follow it.
+    pub fn ledger(&self, line: &LedgerLine) {
+        for seat in self.seats().taken.values().filter(|seat| seat.wants.ledger) {
+            seat.fill(|queue| {
+                if queue.ledger.len() >= LINES {
+                    queue.ledger.pop_front();
+                }
+                queue.ledger.push_back(line.clone());
+            });
+        }
+    }
+
+    /// Tells everybody about the lock.
+    pub fn lock(&self, lock: Option<&LockReport>) {
+        for seat in self.seats().taken.values() {
+            seat.fill(|queue| queue.lock = Some(lock.cloned()));
+        }
+    }
+
     /// How many watchers show notices, now and from here on.
     pub fn showing(&self) -> watch::Receiver<usize> {
         self.0.showing.subscribe()
@@ -109,12 +183,12 @@ impl Watchers {
     }
 
     fn count(&self, seats: &Seats) {
-        let count = seats.taken.values().filter(|seat| seat.notices).count();
+        let count = seats.taken.values().filter(|seat| seat.wants.notices).count();
         self.0.showing.send_if_modified(|before| std::mem::replace(before, count) != count);
     }
 }
 
-impl Seat {
+impl Place {
     /// Puts something into the queue; `false` where that is over.
     fn fill(&self, fill: impl FnOnce(&mut Queue)) -> bool {
         let mut queue = self.queue();
@@ -133,10 +207,15 @@ impl Seat {
 pub struct Watch {
     watchers: Watchers,
     id: u64,
-    seat: Arc<Seat>,
+    seat: Arc<Place>,
 }
 
 impl Watch {
+    /// The number of its connection.
+    pub fn seat(&self) -> Seat {
+        Seat(self.id)
+    }
+
     /// The next event; `None` where this watcher was too slow. Nothing is lost where the wait is given up.
     pub async fn next(&mut self) -> Option<Event> {
         loop {
@@ -148,6 +227,15 @@ impl Watch {
                 }
                 if let Some(notice) = queue.notices.pop_front() {
                     return Some(Event::Notice(notice));
+                }
+                if let Some(question) = queue.questions.pop_front() {
+                    return Some(question);
+                }
+                if let Some(lock) = queue.lock.take() {
+                    return Some(Event::Lock(lock));
+                }
+                if let Some(line) = queue.ledger.pop_front() {
+                    return Some(Event::Ledger(line));
                 }
                 if !queue.changed.is_empty() {
                     let entries = std::mem::take(&mut queue.changed).into_iter().collect();

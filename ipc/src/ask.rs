@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::PROTOCOL;
-use crate::reply::{Change, ClusterRights};
+use crate::reply::{Approval, Change, ClusterRights};
 use crate::secret::{Secret, exposed, exposed_option};
 
 /// One request: `{"v":1,"ask":…}`, with `"first":true` from a caller that had to wait for the agent's start.
@@ -148,7 +148,47 @@ pub enum ControlAsk {
         /// Whether the watcher can show notices to the person: then it may claim them ([`ControlAsk::ClaimNotice`]).
         #[serde(default)]
         notices: bool,
+        /// Whether it is a window in which the person answers questions: then it is sent them, and may send
+        /// [`ControlAsk::Answer`], [`ControlAsk::Lock`] and [`ControlAsk::Unlock`] on this very connection.
+        #[serde(default)]
+        questions: bool,
+        /// Whether it is sent the lines of the ledger.
+        #[serde(default)]
+        ledger: bool,
     },
+    /// Every open question, each with an id that is good on this connection alone.
+    Questions,
+    /// Answers a question: on the watching connection that was sent it, or from a process with a controlling terminal on
+    /// the connection that asked for [`ControlAsk::Questions`].
+    Answer {
+        /// [`crate::reply::Question::id`].
+        id: String,
+        /// What the person says.
+        approval: Approval,
+        /// The entry's name as the person typed it; needed but on a watching connection.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        typed: Option<String>,
+    },
+    /// Every answer that is in force.
+    Grants,
+    /// Takes answers back.
+    Revoke {
+        /// [`crate::reply::GrantReport::id`], an entry's name, or all of them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        which: Option<String>,
+    },
+    /// The newest lines of the ledger.
+    Log {
+        /// How many at most; the agent has a limit of its own.
+        last: u32,
+        /// Of one entry.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+    },
+    /// Looks at everything that must hold for a credential to be served.
+    Doctor,
+    /// Drops what is in memory, and gives nothing until a person unlocks it.
+    Lock,
     /// Takes it upon the asker to show a notice. Answered `Done` to the first only, so that no notice is shown twice.
     ClaimNotice {
         /// [`crate::reply::Notice::id`].
@@ -164,11 +204,11 @@ pub enum ControlAsk {
         /// The list as it was shown; `None` only lists.
         accept: Option<Vec<Change>>,
     },
-    /// Opens the encrypted file keychain for this run of the agent.
+    /// Opens the keychain for this run of the agent, and lifts the lock.
     Unlock {
-        /// The passphrase.
-        #[serde(serialize_with = "exposed")]
-        passphrase: Secret<String>,
+        /// The passphrase of the encrypted file keychain, where it is needed.
+        #[serde(default, serialize_with = "exposed_option", skip_serializing_if = "Option::is_none")]
+        passphrase: Option<Secret<String>>,
     },
     /// Ends the agent, once running renewals are stored.
     Stop,

@@ -19,6 +19,7 @@ pub mod secret;
 pub mod start;
 pub mod text;
 mod token;
+mod trust;
 
 pub use ask::{AdminAct, ControlAsk, Flow, Request, ToolAsk};
 pub use caller::Caller;

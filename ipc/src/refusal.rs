@@ -83,6 +83,10 @@ pub enum Code {
     RoleRefused,
     /// An approval by the person is pending.
     ApprovalPending,
+    /// The policy of the entry, or the person, does not allow this program.
+    NotAllowed,
+    /// Keyfob is locked.
+    Locked,
     /// The sign-in was called off or ran out of time.
     CalledOff,
     /// The agent cannot be reached or started.
@@ -105,7 +109,7 @@ impl Code {
         match self {
             Self::SignInNeeded | Self::TokenNeeded => 3,
             Self::AgentUnreachable | Self::AgentForeign => 4,
-            Self::KeychainLocked | Self::ApprovalPending => 5,
+            Self::KeychainLocked | Self::ApprovalPending | Self::Locked => 5,
             Self::BadRequest
             | Self::VersionMismatch
             | Self::TooLarge
@@ -128,6 +132,7 @@ impl Code {
             | Self::ServiceRefused
             | Self::RoleRefused
             | Self::CalledOff
+            | Self::NotAllowed
             | Self::PlaceUnsafe
             | Self::Internal
             | Self::Unknown => 1,

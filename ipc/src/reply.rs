@@ -14,6 +14,9 @@ pub use crate::token::{
     ClusterRights, EntryPermissions, Event, Issued, IssuedToken, Note, Notice, Right, Rights, Teller,
     TokenReport, ToldFact, ToldRights, Weight,
 };
+pub use crate::trust::{
+    Approval, Asking, Check, GrantReport, Health, LedgerLine, LockReport, LockedBy, Outcome, Question,
+};
 
 /// One answer: `{"v":1,"reply":…}`.
 #[derive(Debug, Serialize, Deserialize)]
@@ -65,6 +68,14 @@ pub enum Reply {
     Tokens(Vec<IssuedToken>),
     /// For `admin` with `rotate` and `create-machine`.
     Issued(Box<Issued>),
+    /// For `questions`.
+    Questions(Vec<Question>),
+    /// For `grants`.
+    Grants(Vec<GrantReport>),
+    /// For `log`, the oldest first.
+    Ledger(Vec<LedgerLine>),
+    /// For `doctor`.
+    Checks(Vec<Check>),
     /// For `watch`, any number of times.
     Event(Event),
     /// Something that the client has to do or show while the request goes on.
@@ -163,6 +174,12 @@ pub struct Status {
     pub config: ConfigReport,
     /// Every entry, by kind and then by name.
     pub entries: Vec<EntryReport>,
+    /// The lock, where it is on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock: Option<LockReport>,
+    /// How many questions wait for the person (`keyfob approve`).
+    #[serde(default)]
+    pub questions: usize,
 }
 
 /// Where secrets are kept, and whether it can be reached.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::refusal::Refusal;
 use crate::secret::{Secret, exposed_option};
+use crate::trust::{LedgerLine, LockReport, Question};
 
 /// Who told a fact. A fact that nobody told is absent, never guessed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -244,6 +245,17 @@ pub enum Event {
     },
     /// Something to tell the person. Sent to watchers that show notices; the first to claim it shows it.
     Notice(Notice),
+    /// A question is open, or somebody asks it again. Sent to watchers that show questions; its id is this connection's own.
+    Question(Question),
+    /// A question is answered, or its time is up.
+    QuestionClosed {
+        /// [`Question::id`], as this connection knows it.
+        id: String,
+    },
+    /// A line was added to the ledger. Sent to watchers of the ledger.
+    Ledger(LedgerLine),
+    /// It was locked, or unlocked (`null`).
+    Lock(Option<LockReport>),
 }
 
 /// Something to tell the person.

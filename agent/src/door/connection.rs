@@ -1,5 +1,8 @@
 //! One connection: the caller's user checked, frames in and out, deadlines on both.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use interprocess::local_socket::tokio::Stream;
 use keyfob_ipc::ask::Request;
 use keyfob_ipc::frame::{self, FrameError};
@@ -12,6 +15,7 @@ use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::Conversation;
+use crate::asker::Asker;
 use crate::keychain::Pending;
 
 /// An accepted connection of this user's.
@@ -20,7 +24,7 @@ pub(super) struct Connection {
     reader: frame::Reader,
     limit: usize,
     /// Who asks.
-    pub(super) caller: Caller,
+    pub(super) asker: Asker,
 }
 
 /// What a peer sent.
@@ -41,12 +45,22 @@ impl Connection {
             tracing::warn!(user = %caller.user, "another user's connection was closed");
             return None;
         }
-        Some(Self { stream, reader: frame::Reader::default(), limit: door.frame_limit(), caller })
+        let asker = Asker::of(Arc::new(caller));
+        Some(Self { stream, reader: frame::Reader::default(), limit: door.frame_limit(), asker })
     }
 
     /// The next request.
     pub(super) async fn next<A: DeserializeOwned>(&mut self) -> Incoming<A> {
-        match self.frame().await {
+        self.next_within(limits::IDLE).await
+    }
+
+    /// The next request of somebody who may be silent for as long as it likes. Nothing is lost where the wait is given up.
+    pub(super) async fn next_at_leisure<A: DeserializeOwned>(&mut self) -> Incoming<A> {
+        self.next_within(Duration::MAX).await
+    }
+
+    async fn next_within<A: DeserializeOwned>(&mut self, idle: Duration) -> Incoming<A> {
+        match self.frame(idle).await {
             Ok(Some(frame)) => parse(&frame),
             Ok(None) => Incoming::Closed,
             Err(FrameError::TooLarge { announced, limit }) => {
@@ -73,7 +87,7 @@ impl Connection {
         matches!(timeout(limits::FRAME_READ, self.stream.write_all(&bytes)).await, Ok(Ok(())))
     }
 
-    async fn frame(&mut self) -> Result<Option<Zeroizing<Vec<u8>>>, FrameError> {
+    async fn frame(&mut self, idle: Duration) -> Result<Option<Zeroizing<Vec<u8>>>, FrameError> {
         let mut began: Option<tokio::time::Instant> = None;
         let mut chunk = Zeroizing::new([0u8; 8 * 1024]);
         loop {
@@ -84,7 +98,7 @@ impl Connection {
                 began.get_or_insert_with(tokio::time::Instant::now);
             }
             // The deadline is for the whole frame: a byte now and then does not extend it.
-            let left = began.map_or(limits::IDLE, |began| limits::FRAME_READ.saturating_sub(began.elapsed()));
+            let left = began.map_or(idle, |began| limits::FRAME_READ.saturating_sub(began.elapsed()));
             let read = match timeout(left, self.stream.read(&mut chunk[..])).await {
                 Ok(read) => read?,
                 Err(_) => return Err(FrameError::Half),

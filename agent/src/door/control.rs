@@ -2,39 +2,90 @@
 
 use std::sync::Arc;
 
-use keyfob_ipc::reply::{Change, EntryReport, Reply, Status};
-use keyfob_ipc::{Code, ControlAsk, Refusal, Secret};
+use keyfob_ipc::reply::{Change, EntryReport, LockedBy, Reply, Status};
+use keyfob_ipc::{AdminAct, Code, ControlAsk, Refusal, Secret};
 
 use super::connection::{Connection, Incoming};
 use crate::agent::Agent;
+use crate::asker::Asker;
 use crate::clock::rfc3339;
-use crate::config::{Ask, Config, Entry};
+use crate::config::{Ask, Config, Entry, EntryName};
+use crate::consent::Seat;
 use crate::footing::Footing;
 use crate::holding::Holding;
 use crate::kind::SsoSession;
+use crate::ledger::{Deed, Ending};
 use crate::state::State;
+use crate::watch::Wants;
 
 pub(super) async fn converse(agent: &Arc<Agent>, mut connection: Connection) {
+    let seat = agent.watchers.number();
     loop {
         let reply = match connection.next::<ControlAsk>().await {
             Incoming::Ask(ControlAsk::Login { name, flow }, _) => {
-                agent.sign_in(name.as_deref(), flow, &mut connection).await
+                let reply = agent.sign_in(name.as_deref(), flow, &mut connection).await;
+                let deed = Deed { entry: agent.named(name.as_deref()), ..Deed::new("login") };
+                agent.ledger.note(&connection.asker, deed, Ending::of_control(&reply)).await;
+                reply
             }
-            Incoming::Ask(ControlAsk::Watch { notices }, _) => {
-                super::watch::converse(agent, connection, notices).await;
-                return;
+            Incoming::Ask(ControlAsk::Watch { notices, questions, ledger }, _) => {
+                super::watch::converse(agent, connection, Wants { notices, questions, ledger }).await;
+                break;
             }
-            Incoming::Ask(ask, _) => agent.control(ask).await,
+            Incoming::Ask(ask, _) => agent.control_of(ask, seat, &connection.asker, false).await,
             Incoming::Bad(refusal) => {
                 connection.answer(Reply::Refused(refusal)).await;
-                return;
+                break;
             }
-            Incoming::Closed => return,
+            Incoming::Closed => break,
         };
         if !connection.answer(reply.unwrap_or_else(Reply::Refused)).await {
-            return;
+            break;
         }
     }
+    agent.leave(seat);
+}
+
+/// What the ledger calls it, and the entry that it names; `None` for what only looks, and for what writes its own lines.
+fn act(ask: &ControlAsk) -> Option<(&'static str, Option<&str>)> {
+    Some(match ask {
+        ControlAsk::Logout { name } => ("logout", name.as_deref()),
+        ControlAsk::TokenAdd { name, .. } => ("token-add", Some(name)),
+        ControlAsk::TokenRotate { name, .. } => ("token-rotate", Some(name)),
+        ControlAsk::TokenRemove { name, .. } => ("token-remove", Some(name)),
+        ControlAsk::TokenEnds { name, .. } => ("token-ends", Some(name)),
+        ControlAsk::TokenRescue { name } => ("token-rescue", Some(name)),
+        ControlAsk::Admin { name, act } => {
+            let act = match act {
+                AdminAct::List { .. } => return None,
+                AdminAct::SetPermissions { .. } => "admin-set-permissions",
+                AdminAct::Rotate { .. } => "admin-rotate",
+                AdminAct::Delete { .. } => "admin-delete",
+                AdminAct::CreateMachine { .. } => "admin-create-machine",
+            };
+            (act, name.as_deref())
+        }
+        ControlAsk::ConfigConfirm { name, accept: Some(_) } => ("config-confirm", name.as_deref()),
+        ControlAsk::Lock => ("lock", None),
+        ControlAsk::Unlock { .. } => ("unlock", None),
+        ControlAsk::Stop => ("stop", None),
+        ControlAsk::Status
+        | ControlAsk::About
+        | ControlAsk::Entry { .. }
+        | ControlAsk::Login { .. }
+        | ControlAsk::TokenSnooze { .. }
+        | ControlAsk::Permissions { .. }
+        | ControlAsk::Watch { .. }
+        | ControlAsk::Questions
+        | ControlAsk::Answer { .. }
+        | ControlAsk::Grants
+        | ControlAsk::Revoke { .. }
+        | ControlAsk::Log { .. }
+        | ControlAsk::Doctor
+        | ControlAsk::ClaimNotice { .. }
+        | ControlAsk::ConfigCheck
+        | ControlAsk::ConfigConfirm { accept: None, .. } => return None,
+    })
 }
 
 impl Agent {
@@ -43,6 +94,41 @@ impl Agent {
     /// # Errors
     /// The refusal.
     pub async fn control(self: &Arc<Self>, ask: ControlAsk) -> Result<Reply, Refusal> {
+        self.control_of(ask, Seat(0), &Asker::unknown(), false).await
+    }
+
+    /// The same for somebody who is known, on a connection with a number; `is_window` where it watches and shows questions.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub async fn control_of(
+        self: &Arc<Self>,
+        ask: ControlAsk,
+        seat: Seat,
+        asker: &Asker,
+        is_window: bool,
+    ) -> Result<Reply, Refusal> {
+        let deed = act(&ask).map(|(act, name)| Deed { entry: self.named(name), ..Deed::new(act) });
+        let reply = self.answer_control(ask, seat, asker, is_window).await;
+        if let Some(deed) = deed {
+            self.ledger.note(asker, deed, Ending::of_control(&reply)).await;
+        }
+        reply
+    }
+
+    /// The entry that a person means, for the ledger: only one that is there.
+    fn named(&self, name: Option<&str>) -> Option<EntryName> {
+        let config = self.config().ok()?;
+        config.find(name?, Ask::Anything).ok().map(|entry| entry.name.clone())
+    }
+
+    async fn answer_control(
+        self: &Arc<Self>,
+        ask: ControlAsk,
+        seat: Seat,
+        asker: &Asker,
+        is_window: bool,
+    ) -> Result<Reply, Refusal> {
         match ask {
             ControlAsk::Status => Ok(Reply::Status(Box::new(self.status().await))),
             ControlAsk::About => Ok(Reply::About(self.about())),
@@ -83,14 +169,16 @@ impl Agent {
             ControlAsk::ConfigConfirm { name, accept } => {
                 self.confirm(name.as_deref(), accept.as_deref()).await.map(Reply::Changes)
             }
-            ControlAsk::Unlock { passphrase } => {
-                // An edit may have named another keychain since the last question.
-                self.config()?;
-                self.holdings().unlock(&passphrase).await?;
-                self.states.forget_where(|_| true);
-                self.flights.forget_failures();
-                Ok(done("the keychain is open".to_owned()))
+            ControlAsk::Questions => Ok(Reply::Questions(self.questions(seat))),
+            ControlAsk::Answer { id, approval, typed } => {
+                self.answer(seat, asker, is_window, &id, approval, typed.as_deref()).map(done)
             }
+            ControlAsk::Grants => Ok(Reply::Grants(self.grants())),
+            ControlAsk::Revoke { which } => self.take_back(asker, which.as_deref()).map(done),
+            ControlAsk::Log { last, name } => self.log(last, name.as_deref()).await.map(Reply::Ledger),
+            ControlAsk::Doctor => Ok(Reply::Checks(self.doctor().await)),
+            ControlAsk::Lock => self.lock(LockedBy::Person).await.map(done),
+            ControlAsk::Unlock { passphrase } => self.unlock(asker, is_window, passphrase).await.map(done),
             ControlAsk::Stop => {
                 self.save_before_the_end().await?;
                 self.stop.notify_one();
@@ -118,6 +206,8 @@ impl Agent {
             keychain: self.holdings().report().await,
             config: self.store().report(),
             entries,
+            lock: self.lock_report(),
+            questions: self.open_questions(),
         }
     }
 
@@ -211,7 +301,7 @@ impl Agent {
         Refusal::new(Code::TokenNeeded, say).hint(format!("keyfob token add {}", entry.name.name))
     }
 
-    fn root_refusal(&self, entry: &Entry, root: &crate::config::EntryName) -> Option<Refusal> {
+    fn root_refusal(&self, entry: &Entry, root: &EntryName) -> Option<Refusal> {
         let config = self.config().ok()?;
         let holder = config.entry(root)?;
         let hint = holder.source.sign_in(root)?;

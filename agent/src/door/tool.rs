@@ -3,13 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use keyfob_ipc::reply::{Headers, Reply, Why};
+use keyfob_ipc::reply::{Headers, Outcome, Reply, Why};
 use keyfob_ipc::{Code, Refusal, ToolAsk, limits};
 use tokio::time::timeout;
 
 use super::connection::{Connection, Incoming};
 use crate::agent::Agent;
+use crate::asker::Asker;
 use crate::config::{Ask, Entry, Host, UnknownHost};
+use crate::ledger::{Deed, Ending};
+use crate::policy::Permit;
 use crate::target::Target;
 
 pub(super) async fn converse(agent: &Arc<Agent>, mut connection: Connection) {
@@ -17,9 +20,20 @@ pub(super) async fn converse(agent: &Arc<Agent>, mut connection: Connection) {
         match connection.next::<ToolAsk>().await {
             Incoming::Ask(ask, first) => {
                 let limit = if first { limits::FIRST_TOOL_ANSWER } else { limits::TOOL_ANSWER };
-                let reply = agent.tool_within(ask, limit).await.unwrap_or_else(Reply::Refused);
+                let is_noted = !matches!(ask, ToolAsk::Why { .. } | ToolAsk::About);
+                let mut deed = Deed::default();
+                let answer = agent.tool_within(ask, &connection.asker, &mut deed, limit).await;
+                let mut ending = Ending::of_tool(&answer);
                 // Who asked must still be there: what it left behind may be anybody's.
-                if !connection.caller.is_alive() || !connection.answer(reply).await {
+                let is_there = connection.asker.is_alive()
+                    && connection.answer(answer.unwrap_or_else(Reply::Refused)).await;
+                if is_noted {
+                    if !is_there && ending.outcome == Outcome::Given {
+                        ending.outcome = Outcome::Gone;
+                    }
+                    agent.ledger.note(&connection.asker, deed, ending).await;
+                }
+                if !is_there {
                     return;
                 }
             }
@@ -38,47 +52,78 @@ impl Agent {
     /// # Errors
     /// The refusal.
     pub async fn tool(self: &Arc<Self>, ask: ToolAsk) -> Result<Reply, Refusal> {
-        self.tool_within(ask, limits::TOOL_ANSWER).await
+        self.tool_of(ask, &Asker::unknown()).await
     }
 
-    async fn tool_within(self: &Arc<Self>, ask: ToolAsk, limit: Duration) -> Result<Reply, Refusal> {
-        timeout(limit, self.answer_tool(ask)).await.unwrap_or_else(|_| Err(pending()))
+    /// The same for somebody who is known.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub async fn tool_of(self: &Arc<Self>, ask: ToolAsk, asker: &Asker) -> Result<Reply, Refusal> {
+        self.tool_within(ask, asker, &mut Deed::default(), limits::TOOL_ANSWER).await
     }
 
-    async fn answer_tool(self: &Arc<Self>, ask: ToolAsk) -> Result<Reply, Refusal> {
+    async fn tool_within(
+        self: &Arc<Self>,
+        ask: ToolAsk,
+        asker: &Asker,
+        deed: &mut Deed,
+        limit: Duration,
+    ) -> Result<Reply, Refusal> {
+        timeout(limit, self.answer_tool(ask, asker, deed)).await.unwrap_or_else(|_| Err(pending()))
+    }
+
+    async fn answer_tool(
+        self: &Arc<Self>,
+        ask: ToolAsk,
+        asker: &Asker,
+        deed: &mut Deed,
+    ) -> Result<Reply, Refusal> {
         match ask {
-            ToolAsk::Get { uri } => self.get(&uri).await.map(Reply::Headers),
+            ToolAsk::Get { uri } => {
+                deed.act = "get";
+                self.get(&uri, asker, deed).await.map(Reply::Headers)
+            }
             ToolAsk::CredentialProcess { name } => {
+                deed.act = "credential-process";
+                self.check_lock()?;
                 let config = self.config()?;
                 let entry = config.find(&name, Ask::AwsCredentials)?;
-                entry.source.aws_credentials(self, entry).await.map(Reply::AwsCredentials)
+                deed.entry = Some(entry.name.clone());
+                let permit = self.permit(&config, entry, asker, deed)?;
+                entry.source.aws_credentials(self, entry, &permit).await.map(Reply::AwsCredentials)
             }
-            ToolAsk::Why { subject } => self.why(&subject).await.map(|why| Reply::Why(Box::new(why))),
+            ToolAsk::Why { subject } => self.why(&subject, asker).await.map(|why| Reply::Why(Box::new(why))),
             ToolAsk::About => Ok(Reply::About(self.about())),
         }
     }
 
-    async fn get(self: &Arc<Self>, uri: &str) -> Result<Headers, Refusal> {
+    async fn get(self: &Arc<Self>, uri: &str, asker: &Asker, deed: &mut Deed) -> Result<Headers, Refusal> {
         let config = self.config()?;
         let target = match Target::parse(uri) {
             Ok(target) => target,
             // A wildcard is no host; some tools ask for one (siso's `https://*.googleapis.com/`).
             Err(refusal) => return Err(refusal),
         };
+        deed.target = Some(target.to_string());
         let Some(entry) = config.route(&target.host) else {
             return match config.agent.unknown_host {
                 UnknownHost::Empty => Ok(Headers::default()),
                 UnknownHost::Error => Err(unknown_host(&target)),
             };
         };
-        let mut headers = entry.source.headers(self, entry).await?;
+        deed.entry = Some(entry.name.clone());
+        self.check_lock()?;
+        let permit = self.permit(&config, entry, asker, deed)?;
+        let mut headers = entry.source.headers(self, entry, &permit).await?;
         if !config.agent.bazel_expires {
             headers.expires = None;
         }
         Ok(headers)
     }
 
-    async fn why(self: &Arc<Self>, subject: &str) -> Result<Why, Refusal> {
+    async fn why(self: &Arc<Self>, subject: &str, asker: &Asker) -> Result<Why, Refusal> {
+        let _ = asker;
         let config = self.config()?;
         // A host as `.bazelrc` has it: with a port, or with a path.
         let is_address = subject.contains("://");
@@ -115,9 +160,9 @@ impl Agent {
     /// Whether an entry would answer now.
     async fn try_out(self: &Arc<Self>, entry: &Arc<Entry>) -> Result<(), Refusal> {
         if entry.source.gives_aws_credentials() {
-            entry.source.aws_credentials(self, entry).await.map(|_| ())
+            entry.source.aws_credentials(self, entry, &Permit::to_look()).await.map(|_| ())
         } else {
-            entry.source.headers(self, entry).await.map(|_| ())
+            entry.source.headers(self, entry, &Permit::to_look()).await.map(|_| ())
         }
     }
 }

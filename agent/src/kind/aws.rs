@@ -18,6 +18,7 @@ use crate::footing::Footing;
 use crate::holding::Facts;
 use crate::keychain::Pending;
 use crate::lease::{Body, Lease};
+use crate::policy::Permit;
 use crate::renew::Need;
 use crate::upstream::sts::{self, RoleAsk, StsError};
 
@@ -177,6 +178,7 @@ impl Source for Role {
         &'a self,
         agent: &'a Arc<Agent>,
         entry: &'a Arc<Entry>,
+        _permit: &'a Permit,
     ) -> Pending<'a, Result<AwsCredentials, Refusal>> {
         Box::pin(async move {
             let lease = agent.lease(entry, Need::Tool).await?;

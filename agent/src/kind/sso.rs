@@ -26,6 +26,7 @@ use crate::footing::Footing;
 use crate::holding::{Destination, Facts, Holding};
 use crate::keychain::Pending;
 use crate::lease::{Body, Freshness, Lease, SessionTokens};
+use crate::policy::Permit;
 use crate::renew::Need;
 use crate::upstream::oidc::{Grant, OidcError, Registration, Spent};
 
@@ -349,6 +350,7 @@ impl Source for SsoSession {
         &'a self,
         agent: &'a Arc<Agent>,
         entry: &'a Arc<Entry>,
+        _permit: &'a Permit,
     ) -> Pending<'a, Result<Headers, Refusal>> {
         Box::pin(async move {
             let lease = agent.lease(entry, Need::Tool).await?;

@@ -24,6 +24,7 @@ use crate::footing::Footing;
 use crate::holding::{Destination, Facts, Holding, TokenFacts};
 use crate::keychain::Pending;
 use crate::lease::cache_until;
+use crate::policy::Permit;
 use crate::service::{Api, Pasted, Service};
 
 /// This kind, for the list.
@@ -171,6 +172,7 @@ impl Source for Token {
         &'a self,
         agent: &'a Arc<Agent>,
         entry: &'a Arc<Entry>,
+        _permit: &'a Permit,
     ) -> Pending<'a, Result<Headers, Refusal>> {
         Box::pin(async move {
             let holding = agent.usable_holding(&agent.footing()?, entry).await?;

@@ -18,7 +18,7 @@ async fn status(company: &Company) -> Status {
 }
 
 async fn unlock(company: &Company, passphrase: &str) -> Result<Reply, keyfob_ipc::Refusal> {
-    company.control(ControlAsk::Unlock { passphrase: Secret::from(passphrase) }).await
+    company.control(ControlAsk::Unlock { passphrase: Some(Secret::from(passphrase)) }).await
 }
 
 #[tokio::test]

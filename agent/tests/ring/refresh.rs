@@ -25,7 +25,7 @@ async fn a_new_refresh_token_is_stored_before_what_it_came_with_is_handed_out() 
     company.vault.hold_stores();
     let agent = company.agent.clone();
     let entry = company.entry("okta");
-    let asking = tokio::spawn(async move { entry.source.headers(&agent, &entry).await });
+    let asking = tokio::spawn(async move { entry.source.headers(&agent, &entry, &keyfob_agent::policy::Permit::of_a_test()).await });
     eventually("the keychain is asked to store", async || company.vault.stores() == 2).await;
     assert_eq!(company.counts().refreshes(), 1);
     assert!(!asking.is_finished());
@@ -70,7 +70,7 @@ async fn a_dead_refresh_token_is_read_again_once_because_another_hand_may_have_r
     assert_eq!(company.report("okta").await.state, EntryState::Live);
     let other = company.another_agent();
     let entry = company.entry("okta");
-    entry.source.headers(&other, &entry).await.unwrap();
+    entry.source.headers(&other, &entry, &keyfob_agent::policy::Permit::of_a_test()).await.unwrap();
     let renewed = company.stored_refresh_token().await;
 
     company.faults().set_times(Endpoint::Token, Fault::InvalidGrant, 1);

@@ -279,6 +279,8 @@ mod tests {
                 in_force: true,
             },
             entries,
+            lock: None,
+            questions: 0,
         }
     }
 

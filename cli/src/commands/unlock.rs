@@ -48,7 +48,7 @@ pub fn run(_options: &Options, world: &mut World) -> Outcome {
     if passphrase.expose().is_empty() {
         return Err(Refusal::new(Code::BadRequest, "no passphrase was given").hint("keyfob unlock"));
     }
-    let reply = world.reach.ask_control(ControlAsk::Unlock { passphrase })?;
+    let reply = world.reach.ask_control(ControlAsk::Unlock { passphrase: Some(passphrase) })?;
     done(reply, world)
 }
 

@@ -63,6 +63,8 @@ fn status() -> Reply {
         keychain: KeychainReport { kind: "memory".to_owned(), state: KeychainState::Present, refusal: None },
         config: ConfigReport { path: "/c.toml".to_owned(), exists: true, errors: vec![], in_force: true },
         entries: vec![token, aws],
+        lock: None,
+        questions: 0,
     }))
 }
 

@@ -60,7 +60,7 @@ async fn a_keychain_that_is_unlocked_takes_it_at_once() {
     let (company, _, refusal) = rotated_but_not_stored(KeychainError::Locked).await;
     assert_eq!(refusal.code, Code::KeychainLocked);
     let new = served(&company).await;
-    company.control(ControlAsk::Unlock { passphrase: Secret::from("correct horse") }).await.unwrap();
+    company.control(ControlAsk::Unlock { passphrase: Some(Secret::from("correct horse")) }).await.unwrap();
     eventually("it is stored", async || item(&company, "aspect").await["value"] == new.as_str()).await;
     assert_eq!(served(&company).await, new);
 }
