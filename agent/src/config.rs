@@ -9,7 +9,7 @@ mod host;
 mod load;
 mod store;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -36,6 +36,8 @@ pub struct Config {
     pub entries: Vec<Arc<Entry>>,
     names: HashMap<EntryName, usize>,
     routes: HashMap<HostPattern, usize>,
+    /// Addresses that get the identity of an entry, by that entry.
+    readers: HashMap<EntryName, BTreeSet<String>>,
 }
 
 /// `[agent]`.
@@ -162,8 +164,14 @@ impl Config {
                 entry.source.hosts().iter().map(move |pattern| (pattern.clone(), index))
             })
             .collect();
+        let mut readers: HashMap<EntryName, BTreeSet<String>> = HashMap::new();
+        for entry in &entries {
+            if let (Some(of), Some(reader)) = (entry.source.through(), entry.source.sends_identity_to()) {
+                readers.entry(of.clone()).or_default().insert(reader.to_owned());
+            }
+        }
         let names = entries.iter().enumerate().map(|(index, entry)| (entry.name.clone(), index)).collect();
-        Self { agent, network, entries, names, routes }
+        Self { agent, network, entries, names, routes, readers }
     }
 
     /// The entry that answers for a host: its exact name first, then the wildcards from the nearest parent up.
@@ -176,6 +184,11 @@ impl Config {
                 .find_map(|name| self.routes.get(&HostPattern::Below(name)))
         })?;
         self.entries.get(*index)
+    }
+
+    /// Addresses of the configuration's own choosing that get the identity of an entry, each once.
+    pub fn readers_of(&self, name: &EntryName) -> impl Iterator<Item = &str> {
+        self.readers.get(name).into_iter().flatten().map(String::as_str)
     }
 
     /// The entry of that very name.

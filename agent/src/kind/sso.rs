@@ -302,12 +302,7 @@ impl Source for SsoSession {
 
     fn destination(&self, name: &EntryName, config: &Config) -> Destination {
         // Roles send the ID token to AWS; an endpoint of the configuration's own choosing is a place of its own.
-        let endpoints = config
-            .entries
-            .iter()
-            .filter(|entry| entry.source.through() == Some(name))
-            .filter_map(|entry| entry.source.sends_identity_to())
-            .map(|endpoint| format!("endpoint {endpoint}"));
+        let endpoints = config.readers_of(name).map(|endpoint| format!("endpoint {endpoint}"));
         // An ID token is good for roles, an access token is not.
         let presented = (self.present == Present::IdToken && !self.hosts.is_empty())
             .then(|| "its hosts, with the ID token".to_owned());
