@@ -1,0 +1,146 @@
+//! What is held, and what stands in its way: `keyfob status`, entry by entry.
+
+use std::sync::Arc;
+
+use keyfob_ipc::reply::{EntryReport, Status};
+use keyfob_ipc::{Code, Refusal};
+
+use crate::agent::Agent;
+use crate::clock::rfc3339;
+use crate::config::{Config, Entry, EntryName};
+use crate::state::State;
+
+impl Agent {
+    /// Everything that is held, and its state.
+    pub(crate) async fn status(self: &Arc<Self>) -> Status {
+        let entries = self.config().map(|config| config.entries.clone()).unwrap_or_default();
+        // The keychain is asked for all of them at once: its deadline passes once.
+        let reports: Vec<_> = entries
+            .into_iter()
+            .map(|entry| {
+                let agent = self.clone();
+                tokio::spawn(async move { agent.report(&entry).await })
+            })
+            .collect();
+        let mut entries = Vec::with_capacity(reports.len());
+        for report in reports {
+            entries.extend(report.await);
+        }
+        Status {
+            agent: self.about(),
+            keychain: self.holdings().report().await,
+            config: self.store().report(),
+            entries,
+            lock: self.lock_report(),
+            questions: self.open_questions(),
+        }
+    }
+
+    /// One entry and its state.
+    pub async fn report(self: &Arc<Self>, entry: &Arc<Entry>) -> EntryReport {
+        let now = self.clock.now();
+        let through = entry.source.through();
+        let config = self.config().unwrap_or_default();
+        let root = Self::root_of(&config, entry).unwrap_or_else(|_| entry.name.clone());
+        // What the keychain has not taken serves nobody yet.
+        let settled = self.holdings().settle(&root).await;
+        let held = self.holdings().get(&root).await.and_then(|holding| settled.map(|()| holding));
+        let lease = self.leases.get(&entry.name).filter(|lease| lease.until > now);
+        let facts =
+            held.as_ref().ok().and_then(|holding| Some(holding.as_ref()?.facts.clone())).unwrap_or_default();
+        // A value that its service has ended lives on in the memory of clusters.
+        let dying = held.as_ref().ok().and_then(|holding| holding.as_ref()?.dead_but_remembered_until());
+        let (ends, ends_assumed) =
+            dying.map_or_else(|| entry.source.end(&facts), |remembered| (Some(remembered), false));
+        let until = if through.is_some() { lease.as_ref().map(|lease| lease.until) } else { ends };
+        // A role whose session has ended serves the keys that it has, and no others.
+        let is_signed_out = self.states.is_signed_out(&root) && (through.is_none() || lease.is_none());
+        let mut state = match (&held, self.states.get(&entry.name)) {
+            (Err(refusal), _) => State::held(None).failed(refusal),
+            (Ok(None), _) => State::SignedOut,
+            (Ok(Some(_)), Some(state)) if state.refusal().is_some() => state,
+            (Ok(Some(_)), _) if is_signed_out => State::SignedOut,
+            (Ok(Some(_)), _) => State::held(until),
+        };
+        // What a role ends with is renewed by the agent, and an assumed end is for a person to look at.
+        if through.is_none() {
+            state = match state.clone().at(now) {
+                State::SignedOut if ends_assumed => State::Ending { until: ends.unwrap_or(now) },
+                other => other,
+            };
+        }
+        let mut refusal = state.refusal().cloned();
+        // What stands behind an entry stands in its way, too.
+        let widened = match config.entry(&root) {
+            Some(holder) => self.widened(&config, holder).await,
+            None => Vec::new(),
+        };
+        if !widened.is_empty() {
+            let changed = crate::agent::destination_changed(&root, &widened);
+            state = State::Refused(changed.clone());
+            refusal = Some(changed);
+        }
+        if state == State::SignedOut && refusal.is_none() {
+            refusal = match &held {
+                Ok(Some(_)) if entry.source.as_token().is_some() => Some(self.dead(entry, dying.is_some())),
+                _ => self.root_refusal(entry, &root),
+            };
+        }
+        let mut notes = match &held {
+            Ok(Some(holding)) if through.is_none() => self.token_notes(entry, holding),
+            _ => Vec::new(),
+        };
+        if through.is_none() && dying.is_none() && matches!(held, Ok(Some(_))) {
+            notes.extend(self.reminder_notes(entry, until, ends_assumed));
+        }
+        notes.extend(self.unsaved_elsewhere(entry));
+        // What stands in the way is said once.
+        notes.retain(|note| refusal.as_ref().is_none_or(|refusal| refusal.say != note.say));
+        notes.sort_by_key(|note| note.weight);
+        EntryReport {
+            name: entry.name.to_string(),
+            kind: entry.name.kind.to_owned(),
+            state: state.report(),
+            until: until.map(rfc3339),
+            until_assumed: ends_assumed && through.is_none(),
+            until_by: facts.token.ends_by.filter(|_| until.is_some() && dying.is_none()),
+            owner: facts.owner,
+            hosts: entry.source.hosts().iter().map(ToString::to_string).collect(),
+            through: through.map(ToString::to_string),
+            facts: entry.source.facts(),
+            refusal,
+            notes,
+        }
+    }
+
+    /// A token that is held and no good any more.
+    fn dead(&self, entry: &Entry, is_lost: bool) -> Refusal {
+        if is_lost {
+            return crate::rotation::lost(&entry.name);
+        }
+        let say = if self.states.is_signed_out(&entry.name) {
+            format!("the token service does not accept the token of `{}` any more", entry.name)
+        } else {
+            format!("the token of `{}` has ended", entry.name)
+        };
+        Refusal::new(Code::TokenNeeded, say).hint(format!("keyfob token add {}", entry.name.name))
+    }
+
+    fn root_refusal(&self, entry: &Entry, root: &EntryName) -> Option<Refusal> {
+        let config = self.config().ok()?;
+        let holder = config.entry(root)?;
+        let hint = holder.source.sign_in(root)?;
+        let refusal = if holder.source.as_sso().is_some() {
+            Refusal::new(Code::SignInNeeded, format!("you are not signed in to `{root}`"))
+        } else {
+            Refusal::new(Code::TokenNeeded, format!("no token is held for `{}`", entry.name))
+        };
+        Some(refusal.hint(hint))
+    }
+
+    /// The new places to which the configuration points what is held.
+    pub(crate) async fn widened(&self, config: &Config, entry: &Entry) -> Vec<String> {
+        let Ok(Some(holding)) = self.holdings().get(&entry.name).await else { return Vec::new() };
+        holding.destination.widened_by(&entry.source.destination(&entry.name, config))
+    }
+}
