@@ -15,7 +15,6 @@ use crate::config::{Ask, Config, Entry, EntryName};
 use crate::footing::Footing;
 use crate::holding::Holding;
 use crate::service::{Administration, Api, Introspection, ServiceError};
-use crate::tokens::ending;
 
 /// Longest id or owner that is sent to a service, in bytes.
 const LONGEST: usize = 256;
@@ -52,7 +51,7 @@ impl Agent {
                     held.facts.token.told.as_ref().and_then(|(told, _)| told.id.as_deref()) == Some(&*id)
                 };
                 let into = self.ready(&footing, &desk, into.as_deref(), is_it).await?;
-                let _spending = self.begin_spending().ok_or_else(ending)?;
+                let _spending = self.begin_spending().ok_or_else(|| self.not_spending())?;
                 let asked = desk.service.rotate(&desk.api, &desk.value, plain(&id)?);
                 let issued = asked.await.map_err(|error| desk.refuse(&error))?;
                 Ok(Reply::Issued(Box::new(self.hand_over(&footing, into, issued).await)))
@@ -68,7 +67,7 @@ impl Agent {
                         escape(&owner)
                     )));
                 }
-                let _spending = self.begin_spending().ok_or_else(ending)?;
+                let _spending = self.begin_spending().ok_or_else(|| self.not_spending())?;
                 let asked =
                     desk.service.create_machine(&desk.api, &desk.value, plain(&owner)?, &permissions, ends);
                 let issued = asked.await.map_err(|error| desk.refuse(&error))?;

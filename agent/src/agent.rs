@@ -15,13 +15,16 @@ use tokio::sync::{Notify, watch};
 
 use crate::clock::{SharedClock, rfc3339};
 use crate::config::{Config, Entry, EntryName, KeychainKind, Limits, Network, Store, Version};
+use crate::consent::Consent;
 use crate::ends::Ends;
 use crate::footing::{Footing, Spending};
+use crate::harden::Measure;
 use crate::holding::Holding;
 use crate::holdings::Holdings;
 use crate::keychain::Keychain;
 use crate::lease::{Body, Lease, Leases};
 use crate::ledger::Ledger;
+use crate::lock::Latch;
 use crate::notices::{Notices, Notifier};
 use crate::permissions::Asked;
 use crate::renew::Flights;
@@ -46,6 +49,8 @@ pub struct Parts {
     pub keychains: Keychains,
     /// What shows a notice where nobody watches.
     pub notifier: Arc<dyn Notifier>,
+    /// What closes this process to others, and whether it took hold.
+    pub hardening: Vec<Measure>,
 }
 
 /// The agent.
@@ -70,10 +75,17 @@ pub struct Agent {
     pub notices: Notices,
     /// Who got what.
     pub ledger: Ledger,
+    /// How the doors stand.
+    pub doors: crate::door::guard::Standing,
+    /// What the person allows.
+    pub consent: Arc<Consent>,
     /// When what is held ends, and what was told of it.
     pub ends: Ends,
+    /// Whether it is locked.
+    pub(crate) latch: Latch,
     /// Asked to end.
     pub stop: Notify,
+    pub(crate) hardening: Vec<Measure>,
     places: Places,
     socket: PathBuf,
     started: Timestamp,
@@ -104,10 +116,14 @@ impl Agent {
         let store = Store::open(parts.places.config.clone(), limits);
         let (config, version) = store.config().unwrap_or_default();
         let keychain = config.agent.keychain;
+        let latch = Latch::open(parts.places.state.join("lock.json"), parts.clock.now());
+        latch.want(config.agent.lock_on);
+        let gate = latch.gate();
+        let holdings = Holdings::behind(gate.clone(), (parts.keychains)(keychain));
         let applied = Applied {
             version,
             keychain,
-            holdings: HashMap::from([(keychain, Holdings::over((parts.keychains)(keychain)))]),
+            holdings: HashMap::from([(keychain, holdings)]),
             http: None,
             config,
         };
@@ -116,16 +132,24 @@ impl Agent {
             started: parts.clock.now(),
             states: States::watched_by(watchers.clone()),
             notices: Notices::new(watchers.clone(), parts.notifier, parts.clock.clone()),
+            ledger: Ledger::open(
+                parts.places.state.join("ledger.jsonl"),
+                parts.clock.clone(),
+                watchers.clone(),
+            ),
             watchers,
             ends: Ends::open(parts.places.state.join("reminders.json")),
+            consent: Arc::new(Consent::open(parts.places.state.join("grants.json"))),
             clock: parts.clock,
-            leases: Leases::default(),
-            withheld: Leases::default(),
+            leases: Leases::behind(gate.clone()),
+            withheld: Leases::behind(gate),
+            latch,
             flights: Flights::default(),
             asked: Asked::default(),
-            ledger: Ledger::default(),
+            doors: crate::door::guard::Standing::default(),
             rotations: Rotations::default(),
             stop: Notify::new(),
+            hardening: parts.hardening,
             places: parts.places,
             socket: parts.socket,
             store,
@@ -153,7 +177,7 @@ impl Agent {
     fn apply(&self, applied: &mut Applied, config: Arc<Config>, version: Version) {
         if applied.keychain != config.agent.keychain {
             applied.keychain = config.agent.keychain;
-            let make = || Holdings::over((self.keychains)(config.agent.keychain));
+            let make = || self.make_holdings(config.agent.keychain);
             applied.holdings.entry(config.agent.keychain).or_insert_with(make);
             self.leases.drop_where(|_| true);
             self.withheld.drop_where(|_| true);
@@ -177,6 +201,7 @@ impl Agent {
                 .filter(|name| is_other(name)),
         );
         self.ends.changed.notify_one();
+        self.latch.want(config.agent.lock_on);
         applied.config = config;
         applied.version = version;
     }
@@ -184,6 +209,11 @@ impl Agent {
     /// The file and its errors.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// Where things are.
+    pub(crate) fn places(&self) -> &Places {
+        &self.places
     }
 
     /// Every entry's holding.
@@ -197,9 +227,13 @@ impl Agent {
         self.applied().holdings.values().cloned().collect()
     }
 
+    fn make_holdings(&self, kind: KeychainKind) -> Holdings {
+        Holdings::behind(self.latch.gate(), (self.keychains)(kind))
+    }
+
     fn holdings_in(&self, kind: KeychainKind) -> Holdings {
         let mut applied = self.applied();
-        let make = || Holdings::over((self.keychains)(kind));
+        let make = || self.make_holdings(kind);
         applied.holdings.entry(kind).or_insert_with(make).clone()
     }
 
@@ -230,9 +264,28 @@ impl Agent {
         }
     }
 
-    /// Leave to spend a token; `None` once the agent is about to end.
+    /// From here on this client is the one for the network settings in force.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn go_through(&self, http: Http) {
+        let mut applied = self.applied();
+        let network = applied.config.network.clone();
+        applied.http = Some((network, http));
+    }
+
+    /// The client, and with it every connection that was kept for the next call, is forgotten; who uses it goes on.
+    pub(crate) fn drop_http(&self) {
+        self.applied().http = None;
+    }
+
+    /// Leave to spend a token; `None` once the agent is about to end, and while it is locked.
     pub fn begin_spending(&self) -> Option<Spending<'_>> {
-        (!*self.ending.borrow()).then(|| Spending::begin(self))
+        (!*self.ending.borrow() && !self.is_locked()).then(|| Spending::begin(self))
+    }
+
+    /// Why there is no leave to spend a token.
+    pub(crate) fn not_spending(&self) -> Refusal {
+        let ending = || Refusal::new(Code::Busy, "the agent is about to end").hint("try again in a moment");
+        self.check_lock().err().unwrap_or_else(ending)
     }
 
     /// From here on no token is spent any more; returns when those that are being spent are kept.
@@ -240,6 +293,7 @@ impl Agent {
         self.ending.send_replace(true);
         // The sender is ours, so this ends by the count alone.
         let _ = self.spending.subscribe().wait_for(|count| *count == 0).await;
+        self.ledger.flush().await;
     }
 
     /// A provider, from memory where its metadata is fresh.

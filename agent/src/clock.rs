@@ -25,8 +25,8 @@ pub type SharedClock = Arc<dyn Clock>;
 /// `2026-11-21T08:00:00Z`: whole seconds and `Z`, the one form that Bazel and every AWS SDK read.
 pub fn rfc3339(moment: Timestamp) -> String {
     // Cutting, not rounding: an end must never be announced later than it is.
-    let seconds = Timestamp::from_second(moment.as_second()).unwrap_or(moment);
-    seconds.to_string()
+    let fraction = Duration::from_nanos(moment.as_nanosecond().rem_euclid(1_000_000_000).unsigned_abs() as u64);
+    before(moment, fraction).to_string()
 }
 
 /// `moment + seconds`, at the end of time where that is out of range.
@@ -175,6 +175,8 @@ mod tests {
     fn moments_are_written_in_whole_seconds_and_cut() {
         let moment: Timestamp = "2026-11-21T08:00:00.999Z".parse().unwrap();
         assert_eq!(rfc3339(moment), "2026-11-21T08:00:00Z");
+        let moment: Timestamp = "1969-12-31T23:59:59.5Z".parse().unwrap();
+        assert_eq!(rfc3339(moment), "1969-12-31T23:59:59Z");
     }
 
     #[tokio::test]

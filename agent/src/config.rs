@@ -7,6 +7,7 @@
 mod fields;
 mod host;
 mod load;
+mod policy;
 mod store;
 
 use std::collections::{BTreeSet, HashMap};
@@ -24,6 +25,7 @@ pub use load::{Limits, Problem, Reading, load};
 pub use store::{Store, Version};
 
 use crate::kind::Source;
+use crate::policy::Policy;
 
 /// A configuration in force. Cheap to share, never changed.
 #[derive(Debug, Default)]
@@ -34,6 +36,7 @@ pub struct Config {
     pub network: Network,
     /// Every entry, in the order of kinds and then by name.
     pub entries: Vec<Arc<Entry>>,
+    policies: HashMap<EntryName, Policy>,
     names: HashMap<EntryName, usize>,
     routes: HashMap<HostPattern, usize>,
     /// Addresses that get the identity of an entry, by that entry.
@@ -51,6 +54,17 @@ pub struct AgentSettings {
     pub bazel_expires: bool,
     /// How long before its end a person is reminded of a token: the longest first, each once. Empty: never.
     pub reminders: Vec<Duration>,
+    /// What locks it, beside the person.
+    pub lock_on: LockOn,
+}
+
+/// `[agent] lock_on`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LockOn {
+    /// The screen is locked.
+    pub screen: bool,
+    /// The machine goes to sleep.
+    pub sleep: bool,
 }
 
 impl Default for AgentSettings {
@@ -60,6 +74,7 @@ impl Default for AgentSettings {
             unknown_host: UnknownHost::Empty,
             bazel_expires: true,
             reminders: [30, 14, 7, 3, 1].map(|days| Duration::from_secs(days * 24 * 3600)).to_vec(),
+            lock_on: LockOn::default(),
         }
     }
 }
@@ -156,7 +171,12 @@ impl Ask {
 
 impl Config {
     /// Puts entries together, the most specific host first. Callers have checked that no pattern stands twice.
-    pub(crate) fn new(agent: AgentSettings, network: Network, entries: Vec<Arc<Entry>>) -> Self {
+    pub(crate) fn new(
+        agent: AgentSettings,
+        network: Network,
+        entries: Vec<Arc<Entry>>,
+        policies: HashMap<EntryName, Policy>,
+    ) -> Self {
         let routes = entries
             .iter()
             .enumerate()
@@ -171,7 +191,7 @@ impl Config {
             }
         }
         let names = entries.iter().enumerate().map(|(index, entry)| (entry.name.clone(), index)).collect();
-        Self { agent, network, entries, names, routes, readers }
+        Self { agent, network, entries, policies, names, routes, readers }
     }
 
     /// The entry that answers for a host: its exact name first, then the wildcards from the nearest parent up.
@@ -189,6 +209,16 @@ impl Config {
     /// Addresses of the configuration's own choosing that get the identity of an entry, each once.
     pub fn readers_of(&self, name: &EntryName) -> impl Iterator<Item = &str> {
         self.readers.get(name).into_iter().flatten().map(String::as_str)
+    }
+
+    /// `[policy."kind.name"]` of that entry, where there is one.
+    pub fn policy(&self, name: &EntryName) -> Option<&Policy> {
+        self.policies.get(name)
+    }
+
+    /// The same for people: `allow` and `confirm`.
+    pub fn policy_facts(&self, name: &EntryName) -> impl Iterator<Item = (String, String)> {
+        self.policy(name).into_iter().flat_map(Policy::facts)
     }
 
     /// The entry of that very name.

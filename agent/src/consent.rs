@@ -1,85 +1,265 @@
 //! What the person allows: open questions and the answers to them.
+//!
+//! Nobody waits for a person. Without an answer in force a call is refused at once, and a question is opened beside it; once
+//! that is answered, the next call is given. Whatever asks for the same entry with the same program meanwhile is the same
+//! question. Why it is so stands in `docs/decisions/2026-11-21-consent.md`.
 
-use std::sync::Arc;
+mod answer;
+mod book;
+mod file;
+mod question;
+#[cfg(test)]
+mod tests;
 
-use keyfob_ipc::Refusal;
-use keyfob_ipc::reply::{Approval, GrantReport, Question};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use keyfob_ipc::reply::{GrantReport, Weight};
+use keyfob_ipc::{Code, Refusal};
 
 use crate::agent::Agent;
-use crate::asker::Asker;
-use crate::config::{Config, Entry};
+use crate::asker::{Asker, aside};
+use crate::clock::rfc3339;
+use crate::config::{Config, Entry, EntryName};
 use crate::ledger::Deed;
-use crate::policy::Permit;
+use crate::notices::Told;
+use crate::policy::{Chain, Permit, Policy, Rules, Verdict, decide, named};
+use book::{Book, Opening};
 
 /// On which connection a question was asked or is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Seat(pub u64);
 
+/// The questions and the answers of one agent.
+#[derive(Debug)]
+pub struct Consent {
+    path: PathBuf,
+    book: Mutex<Book>,
+    /// Held from the look at what is known to the end of its writing, so that nothing older ever follows something newer.
+    writing: tokio::sync::Mutex<()>,
+}
+
+impl Consent {
+    /// Over a file, read at once. One that is damaged or not ours is put aside: then everything is asked again.
+    pub fn open(path: PathBuf) -> Self {
+        let grants = file::read(&path).unwrap_or_else(|error| {
+            file::put_aside(&path);
+            tracing::warn!(file = %path.display(), "the person's answers are put aside, and asked for again: {error}");
+            Vec::new()
+        });
+        Self { path, book: Mutex::new(Book::of(grants)), writing: tokio::sync::Mutex::default() }
+    }
+
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes down what is to be known after a restart.
+    async fn save(&self) -> std::io::Result<()> {
+        let _turn = self.writing.lock().await;
+        let (path, grants) = (self.path.clone(), self.book().to_keep());
+        let written = tokio::task::spawn_blocking(move || file::write(&path, &grants)).await;
+        written.map_err(std::io::Error::other).flatten()
+    }
+
+    async fn remove_file(&self) -> std::io::Result<()> {
+        let _turn = self.writing.lock().await;
+        let path = self.path.clone();
+        let removed = tokio::task::spawn_blocking(move || crate::own_file::remove(&path)).await;
+        removed.map_err(std::io::Error::other).flatten()
+    }
+}
+
+/// What was found out about a request to an entry that has a policy.
+struct Case {
+    rules: Rules,
+    chain: Arc<Chain>,
+}
+
 impl Agent {
     /// Decides whether this asker may have what an entry gives. Nobody is waited for.
     ///
     /// # Errors
-    /// [`keyfob_ipc::Code::NotAllowed`], [`keyfob_ipc::Code::ApprovalPending`], [`keyfob_ipc::Code::Locked`].
-    pub fn permit(
+    /// [`Code::NotAllowed`], [`Code::ApprovalPending`]; [`Code::Internal`] where the agent ends meanwhile.
+    pub async fn permit(
         self: &Arc<Self>,
         config: &Config,
         entry: &Entry,
         asker: &Asker,
         deed: &Deed,
     ) -> Result<Permit, Refusal> {
-        let _ = (config, entry, asker, deed);
-        Ok(Permit::new())
+        asker.rest_on(0);
+        let policies = Rules::texts(config, entry);
+        if policies.is_empty() {
+            return Ok(Permit::new());
+        }
+        let case = examine(entry, policies, asker).await?;
+        match self.judge(&case, Some(deed)) {
+            Verdict::Give => {
+                asker.rest_on(case.rules.rest_on(&case.chain));
+                Ok(Permit::new())
+            }
+            Verdict::Ask => Err(self.ask(&case, deed)),
+            Verdict::Refuse(reason) => Err(in_words(move || reason.refusal(&case.rules, &case.chain)).await),
+        }
     }
 
-    /// Every open question, with ids for one connection.
-    pub fn questions(&self, seat: Seat) -> Vec<Question> {
-        let _ = seat;
-        Vec::new()
-    }
-
-    /// Sends every open question to a window that has just come.
-    pub fn ask_again(&self, seat: Seat) {
-        let _ = seat;
-    }
-
-    /// A connection has closed: the ids that it was sent are worth nothing any more.
-    pub fn leave(&self, seat: Seat) {
-        let _ = seat;
-    }
-
-    /// How many questions are open.
-    pub fn open_questions(&self) -> usize {
-        0
-    }
-
-    /// Answers a question.
+    /// What [`Agent::permit`] would say, without a question and without using anything up. `None` where no policy has a say.
     ///
     /// # Errors
-    /// Where the id is not this connection's, or the asker may not answer there.
-    pub fn answer(
-        self: &Arc<Self>,
-        seat: Seat,
+    /// As [`Agent::permit`].
+    pub async fn would_permit(
+        &self,
+        config: &Config,
+        entry: &Entry,
         asker: &Asker,
-        is_window: bool,
-        id: &str,
-        approval: Approval,
-        typed: Option<&str>,
-    ) -> Result<String, Refusal> {
-        let _ = (seat, asker, is_window, id, approval, typed);
-        Err(Refusal::new(keyfob_ipc::Code::BadRequest, "there is no such question"))
+    ) -> Option<Result<(), Refusal>> {
+        let policies = Rules::texts(config, entry);
+        if policies.is_empty() {
+            return None;
+        }
+        let case = match examine(entry, policies, asker).await {
+            Ok(case) => case,
+            Err(refusal) => return Some(Err(refusal)),
+        };
+        Some(match self.judge(&case, None) {
+            Verdict::Give => Ok(()),
+            Verdict::Ask => {
+                let say =
+                    format!("{} needs your approval at its next use of `{}`", asker_of(&case), entry.name);
+                Err(Refusal::new(Code::ApprovalPending, say).hint(format!("keyfob approve {}", entry.name)))
+            }
+            Verdict::Refuse(reason) => Err(in_words(move || reason.refusal(&case.rules, &case.chain)).await),
+        })
+    }
+
+    /// The decision; `deed` is there where it counts as a use.
+    fn judge(&self, case: &Case, deed: Option<&Deed>) -> Verdict {
+        let now = self.clock.now();
+        let mut book = self.consent.book();
+        let is_changed = book.sweep(now);
+        self.tell_closed(&mut book);
+        let verdict = decide(&case.rules, &case.chain, &book.grants, now);
+        if verdict == Verdict::Give && deed.is_some() {
+            book.use_up(&case.rules, &case.chain, now);
+        }
+        drop(book);
+        if is_changed {
+            self.consent_changed();
+        }
+        verdict
+    }
+
+    /// Opens a question, or counts on in the one that is open. The refusal is for the tool.
+    fn ask(self: &Arc<Self>, case: &Case, deed: &Deed) -> Refusal {
+        let now = self.clock.now();
+        let (who, entry) = (asker_of(case), &case.rules.entry);
+        let say = format!("{who} needs your approval to use `{entry}`");
+        let refusal = |say| Refusal::new(Code::ApprovalPending, say).hint(format!("keyfob approve {entry}"));
+        let mut book = self.consent.book();
+        let opening = book.ask(&case.rules, &case.chain, deed, now);
+        let number = match &opening {
+            Opening::New(number) | Opening::Again(number) => *number,
+            Opening::Full => {
+                let say =
+                    format!("{say}, and {} other questions wait for an answer already", book::QUESTIONS);
+                return refusal(say);
+            }
+            // The decision names the asker before it asks.
+            Opening::Impossible => return refusal(say),
+        };
+        if let Some(open) = book.question(number) {
+            self.watchers.question(|seat| open.to(seat));
+        }
+        drop(book);
+        if let Opening::New(number) = opening {
+            self.announce(&who, entry);
+            self.close_in_time(number, now);
+        }
+        refusal(say)
+    }
+
+    /// Tells the person that there is a question, wherever they look.
+    fn announce(&self, who: &str, entry: &EntryName) {
+        let who = who.replace('`', "");
+        drop(self.notices.tell(Told {
+            entry: entry.to_string(),
+            weight: Weight::Due,
+            title: format!("{who} asks for {entry}"),
+            body: format!("Approve it with: keyfob approve {entry}"),
+        }));
+    }
+
+    /// Closes a question when its time is up: by the wall clock, or by the runtime's where that one was set back.
+    fn close_in_time(self: &Arc<Self>, number: u64, opened: jiff::Timestamp) {
+        let agent = Arc::clone(self);
+        tokio::spawn(async move {
+            tokio::select! {
+                () = agent.clock.wait_until(question::closes(opened)) => {}
+                () = tokio::time::sleep(question::OPEN) => {}
+            }
+            let mut book = agent.consent.book();
+            book.close(number);
+            agent.tell_closed(&mut book);
+        });
+    }
+
+    /// Tells windows which questions are over.
+    fn tell_closed(&self, book: &mut Book) {
+        for (seat, id) in book.take_closed() {
+            self.watchers.question_closed(seat, id);
+        }
+    }
+
+    /// Writes down what ended by itself, in the background: it is over in memory already.
+    fn consent_changed(&self) {
+        let consent = Arc::clone(&self.consent);
+        tokio::spawn(async move {
+            if let Err(error) = consent.save().await {
+                tracing::warn!(file = %consent.path.display(), %error, "the person's answers cannot be written down");
+            }
+        });
     }
 
     /// Every answer in force.
-    pub fn grants(&self) -> Vec<GrantReport> {
-        Vec::new()
+    pub async fn grants(&self) -> Vec<GrantReport> {
+        let grants = {
+            let mut book = self.consent.book();
+            book.sweep(self.clock.now());
+            self.tell_closed(&mut book);
+            book.grants.clone()
+        };
+        let report = move || grants.iter().map(answer::report).collect();
+        aside(report).await.unwrap_or_default()
     }
+}
 
-    /// Takes answers back.
-    ///
-    /// # Errors
-    /// Where there is no such answer.
-    pub fn take_back(self: &Arc<Self>, asker: &Asker, which: Option<&str>) -> Result<String, Refusal> {
-        let _ = (asker, which);
-        Err(Refusal::new(keyfob_ipc::Code::BadRequest, "there is no such answer"))
+/// Reads who asks, and the files that the policies name.
+async fn examine(entry: &Entry, policies: Vec<(EntryName, Policy)>, asker: &Asker) -> Result<Case, Refusal> {
+    let chain = asker.chain().await;
+    let name = entry.name.clone();
+    match aside(move || Rules::read(name, &policies)).await {
+        Some(rules) => Ok(Case { rules, chain }),
+        None => Err(ending()),
     }
+}
+
+async fn in_words(say: impl FnOnce() -> Refusal + Send + 'static) -> Refusal {
+    aside(say).await.unwrap_or_else(ending)
+}
+
+fn ending() -> Refusal {
+    Refusal::new(Code::Internal, "the agent ends, and has not looked who asks").hint("try again")
+}
+
+fn asker_of(case: &Case) -> String {
+    match case.chain.asking() {
+        Some((_, link)) => named(&link.path, &link.role),
+        None => "this program".to_owned(),
+    }
+}
+
+/// `until 2026-11-21T16:00:00Z`.
+fn until(moment: jiff::Timestamp) -> String {
+    format!("until {}", rfc3339(moment))
 }

@@ -1,26 +1,31 @@
 //! The doors: where questions come in.
 //!
-//! Each connection is a task of its own with deadlines on everything, so a slow or silent peer holds its own place and
-//! nobody else's. Another user's connection is closed without a byte. What a door does not know cannot be asked there:
+//! Each connection is a task of its own with deadlines on everything, and whoever is slow or silent leaves its place to a
+//! newcomer ([`room`]). What becomes of the sockets' names is watched ([`guard`]). Another user's connection is closed without a byte. What a door does not know cannot be asked there:
 //! the two doors read two different types.
 
 mod connection;
 pub mod control;
+pub mod guard;
 pub mod listen;
+pub mod room;
 pub mod tool;
 mod watch;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use interprocess::local_socket::tokio::Listener;
+use interprocess::local_socket::tokio::{Listener, Stream};
 use interprocess::local_socket::traits::tokio::Listener as _;
 use keyfob_ipc::reply::Step;
 use keyfob_ipc::{Door, limits};
-use tokio::sync::Semaphore;
+use tokio::sync::watch as channel;
 
 use crate::agent::Agent;
 use crate::keychain::Pending;
 use connection::Connection;
+use room::Place;
+pub use room::Room;
 
 /// What a request that takes a while needs of its connection.
 pub trait Conversation: Send {
@@ -31,34 +36,75 @@ pub trait Conversation: Send {
     fn gone(&mut self) -> Pending<'_, ()>;
 }
 
-/// Serves a door for as long as the agent lives.
-pub async fn serve(agent: Arc<Agent>, door: Door, listener: Listener) {
-    let places = Arc::new(Semaphore::new(limits::CONNECTIONS));
-    let mut failing = false;
+/// The room at both doors.
+#[derive(Debug, Clone)]
+pub struct Rooms {
+    /// At the tool door.
+    pub tool: Room,
+    /// At the control door.
+    pub control: Room,
+}
+
+impl Rooms {
+    /// For a process that may have so many descriptors.
+    pub fn within(descriptors: usize) -> Self {
+        let [tool, control] = room::sizes(descriptors);
+        Self { tool: Room::new(tool, limits::BUFFERED), control: Room::new(control, limits::BUFFERED) }
+    }
+
+    /// The room at a door.
+    pub fn at(&self, door: Door) -> &Room {
+        match door {
+            Door::Tool => &self.tool,
+            Door::Control => &self.control,
+        }
+    }
+}
+
+/// Between two tries to accept where the system has no descriptor left.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Between two lines about that.
+const QUIET: Duration = Duration::from_secs(60);
+
+/// Serves a door until it is told to close; the connections go on.
+pub async fn serve(
+    agent: Arc<Agent>,
+    door: Door,
+    listener: Arc<Listener>,
+    room: Room,
+    mut closing: channel::Receiver<bool>,
+) {
+    let mut told: Option<Instant> = None;
     loop {
-        // Back-pressure: with every place taken, newcomers wait in the kernel's queue.
-        let Ok(place) = places.clone().acquire_owned().await else { return };
-        match listener.accept().await {
+        let accepted = tokio::select! {
+            biased;
+            // Nobody closes it any more.
+            _ = closing.wait_for(|closing| *closing) => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
             Ok(stream) => {
-                failing = false;
-                let agent = agent.clone();
-                tokio::spawn(async move {
-                    let _place = place;
-                    let Some(connection) = Connection::of(stream, door) else { return };
-                    match door {
-                        Door::Tool => tool::converse(&agent, connection).await,
-                        Door::Control => control::converse(&agent, connection).await,
-                    }
-                });
+                // Back-pressure: only where every connection is worked on do newcomers wait in the kernel's queue.
+                let place = room.take().await;
+                tokio::spawn(converse(agent.clone(), door, stream, place));
             }
             Err(error) => {
-                // Out of descriptors, say: a pause instead of a loop that burns, and one line for all of it.
-                if !failing {
-                    tracing::warn!(%error, "no connection can be accepted");
+                if told.is_none_or(|told| told.elapsed() > QUIET) {
+                    tracing::warn!(%error, "no connection can be accepted: those that have waited longest are let go");
+                    told = Some(Instant::now());
                 }
-                failing = true;
-                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                room.shrink();
+                tokio::time::sleep(PAUSE).await;
             }
         }
+    }
+}
+
+async fn converse(agent: Arc<Agent>, door: Door, stream: Stream, place: Place) {
+    let Some(connection) = Connection::of(stream, door, place) else { return };
+    match door {
+        Door::Tool => tool::converse(&agent, connection).await,
+        Door::Control => control::converse(&agent, connection).await,
     }
 }

@@ -5,7 +5,10 @@
 //! tried again ([`Holdings::settle`]), and nothing that it bought is handed out before. One exception: a token whose
 //! predecessor died with the rotation that made it serves at once ([`Holdings::replace`]).
 //! A caller that goes away never stops a read or a write that has begun: both run as tasks of their own.
+//! While Keyfob is locked ([`Gate`]) nothing is read, and what the keychain has is not kept here, but for what a renewal or a
+//! rotation under way stands on ([`Holdings::pin`]).
 
+mod gate;
 mod slot;
 
 use std::collections::HashMap;
@@ -19,6 +22,7 @@ use tokio::sync::watch;
 use crate::config::EntryName;
 use crate::holding::{Holding, ItemError};
 use crate::keychain::{Keychain, KeychainError};
+pub use gate::{Gate, Pin};
 use slot::{NotTaken, Seen, Slot};
 
 /// An item that is never there.
@@ -31,17 +35,28 @@ pub struct Holdings {
     slots: Arc<Mutex<HashMap<EntryName, Arc<Slot>>>>,
     /// Counts what the keychain did: whoever waits for it to open looks again.
     stirred: Arc<watch::Sender<u64>>,
+    gate: Gate,
 }
 
 impl Holdings {
     /// Over a keychain, which already has its deadline.
     pub fn over(keychain: Arc<dyn Keychain>) -> Self {
-        Self { keychain, slots: Arc::default(), stirred: Arc::default() }
+        Self::behind(Gate::default(), keychain)
+    }
+
+    /// The same, for as long as this is open.
+    pub fn behind(gate: Gate, keychain: Arc<dyn Keychain>) -> Self {
+        Self { keychain, slots: Arc::default(), stirred: Arc::default(), gate }
     }
 
     /// Where secrets are kept, and whether it can be reached.
     pub async fn report(&self) -> KeychainReport {
-        let state = self.keychain.state().await;
+        // Some are opened by a look at their state.
+        let state = if self.gate.is_shut() && self.keychain.kind() == "file" {
+            keyfob_ipc::reply::KeychainState::Locked
+        } else {
+            self.keychain.state().await
+        };
         let error = match state {
             keyfob_ipc::reply::KeychainState::Present => None,
             keyfob_ipc::reply::KeychainState::Missing => Some(KeychainError::Missing),
@@ -77,7 +92,7 @@ impl Holdings {
 
     /// Whether the keychain can be used now. Nothing is opened, and nobody is asked.
     pub async fn is_open(&self) -> bool {
-        self.keychain.state().await == keyfob_ipc::reply::KeychainState::Present
+        !self.gate.is_shut() && self.keychain.state().await == keyfob_ipc::reply::KeychainState::Present
     }
 
     /// Changes whenever the keychain has done something.
@@ -162,8 +177,10 @@ impl Holdings {
     ) -> Result<(), Refusal> {
         // A broken or unreadable item does not stand in the way of a new value.
         let _ = self.get(name).await;
-        let slot = self.slot(name);
+        let (slot, gate) = (self.slot(name), self.gate.clone());
         self.write(name, move |current| {
+            // Whoever gives it can give it again; what was held before it is not known now.
+            gate.check()?;
             // Within the turn: what is bought from here on is bought with the new value, or does not count.
             slot.epoch.fetch_add(1, Ordering::SeqCst);
             holding.generation = current.holding().map_or(1, |before| before.generation + 1);
@@ -273,7 +290,7 @@ impl Holdings {
             let _turn = slot.turn.lock().await;
             this.keychain.remove(&item(&name)).await.map_err(|error| this.refuse(&error))?;
             slot.epoch.fetch_add(1, Ordering::SeqCst);
-            slot.see(Seen::Absent);
+            this.see(&slot, Seen::Absent);
             this.stir();
             Ok(())
         })
@@ -294,6 +311,7 @@ impl Holdings {
             let slot = this.slot(&name);
             let (failures, _) = slot.failures();
             let _turn = slot.turn.lock().await;
+            this.gate.check()?;
             match slot.seen() {
                 Some(seen @ Seen::Unsaved { .. }) => return Ok(seen.holding()),
                 Some(seen) if !again => return Ok(seen.holding()),
@@ -317,7 +335,8 @@ impl Holdings {
                     Seen::Stored(Arc::new(holding))
                 }
             };
-            slot.see(seen.clone());
+            this.see(&slot, seen.clone());
+            this.gate.check()?;
             this.stir();
             Ok(seen.holding())
         })
@@ -350,7 +369,7 @@ impl Holdings {
                 }
                 Err(error) => Err(error),
             };
-            slot.see(Seen::Stored(stored.map_err(|error| this.refuse(&error))?));
+            this.see(&slot, Seen::Stored(stored.map_err(|error| this.refuse(&error))?));
             this.stir();
             Ok(())
         })
@@ -380,7 +399,7 @@ fn refuse_item(name: &EntryName, error: ItemError) -> Refusal {
 async fn in_a_task<T: Send + 'static>(
     work: impl Future<Output = Result<T, Refusal>> + Send + 'static,
 ) -> Result<T, Refusal> {
-    tokio::spawn(work)
+    crate::work::start(work)
         .await
         .unwrap_or_else(|_| Err(Refusal::new(Code::Internal, "the agent failed at its keychain")))
 }

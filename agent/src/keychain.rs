@@ -54,6 +54,33 @@ pub trait Keychain: Send + Sync {
     /// # Errors
     /// [`KeychainError::Denied`] for a wrong passphrase; [`KeychainError::Failed`] where this kind has none.
     fn unlock<'a>(&'a self, passphrase: &'a Secret<String>) -> Pending<'a, Result<(), KeychainError>>;
+
+    /// Opens it with what lies ready, or by the keychain's own prompt, which a person may take a while to answer: up to
+    /// [`keyfob_ipc::limits::PROMPT`]. The one call that may open a prompt, and only for somebody who asked for it.
+    ///
+    /// # Errors
+    /// [`KeychainError::Denied`] where the person dismissed the prompt; else what stands in the way.
+    fn open(&self) -> Pending<'_, Result<(), KeychainError>> {
+        Box::pin(async move {
+            match self.state().await {
+                KeychainState::Present => Ok(()),
+                KeychainState::Missing => Err(KeychainError::Missing),
+                KeychainState::Locked => Err(KeychainError::Locked),
+                KeychainState::Denied => Err(KeychainError::Denied),
+                KeychainState::Failing => Err(KeychainError::Slow),
+            }
+        })
+    }
+
+    /// Forgets whatever opens it, until it is opened again. What is to be stored is taken even so, where that can be.
+    fn close(&self) -> Pending<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+
+    /// Whether [`Keychain::open`] would open it without asking anybody anything.
+    fn opens_by_itself(&self) -> Pending<'_, bool> {
+        Box::pin(async { self.state().await == KeychainState::Present })
+    }
 }
 
 /// What every keychain demands of an item's name: 1 to 100 of `[A-Za-z0-9._-]`, no dot first. It becomes a file's name,

@@ -10,6 +10,7 @@ use keyfob_ipc::Secret;
 
 use crate::clock::{after, before};
 use crate::config::EntryName;
+use crate::holdings::Gate;
 
 /// What is handed out is good for at least this long.
 pub const MARGIN: Duration = Duration::from_secs(60);
@@ -111,7 +112,8 @@ impl Lease {
 
     /// How it may be used now.
     pub fn freshness(&self, now: Timestamp) -> Freshness {
-        if after(now, SET_BACK) < self.since {
+        // One that had ended when it was bought is past its end even by a clock that is put right a little.
+        if after(now, SET_BACK) < self.since || self.until <= now {
             Freshness::Ended
         } else if now < self.renew_from {
             Freshness::Fresh
@@ -165,9 +167,17 @@ pub enum Freshness {
 
 /// Every entry's newest lease.
 #[derive(Debug, Default)]
-pub struct Leases(Mutex<HashMap<EntryName, Arc<Lease>>>);
+pub struct Leases {
+    all: Mutex<HashMap<EntryName, Arc<Lease>>>,
+    gate: Gate,
+}
 
 impl Leases {
+    /// None are taken in while this is shut.
+    pub fn behind(gate: Gate) -> Self {
+        Self { all: Mutex::default(), gate }
+    }
+
     /// The newest lease of an entry.
     pub fn get(&self, name: &EntryName) -> Option<Arc<Lease>> {
         self.with(|leases| leases.get(name).cloned())
@@ -175,7 +185,11 @@ impl Leases {
 
     /// Takes a new one in.
     pub fn put(&self, name: EntryName, lease: Arc<Lease>) {
-        self.with(|leases| leases.insert(name, lease));
+        self.with(|leases| {
+            if !self.gate.is_shut() {
+                leases.insert(name, lease);
+            }
+        });
     }
 
     /// Takes one out, if it is the only one who has it.
@@ -203,7 +217,7 @@ impl Leases {
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut HashMap<EntryName, Arc<Lease>>) -> T) -> T {
-        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut self.all.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -264,6 +278,14 @@ mod tests {
         let lease = Lease::aws(keys(), at(0), at(3600), Duration::from_secs(3600));
         assert_eq!(lease.freshness(at(-60)), Freshness::Fresh);
         assert_eq!(lease.freshness(at(-61)), Freshness::Ended);
+    }
+
+    #[test]
+    fn what_had_ended_when_it_was_bought_is_never_served() {
+        let lease = Lease::aws(keys(), at(0), at(-50), Duration::from_secs(3600));
+        for moment in [-60, -50, -30, -1, 0, 1] {
+            assert_ne!(lease.freshness(at(moment)) == Freshness::Ended, moment < -50, "{moment}");
+        }
     }
 
     #[test]

@@ -23,18 +23,24 @@ pub mod ledger;
 pub mod lock;
 pub mod log;
 pub mod notices;
+mod own_file;
 pub mod permissions;
 pub mod policy;
 pub mod reminders;
 pub mod renew;
 pub mod rotation;
 pub mod service;
+pub mod sight;
+#[cfg(target_os = "linux")]
+mod signals;
 pub mod signin;
 pub mod single;
 pub mod state;
 pub mod status;
 pub mod target;
 pub mod tokens;
+#[cfg(unix)]
+pub mod upgrade;
 pub mod upstream;
 pub mod watch;
 pub mod work;

@@ -1,12 +1,47 @@
 //! The lock: nothing is given, and what can be dropped is dropped from memory, until a person unlocks it.
+//!
+//! It is written down before anything else is done, and read before the doors open, so that no end of the agent lifts it. What
+//! was under way goes on to its end: a token that is being spent is stored, and nothing that it bought is kept. What the
+//! keychain has not taken yet stays in memory: it may be the only copy.
 
+mod latch;
+#[cfg(target_os = "linux")]
+mod logind;
+
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use keyfob_ipc::reply::{LockReport, LockedBy};
-use keyfob_ipc::{Refusal, Secret};
+use keyfob_ipc::{Code, Refusal, Secret};
 
 use crate::agent::Agent;
 use crate::asker::Asker;
+use crate::clock::rfc3339;
+use crate::ledger::{Deed, Ending};
+pub use latch::Latch;
+use latch::Locked;
+
+/// How long locking waits for a disk or a keychain: logind holds the machine's sleep up for five seconds.
+const WAIT: Duration = Duration::from_secs(2);
+
+/// The message bus of the machine, on which logind speaks: the file of its socket.
+#[derive(Debug, Clone)]
+pub struct SystemBus(pub PathBuf);
+
+impl Default for SystemBus {
+    fn default() -> Self {
+        Self("/run/dbus/system_bus_socket".into())
+    }
+}
+
+impl SystemBus {
+    /// From an address (D-Bus specification, server addresses); `None` where that is no socket file.
+    pub fn of_address(address: &str) -> Option<Self> {
+        let path = address.strip_prefix("unix:path=")?.split([',', ';']).next()?;
+        path.starts_with('/').then(|| Self(path.into()))
+    }
+}
 
 impl Agent {
     /// Locks; locking again changes nothing.
@@ -14,8 +49,83 @@ impl Agent {
     /// # Errors
     /// Where the state folder does not take it: it is locked all the same, until the agent ends.
     pub async fn lock(self: &Arc<Self>, by: LockedBy) -> Result<String, Refusal> {
-        let _ = by;
-        Err(Refusal::new(keyfob_ipc::Code::Internal, "the lock is not there yet"))
+        let _turn = self.latch.turn().await;
+        if let Some(locked) = self.latch.standing().filter(|locked| locked.is_kept) {
+            return Ok(format!("keyfob is locked already, since {}", rfc3339(locked.since)));
+        }
+        // An edit may have named another keychain since the last question.
+        drop(self.config());
+        let locked = self.latch.standing().unwrap_or(Locked::new(self.clock.now(), by));
+        let kept = tokio::time::timeout(WAIT, self.latch.keep(locked)).await;
+        self.latch.shut(locked.kept(matches!(kept, Ok(Ok(())))));
+        self.empty().await;
+        let is_pause = tokio::time::timeout(WAIT, self.holdings().opens_by_itself()).await.unwrap_or(false);
+        self.latch.is_pause(is_pause);
+        self.watchers.lock(self.lock_report().as_ref());
+        self.note_lock(by).await;
+        let error = match kept {
+            Ok(Ok(())) => return Ok(self.say_locked(is_pause)),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "the disk does not answer".to_owned(),
+        };
+        let place = self.latch.path().display();
+        let say = format!("keyfob is locked, but only until the agent ends: `{place}` cannot be written ({error})");
+        Err(Refusal::new(Code::PlaceUnsafe, say).hint("make room there, then run: keyfob lock"))
+    }
+
+    /// Drops what is in memory, once the latch is shut.
+    async fn empty(self: &Arc<Self>) {
+        self.leases.drop_where(|_| true);
+        self.withheld.drop_where(|_| true);
+        self.drop_http();
+        self.flights.forget_failures();
+        // Who waits in the background drops what it has.
+        self.rotations.stir();
+        let all = self.all_holdings();
+        for holdings in &all {
+            // A keychain that is busy forgets what opens it as soon as it can.
+            let _ = tokio::time::timeout(WAIT, holdings.forget()).await;
+        }
+        // What is stored now need not stay.
+        let saving = async {
+            for holdings in &all {
+                for name in holdings.all_unsaved() {
+                    // It is tried again, and it is said below where it stays.
+                    let _ = holdings.save(&name).await;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(WAIT, saving).await;
+        self.states.forget_where(|_| true);
+    }
+
+    /// What a person is told who does not ask for it at the door.
+    async fn note_lock(&self, by: LockedBy) {
+        let why = match by {
+            LockedBy::Screen => "the screen was locked",
+            LockedBy::Sleep => "the machine went to sleep",
+            LockedBy::Person | LockedBy::Unknown => return,
+        };
+        let deed = Deed { note: Some(why.to_owned()), ..Deed::new("lock") };
+        tokio::time::timeout(WAIT, self.ledger.note_now(&Asker::unknown(), deed, Ending::DONE))
+            .await
+            .unwrap_or_default();
+    }
+
+    fn say_locked(&self, is_pause: bool) -> String {
+        let mut say = "keyfob is locked".to_owned();
+        if is_pause {
+            say.push_str("; its keychain stays open, so this is a pause that `keyfob unlock` ends without a question");
+        } else {
+            say.push_str(", and its keychain asks for your password when you unlock it");
+        }
+        for name in self.all_unsaved() {
+            say.push_str(&format!("; the new value of `{name}` stays in memory until the keychain takes it"));
+        }
+        if *self.spending.borrow() > 0 {
+            say.push_str("; what is being renewed at this moment is stored first");
+        }
+        say
     }
 
     /// Opens the keychain, and lifts the lock. The lock is lifted for a terminal or a window alone.
@@ -28,15 +138,72 @@ impl Agent {
         is_window: bool,
         passphrase: Option<Secret<String>>,
     ) -> Result<String, Refusal> {
-        let _ = (asker, is_window);
-        // An edit may have named another keychain since the last question.
-        self.config()?;
-        if let Some(passphrase) = passphrase {
-            self.holdings().unlock(&passphrase).await?;
+        let is_person = is_window || asker.has_terminal();
+        let before = self.latch.standing();
+        if before.is_some() && !is_person {
+            let say = "keyfob is locked, and is unlocked on a terminal or in its window alone";
+            return Err(Refusal::new(Code::Locked, say).hint("run `keyfob unlock` on a terminal"));
+        }
+        // An edit may have named another keychain since the last question; one that is broken keeps nobody out.
+        let config = self.config();
+        if before.is_none() {
+            config?;
+        }
+        let holdings = self.holdings();
+        let mut is_pause = false;
+        match passphrase {
+            Some(passphrase) => holdings.unlock(&passphrase).await?,
+            None if is_person => {
+                is_pause = holdings.opens_by_itself().await;
+                holdings.open().await?;
+            }
+            None => holdings.prove().await?,
+        }
+        let lifted = match before {
+            Some(before) => Some(self.lift(before).await?),
+            None => None,
+        };
+        // Those of an earlier configuration were closed, too.
+        for holdings in self.all_holdings() {
+            if lifted.is_some() && holdings.opens_by_itself().await {
+                let _ = holdings.open().await;
+            }
         }
         self.states.forget_where(|_| true);
         self.flights.forget_failures();
-        Ok("the keychain is open".to_owned())
+        self.rotations.stir();
+        self.ends.changed.notify_one();
+        Ok(match lifted {
+            None => "the keychain is open".to_owned(),
+            Some(Some(trouble)) => trouble,
+            Some(None) if is_pause => {
+                "keyfob is unlocked; its keychain was open all the time, so this was a pause".to_owned()
+            }
+            Some(None) => "keyfob is unlocked".to_owned(),
+        })
+    }
+
+    /// Lifts the lock that was on when the keychain was opened, and no later one. Says what is left of it.
+    async fn lift(&self, before: Locked) -> Result<Option<String>, Refusal> {
+        let _turn = self.latch.turn().await;
+        match self.latch.standing() {
+            // Somebody else has lifted it meanwhile.
+            None => return Ok(None),
+            Some(now) if !now.is_same(&before) => return Err(self.latch.refusal()),
+            Some(_) => {}
+        }
+        let gone = self.latch.forget().await;
+        self.latch.open_up();
+        self.watchers.lock(None);
+        Ok(gone.err().map(|error| {
+            let place = self.latch.path().display();
+            format!("keyfob is unlocked until the agent ends; `{place}` cannot be removed ({error})")
+        }))
+    }
+
+    /// Whether it is locked.
+    pub fn is_locked(&self) -> bool {
+        self.latch.is_shut()
     }
 
     /// Refuses where it is locked.
@@ -44,11 +211,37 @@ impl Agent {
     /// # Errors
     /// [`keyfob_ipc::Code::Locked`].
     pub fn check_lock(&self) -> Result<(), Refusal> {
-        Ok(())
+        if self.latch.is_shut() { Err(self.latch.refusal()) } else { Ok(()) }
     }
 
     /// The lock, where it is on.
     pub fn lock_report(&self) -> Option<LockReport> {
-        None
+        let Locked { since, by, is_pause, .. } = self.latch.standing()?;
+        Some(LockReport { since: rfc3339(since), by, is_pause })
+    }
+
+    /// The same, with a look at the keychain: it may have been locked or opened by another hand.
+    pub async fn lock_report_now(&self) -> Option<LockReport> {
+        self.latch.standing()?;
+        self.latch.is_pause(self.holdings().opens_by_itself().await);
+        self.lock_report()
+    }
+
+    /// Nobody tells it here.
+    #[cfg(not(target_os = "linux"))]
+    pub async fn lock_with_the_desktop(self: Arc<Self>, _bus: SystemBus) {
+        let mut wanted = self.latch.wanted();
+        loop {
+            let is_wanted = *wanted.borrow_and_update() != crate::config::LockOn::default();
+            self.latch.say_trouble(is_wanted.then(|| "on this system nobody tells keyfob of it yet".to_owned()));
+            if wanted.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Why `lock_on` of the configuration has no effect, where it has none.
+    pub fn lock_on_trouble(&self) -> Option<String> {
+        self.latch.trouble()
     }
 }

@@ -12,13 +12,24 @@ use std::time::Duration;
 use keyfob_agent::agent::{Agent, Keychains, Parts};
 use keyfob_agent::clock::SystemClock;
 use keyfob_agent::config::KeychainKind;
-use keyfob_agent::door::{self, listen};
-use keyfob_agent::keychain::{Deadline, FileKeychain, Keychain, MemoryKeychain, Passphrase, system};
+use keyfob_agent::door::guard::Guard;
+use keyfob_agent::door::{Rooms, listen};
+use keyfob_agent::harden::Measure;
+#[cfg(unix)]
+use keyfob_agent::harden::handover::Reserve;
+#[cfg(windows)]
+use keyfob_agent::keychain::MemoryKeychain;
+use keyfob_agent::keychain::{Deadline, FileKeychain, Keychain, Passphrase, system};
+use keyfob_agent::lock::SystemBus;
 use keyfob_agent::notices::Desktop;
 use keyfob_agent::single::{Single, Taken};
+#[cfg(unix)]
+use keyfob_agent::upgrade::estate::{Estate, Heirs};
+#[cfg(unix)]
+use keyfob_agent::upgrade::{Handed, Upgrade};
 use keyfob_agent::{harden, log};
-use keyfob_ipc::place::{Record, fingerprint};
-use keyfob_ipc::{Code, Door, Places, Refusal, Surroundings, start};
+use keyfob_ipc::place::fingerprint;
+use keyfob_ipc::{Code, Places, Refusal, Surroundings, start};
 
 const USAGE: &str = "\
 keyfobd: the Keyfob agent. It is started on demand by `keyfob`, or by the service manager.
@@ -39,9 +50,13 @@ const LAST_FLIGHTS: Duration = Duration::from_secs(75);
 /// How much longer the next agent waits for it.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// What libraries give back may hold secrets.
+#[global_allocator]
+static MEMORY: harden::Wiping = harden::Wiping::SYSTEM;
+
 fn main() -> ExitCode {
     harden::shed(handed_over());
-    let held = harden::keep_out();
+    let hardening = harden::keep_out();
     harden::make_room();
     match std::env::args().nth(1).as_deref() {
         None => {}
@@ -62,7 +77,11 @@ fn main() -> ExitCode {
         Ok(places) => places,
         Err(refusal) => return refuse(None, &refusal),
     };
-    match run(&places, &held) {
+    let start = match Start::of(&hardening) {
+        Ok(start) => start,
+        Err(refusal) => return refuse(Some(&places), &refusal),
+    };
+    match run(&places, &hardening, start) {
         Ok(()) => ExitCode::SUCCESS,
         Err(refusal) => refuse(Some(&places), &refusal),
     }
@@ -100,8 +119,8 @@ fn cleansed() -> Option<ExitCode> {
     }
 }
 
-fn run(places: &Places, held: &[&str]) -> Result<(), Refusal> {
-    let mut single = match Single::wait(places, LAST_FLIGHTS + GRACE) {
+fn run(places: &Places, hardening: &[Measure], mut start: Start) -> Result<(), Refusal> {
+    let single = match start.lock(places) {
         Ok(single) => single,
         Err(Taken::Running(record)) => {
             let pid = record.map(|record| format!(" (process {})", record.pid)).unwrap_or_default();
@@ -111,57 +130,166 @@ fn run(places: &Places, held: &[&str]) -> Result<(), Refusal> {
         Err(Taken::Refused(refusal)) => return Err(refusal),
     };
     log::open(&places.log());
+    let held: Vec<_> = hardening.iter().filter(|one| one.held.is_ok()).map(|one| one.name).collect();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), pid = std::process::id(), hardened = ?held, "the agent starts");
+    for Measure { name, held } in hardening {
+        if let Err(reason) = held {
+            tracing::warn!(reason, "this did not take hold: {name}");
+        }
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
         Refusal::new(Code::Internal, format!("the agent's runtime cannot start ({error})"))
     })?;
-    let ended = runtime.block_on(serve(places, &mut single));
-    single.forget();
+    let ended = runtime.block_on(serve(places, single, start, hardening));
     // A keychain call that hangs must not keep the process.
     runtime.shutdown_timeout(Duration::from_millis(100));
     tracing::info!("the agent ends");
-    ended
+    // With it goes the lock, last of all.
+    ended.map(drop)
 }
 
-async fn serve(places: &Places, single: &mut Single) -> Result<(), Refusal> {
-    let (doors, own) = match inherited()? {
-        Some(doors) => (doors, false),
-        None => (listen::open(places)?, true),
-    };
-    let [tool, control] = doors.addresses;
-    let record = Record {
-        pid: std::process::id(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        agent: tool,
-        control,
+async fn serve(
+    places: &Places,
+    single: Single,
+    mut start: Start,
+    hardening: &[Measure],
+) -> Result<Guard, Refusal> {
+    let doors = match start.doors()? {
+        Some(doors) => doors,
+        None => listen::open(places)?,
     };
     let agent = Agent::new(Parts {
         places: places.clone(),
-        socket: record.agent.clone(),
+        socket: doors.tool.address.clone(),
         clock: Arc::new(SystemClock),
-        keychains: keychains(places),
+        keychains: keychains(places, &start),
         notifier: Arc::new(Desktop),
+        hardening: hardening.to_vec(),
     });
-    single.record(&record)?;
-    tokio::spawn(door::serve(agent.clone(), Door::Tool, doors.tool));
-    tokio::spawn(door::serve(agent.clone(), Door::Control, doors.control));
+    let rooms = Rooms::within(harden::descriptors());
+    let mut guard = Guard::over(agent.clone(), rooms.clone(), doors, single)?;
     tokio::spawn(agent.clone().renew_ahead());
     tokio::spawn(agent.clone().remind());
     tokio::spawn(agent.clone().mend_rotations());
     tokio::spawn(agent.clone().rotate_ahead());
-    told_to_stop(&agent).await;
+    tokio::spawn(agent.clone().lock_with_the_desktop(system_bus(places)));
+    until_told_to_stop(&agent, &rooms, &mut guard, start).await;
     // From here on a caller starts the next agent, which waits for this one's lock.
-    single.forget();
-    if own {
-        listen::close(places);
-    }
+    guard.close();
     // No token is spent from here on, and those that are being spent reach the keychain before we go.
     if tokio::time::timeout(LAST_FLIGHTS, agent.wind_up()).await.is_err() {
         for name in agent.all_unsaved() {
             tracing::error!(%name, "the keychain did not take what was new, and it is lost with this process");
         }
     }
-    Ok(())
+    Ok(guard)
+}
+
+#[cfg(unix)]
+async fn until_told_to_stop(agent: &Arc<Agent>, rooms: &Rooms, guard: &mut Guard, mut start: Start) {
+    let mut upgrade = start.upgrade();
+    // One for all of the time: a signal that comes while another version is to take over is not lost.
+    let mut stop = std::pin::pin!(told_to_stop(agent));
+    loop {
+        let awaited = async {
+            match &mut upgrade {
+                Some(upgrade) => upgrade.awaited(agent, rooms).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = &mut stop => return,
+            _ = guard.keep() => {}
+            () = awaited => {}
+        }
+        if let Some(upgrade) = &mut upgrade
+            && let Err(why) = upgrade.take_over(agent, rooms, guard, &start.heirs).await
+        {
+            tracing::warn!("this version goes on: {why}");
+        }
+    }
+}
+
+#[cfg(windows)]
+async fn until_told_to_stop(agent: &Arc<Agent>, _: &Rooms, guard: &mut Guard, _: Start) {
+    tokio::select! {
+        () = told_to_stop(agent) => {}
+        _ = guard.keep() => {}
+    }
+}
+
+/// What this process was started with: by the service manager, by the version of the agent that it ran before, or bare.
+#[cfg(unix)]
+struct Start {
+    handed: Handed,
+    reserve: Option<Reserve>,
+    heirs: Heirs,
+    /// Why the version before could not hand on what it had in memory.
+    lost: Option<String>,
+}
+
+#[cfg(unix)]
+impl Start {
+    /// To be called before anything opens a descriptor.
+    fn of(hardening: &[Measure]) -> Result<Self, Refusal> {
+        let count = usize::try_from(handed_over()).unwrap_or_default();
+        let (descriptors, reserve) = harden::handover::adopt(count).map_err(|error| {
+            Refusal::new(Code::Internal, format!("what was handed to the agent cannot be taken ({error})"))
+        })?;
+        let mut handed = Handed::new(descriptors, std::env::var("LISTEN_FDNAMES").ok().as_deref());
+        // Secrets come only into a process that is closed to others.
+        let is_closed = hardening.iter().all(|measure| measure.held.is_ok());
+        let received = match handed.estate() {
+            None => Ok(Estate::default()),
+            Some(_) if !is_closed => Err("this process is not closed to other programs".to_owned()),
+            Some(socket) => Estate::receive(socket),
+        };
+        let (estate, lost) = match received {
+            Ok(estate) => (estate, None),
+            Err(why) => (Estate::default(), Some(why)),
+        };
+        Ok(Self { handed, reserve: Some(reserve), heirs: Heirs::of(estate), lost })
+    }
+
+    fn lock(&mut self, places: &Places) -> Result<Single, Taken> {
+        match self.handed.lock() {
+            Some(lock) => Single::inherit(places, lock.into()),
+            None => Single::wait(places, LAST_FLIGHTS + GRACE),
+        }
+    }
+
+    fn doors(&mut self) -> Result<Option<listen::Doors>, Refusal> {
+        if let Some(why) = &self.lost {
+            tracing::warn!("the version before this one could not hand on what it had in memory: {why}");
+        }
+        listen::inherited(&mut self.handed)
+    }
+
+    fn upgrade(&mut self) -> Option<Upgrade> {
+        let environment = start::passed_on(std::env::vars_os());
+        Upgrade::of(std::env::current_exe().ok()?, self.reserve.take()?, environment)
+    }
+}
+
+/// Nothing is handed over here.
+#[cfg(windows)]
+struct Start;
+
+#[cfg(windows)]
+impl Start {
+    #[expect(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
+    fn of(_: &[Measure]) -> Result<Self, Refusal> {
+        Ok(Self)
+    }
+
+    fn lock(&mut self, places: &Places) -> Result<Single, Taken> {
+        Single::wait(places, LAST_FLIGHTS + GRACE)
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
+    fn doors(&mut self) -> Result<Option<listen::Doors>, Refusal> {
+        Ok(None)
+    }
 }
 
 /// How many descriptors the service manager handed to this process (sd_listen_fds(3)).
@@ -175,17 +303,8 @@ fn handed_to(me: u32, process: Option<u32>, count: Option<u32>) -> u32 {
     count.filter(|_| process == Some(me)).unwrap_or(0)
 }
 
-fn inherited() -> Result<Option<listen::Doors>, Refusal> {
-    if handed_over() == 0 {
-        return Ok(None);
-    }
-    #[cfg(unix)]
-    return listen::inherited(std::env::var("LISTEN_FDNAMES").ok().as_deref());
-    #[cfg(windows)]
-    Ok(None)
-}
-
-fn keychains(places: &Places) -> Keychains {
+#[cfg_attr(windows, expect(unused_variables, reason = "nothing is handed over there"))]
+fn keychains(places: &Places, start: &Start) -> Keychains {
     let namespace = places.own_profile.then(|| format!("{:016x}", fingerprint(&places.state)));
     let folder = places.state.join("keychain");
     let passphrase = || match (path("KEYFOB_PASSPHRASE_FILE"), path("CREDENTIALS_DIRECTORY")) {
@@ -194,14 +313,28 @@ fn keychains(places: &Places) -> Keychains {
         (None, None) => Passphrase::Prompt,
     };
     let file = move || FileKeychain::new(folder.clone(), passphrase(), FileKeychain::WORK_FACTOR);
+    #[cfg(unix)]
+    let heirs = start.heirs.clone();
     Box::new(move |kind| {
         let keychain: Arc<dyn Keychain> = match kind {
             KeychainKind::System => system(namespace.as_deref()),
+            #[cfg(unix)]
+            KeychainKind::File => heirs.file(file()),
+            #[cfg(unix)]
+            KeychainKind::Memory => heirs.memory(),
+            #[cfg(windows)]
             KeychainKind::File => Arc::new(file()),
+            #[cfg(windows)]
             KeychainKind::Memory => Arc::new(MemoryKeychain::default()),
         };
         Arc::new(Deadline::new(keychain, KEYCHAIN))
     })
+}
+
+/// A second profile may be told of another one: a program that starts the person's own agent has no say in it.
+fn system_bus(places: &Places) -> SystemBus {
+    let named = std::env::var("DBUS_SYSTEM_BUS_ADDRESS").ok().filter(|_| places.own_profile);
+    named.and_then(|address| SystemBus::of_address(&address)).unwrap_or_default()
 }
 
 fn path(variable: &str) -> Option<PathBuf> {

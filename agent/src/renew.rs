@@ -182,6 +182,9 @@ impl Agent {
 
     /// Joins the flight of an entry, or starts it.
     fn fly(self: &Arc<Self>, entry: &Arc<Entry>, need: Need) -> Landing {
+        if let Err(locked) = self.check_lock() {
+            return watch::channel(Some(Err(locked))).1;
+        }
         let mut air = self.flights.air();
         if let Some(landing) = air.flying.get(&entry.name) {
             return landing.clone();
@@ -200,7 +203,7 @@ impl Agent {
         air.flying.insert(entry.name.clone(), landing.clone());
         drop(air);
         let (agent, entry) = (self.clone(), entry.clone());
-        tokio::spawn(async move {
+        crate::work::start(async move {
             let mut flight = Flight { agent: &agent, name: &entry.name, sender, outcome: None, counts: true };
             (flight.outcome, flight.counts) = agent.renew(&entry.name).await;
         });
@@ -215,6 +218,8 @@ impl Agent {
             Err(refusal) => return (Some(Err(refusal)), true),
         };
         let epoch = footing.holdings.epoch(&root);
+        // What it spends is stored, whoever locks meanwhile.
+        let _pin = footing.holdings.pin(&root);
         let outcome = entry.source.renew(self, &entry, &footing).await.map(Arc::new);
         let now = self.config().ok();
         let is_same = now.is_some_and(|now| words(&now, name) == words(&footing.config, name));
@@ -222,6 +227,9 @@ impl Agent {
             self.withheld.drop_where(|withheld| withheld == name);
             let refusal = Refusal::new(Code::Pending, format!("`{name}` was changed meanwhile"));
             return (Some(Err(refusal.hint("try again"))), false);
+        }
+        if let Err(locked) = self.check_lock() {
+            return (Some(Err(locked)), false);
         }
         if let Ok(lease) = &outcome {
             self.leases.put(name.clone(), lease.clone());

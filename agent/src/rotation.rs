@@ -104,9 +104,11 @@ impl Agent {
             let mut flight = Flight { agent: &agent, name: &entry.name, sender, outcome: None };
             // Held until the keychain has the new value, however long that takes.
             let spending = agent.begin_spending();
+            // Who locks meanwhile does not take away what it stands on.
+            let _pin = footing.holdings.pin(&entry.name);
             flight.outcome = Some(match &spending {
                 Some(_) => agent.rotate_in_turn(&footing, &entry).await,
-                None => Err(Refusal::new(Code::Busy, "the agent is about to end").hint("try again")),
+                None => Err(agent.not_spending()),
             });
             drop(flight);
             agent.save_rotated(&footing, &entry).await;

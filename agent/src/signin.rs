@@ -37,6 +37,7 @@ impl Agent {
         flow: Flow,
         conversation: &mut dyn Conversation,
     ) -> Result<Reply, Refusal> {
+        self.check_lock()?;
         let footing = self.footing()?;
         let entry = crate::door::control::session_entry(&footing.config, name, "keyfob login")?;
         let Some(session) = entry.source.as_sso() else {
@@ -46,13 +47,17 @@ impl Agent {
         footing.holdings.prove().await?;
         let command = format!("keyfob login {}", entry.name.name);
         let provider = self.provider(&session.registration, self.http(&footing)?, &command).await?;
-        let signed_in = tokio::time::timeout(limits::SIGN_IN, async {
+        let signing_in = tokio::time::timeout(limits::SIGN_IN, async {
             match flow {
                 Flow::Browser => self.by_browser(session, provider, conversation, &entry, &footing).await,
                 Flow::Device => self.by_device(provider, conversation, &entry, &footing).await,
             }
-        })
-        .await;
+        });
+        // Whoever locks it may not be who signs in.
+        let signed_in = tokio::select! {
+            signed_in = signing_in => signed_in,
+            locked = self.latch.shuts() => return Err(locked),
+        };
         let signed_in = signed_in.unwrap_or_else(|_| {
             let say = "nobody came back from the sign-in page in time";
             Err(Refusal::new(Code::CalledOff, say).hint(&command))
@@ -136,12 +141,16 @@ impl Agent {
     }
 
     /// Keeps a new session, and uses what came with it.
-    async fn keep(
+    ///
+    /// # Errors
+    /// The keychain's; the session is kept in memory then, and stored when it is used.
+    pub async fn keep(
         self: &Arc<Self>,
         entry: &Arc<Entry>,
         footing: &Footing,
         grant: Grant,
     ) -> Result<String, Refusal> {
+        self.check_lock()?;
         let Some(session) = entry.source.as_sso() else {
             return Err(Refusal::new(Code::Internal, "the entry is no SSO session"));
         };
@@ -150,8 +159,10 @@ impl Agent {
         let waiting = self.inherit_destination(footing, entry, &mut holding).await;
         let owner = holding.facts.owner.clone().unwrap_or_default();
         let ends = holding.facts.ends;
-        footing.holdings.put(&entry.name, holding).await?;
+        let stored = footing.holdings.put(&entry.name, holding).await;
+        // Stored or not, it is the session from here on: nothing that was bought with another one, and no word about that.
         self.drop_bought_with(&entry.name);
+        stored?;
         if waiting.is_empty() {
             self.leases.put(entry.name.clone(), Arc::new(lease));
         }

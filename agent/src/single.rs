@@ -13,7 +13,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 
 /// The lock. The system lets go of it when the process ends, however that comes.
 pub struct Single {
-    _lock: File,
+    lock: File,
     record: PathBuf,
 }
 
@@ -54,7 +54,7 @@ impl Single {
         let lock = open(&places.lock(), false).map_err(|error| refused(&error))?;
         match lock.try_lock() {
             Ok(()) => {
-                let mut single = Self { _lock: lock, record: places.record_file() };
+                let mut single = Self { lock, record: places.record_file() };
                 // The last agent may have left one when it was killed.
                 single.forget();
                 Ok(single)
@@ -62,6 +62,44 @@ impl Single {
             Err(TryLockError::WouldBlock) => Err(Taken::Running(places.record())),
             Err(TryLockError::Error(error)) => Err(refused(&error)),
         }
+    }
+
+    /// Takes on the lock of the program that this process ran before ([`crate::upgrade`]): it was never free.
+    ///
+    /// # Errors
+    /// [`Taken`] where this is not the lock, or somebody else has it.
+    #[cfg(unix)]
+    pub fn inherit(places: &Places, lock: File) -> Result<Self, Taken> {
+        use std::os::unix::fs::MetadataExt as _;
+        let file = |metadata: &fs::Metadata| (metadata.dev(), metadata.ino());
+        let refused = |error: &io::Error| Taken::Refused(unwritable(&places.lock(), error));
+        let (held, named) = lock
+            .metadata()
+            .and_then(|held| Ok((file(&held), file(&fs::metadata(places.lock())?))))
+            .map_err(|error| refused(&error))?;
+        match lock.try_lock() {
+            Ok(()) if held == named => Ok(Self { lock, record: places.record_file() }),
+            Ok(()) => Err(refused(&io::Error::other("another file is there"))),
+            Err(TryLockError::WouldBlock) => Err(Taken::Running(places.record())),
+            Err(TryLockError::Error(error)) => Err(refused(&error)),
+        }
+    }
+
+    /// The lock itself, to be handed over.
+    #[cfg(unix)]
+    pub fn lock(&self) -> &File {
+        &self.lock
+    }
+
+    /// Where the record is.
+    pub fn record_file(&self) -> &Path {
+        &self.record
+    }
+
+    /// Whether the record says this.
+    pub fn says(&self, record: &Record) -> bool {
+        let bytes = fs::read(&self.record).unwrap_or_default();
+        serde_json::from_slice::<Record>(&bytes).is_ok_and(|said| said == *record)
     }
 
     /// Says where the doors are. A reader sees all of it or nothing.
@@ -72,10 +110,17 @@ impl Single {
         let mut bytes = serde_json::to_vec(record).unwrap_or_default();
         bytes.push(b'\n');
         let fresh = self.record.with_extension("json.new");
+        if let Some(folder) = self.record.parent() {
+            keyfob_ipc::start::create_private(folder)?;
+        }
         open(&fresh, true)
             .and_then(|mut file| file.write_all(&bytes))
             .and_then(|()| fs::rename(&fresh, &self.record))
-            .map_err(|error| unwritable(&self.record, &error))
+            .map_err(|error| {
+                // On a full disk it would keep the room that somebody else needs.
+                let _ = fs::remove_file(&fresh);
+                unwritable(&self.record, &error)
+            })
     }
 
     /// Takes the word back: the doors are gone.
@@ -95,5 +140,7 @@ fn open(path: &Path, empty: bool) -> io::Result<File> {
 }
 
 fn unwritable(path: &Path, error: &io::Error) -> Refusal {
-    Refusal::new(Code::PlaceUnsafe, format!("the file `{}` cannot be written ({error})", path.display()))
+    let say = format!("the file `{}` cannot be written ({error})", path.display());
+    let folder = path.parent().unwrap_or(path);
+    Refusal::new(Code::PlaceUnsafe, say).hint(keyfob_ipc::start::way_to_write(folder, error))
 }

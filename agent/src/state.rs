@@ -54,6 +54,7 @@ impl State {
             | Code::KeychainMissing
             | Code::KeychainFailed
             | Code::ApprovalPending
+            | Code::Locked
             | Code::Busy
             | Code::Internal => Self::Waiting(refusal.clone()),
             _ => Self::Refused(refusal.clone()),

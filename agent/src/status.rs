@@ -31,7 +31,7 @@ impl Agent {
             keychain: self.holdings().report().await,
             config: self.store().report(),
             entries,
-            lock: self.lock_report(),
+            lock: self.lock_report_now().await,
             questions: self.open_questions(),
         }
     }
@@ -107,7 +107,7 @@ impl Agent {
             owner: facts.owner,
             hosts: entry.source.hosts().iter().map(ToString::to_string).collect(),
             through: through.map(ToString::to_string),
-            facts: entry.source.facts(),
+            facts: entry.source.facts().into_iter().chain(config.policy_facts(&entry.name)).collect(),
             refusal,
             notes,
         }

@@ -44,7 +44,7 @@ impl Agent {
     ) -> Result<TokenReport, Refusal> {
         let footing = self.footing()?;
         let entry = footing.config.find(name, Ask::Value)?.clone();
-        let _spending = self.begin_spending().ok_or_else(ending)?;
+        let _spending = self.begin_spending().ok_or_else(|| self.not_spending())?;
         let before = footing.holdings.get(&entry.name).await.ok().flatten();
         let given = self.examine(&footing, &entry, value, ends, before.as_deref()).await?;
         self.keep_token(&footing, &entry, given, before.as_deref(), "is kept").await
@@ -86,7 +86,7 @@ impl Agent {
                 )
                 .await);
         };
-        let _spending = self.begin_spending().ok_or_else(ending)?;
+        let _spending = self.begin_spending().ok_or_else(|| self.not_spending())?;
         if value == before.value {
             let say = format!("this is the very token that `{}` holds already", entry.name);
             return Err(Refusal::new(Code::TokenInvalid, say).hint("make a new one on its page first"));
@@ -150,7 +150,7 @@ impl Agent {
                 Refusal::new(Code::Pending, say).hint(format!("keyfob token remove {}", entry.name.name))
             );
         };
-        let _spending = self.begin_spending().ok_or_else(ending)?;
+        let _spending = self.begin_spending().ok_or_else(|| self.not_spending())?;
         let held = footing.holdings.get(&entry.name).await.ok().flatten();
         // Before the service is told: a token that cannot be forgotten here should not be dead there. Only a write shows
         // whether the keychain takes one.
@@ -269,9 +269,4 @@ fn by_hand(name: &EntryName, token: &Token) -> Refusal {
         format!("`{name}` is rotated on its page{place}, and the new value given here"),
     )
     .hint(format!("keyfob token rotate {}", name.name))
-}
-
-/// From here on no token is spent any more.
-pub(crate) fn ending() -> Refusal {
-    Refusal::new(Code::Busy, "the agent is about to end").hint("try again in a moment")
 }

@@ -13,24 +13,36 @@ mod bazel;
 mod company;
 #[path = "ring/config.rs"]
 mod config;
+#[path = "ring/consent.rs"]
+mod consent;
 #[path = "ring/desktop.rs"]
 mod desktop;
 #[path = "ring/destination.rs"]
 mod destination;
 #[path = "ring/device.rs"]
 mod device;
+#[path = "ring/doctor.rs"]
+mod doctor;
 #[path = "ring/doors.rs"]
 mod doors;
+#[path = "ring/faults.rs"]
+mod faults;
 #[path = "ring/flights.rs"]
 mod flights;
 #[path = "ring/lies.rs"]
 mod lies;
+#[path = "ring/lock.rs"]
+mod lock;
 #[path = "ring/permissions.rs"]
 mod permissions;
 #[path = "ring/person.rs"]
 mod person;
 #[path = "ring/refresh.rs"]
 mod refresh;
+#[path = "ring/policy.rs"]
+mod policy;
+#[path = "ring/policy_programs.rs"]
+mod programs;
 #[path = "ring/reminders.rs"]
 mod reminders;
 #[path = "ring/rotation.rs"]

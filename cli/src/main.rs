@@ -17,6 +17,7 @@ mod prompt;
 mod reach;
 mod table;
 mod world;
+mod zone;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _};
@@ -61,7 +62,9 @@ fn main() -> ExitCode {
             let mut world = World {
                 reach,
                 environment,
-                now: Moment::of(SystemTime::now()),
+                now: now(),
+                clock: now,
+                end_with_reader,
                 program: keyfob_ipc::start::own_file().ok(),
                 input: Input { is_terminal: io::stdin().is_terminal(), reader: Box::new(io::stdin()) },
                 printer,
@@ -72,4 +75,23 @@ fn main() -> ExitCode {
             commands::run(arguments, &mut world)
         }
     })
+}
+
+fn now() -> Moment {
+    Moment::of(SystemTime::now())
+}
+
+/// `keyfob log --follow | head` must not wait for a line that nobody will read.
+fn end_with_reader() {
+    #[cfg(unix)]
+    std::thread::spawn(|| {
+        use rustix::event::{PollFd, PollFlags, poll};
+        let output = io::stdout();
+        // Asked for nothing, it tells of the other end alone. Files and terminals have none that goes.
+        let mut looked = [PollFd::new(&output, PollFlags::empty())];
+        while poll(&mut looked, None) == Err(rustix::io::Errno::INTR) {}
+        if looked[0].revents().intersects(PollFlags::ERR | PollFlags::HUP) {
+            std::process::exit(0);
+        }
+    });
 }

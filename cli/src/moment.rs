@@ -21,6 +21,11 @@ impl Moment {
         Self(i64::try_from(since).unwrap_or(i64::MAX))
     }
 
+    /// Since 1970.
+    pub fn seconds(self) -> i64 {
+        self.0
+    }
+
     /// Seconds from another moment to this one.
     pub fn since(self, earlier: Self) -> i64 {
         self.0.saturating_sub(earlier.0)

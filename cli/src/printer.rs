@@ -83,16 +83,24 @@ impl Printer {
 
     /// One JSON value on one line of standard output.
     pub fn json(&mut self, value: &impl Serialize) {
-        if let Ok(mut line) = serde_json::to_string(value) {
-            line.push('\n');
-            self.result(&line);
-        }
+        // As for `result`.
+        let _ = self.json_is_read(value);
     }
 
     /// Text to standard output, line ends included.
     pub fn result(&mut self, text: &str) {
         // A reader that has gone (`| head`) has seen what it wanted.
-        let _ = self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush());
+        let _ = self.result_is_read(text);
+    }
+
+    /// The same; `false` where nobody reads any more.
+    pub fn result_is_read(&mut self, text: &str) -> bool {
+        self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush()).is_ok()
+    }
+
+    /// As [`Printer::json`]; `false` where nobody reads any more.
+    pub fn json_is_read(&mut self, value: &impl Serialize) -> bool {
+        serde_json::to_string(value).is_ok_and(|line| self.result_is_read(&format!("{line}\n")))
     }
 
     /// What was done, to standard output.

@@ -39,6 +39,24 @@ pub fn shown(question: &str) -> Result<String, Refusal> {
     platform::shown(question).map_err(|error| refuse(&error))
 }
 
+/// Asks for a line that is shown, on a terminal and nowhere else. What was typed before the question is no answer to it.
+///
+/// # Errors
+/// As [`hidden`].
+pub fn now(question: &str) -> Result<String, Refusal> {
+    platform::forget_keys().and_then(|()| platform::shown(question)).map_err(|error| refuse(&error))
+}
+
+/// Whether there is a terminal to ask on.
+///
+/// # Errors
+/// [`Code::BadRequest`] where there is none.
+pub fn present() -> Result<(), Refusal> {
+    platform::present().map_err(|_| {
+        Refusal::new(Code::BadRequest, "this is answered on a terminal alone, and there is none here")
+    })
+}
+
 fn refuse(error: &io::Error) -> Refusal {
     match error.kind() {
         io::ErrorKind::Interrupted => Refusal::new(Code::CalledOff, "called off"),
@@ -116,7 +134,9 @@ mod platform {
     use std::io::{self, Read as _, Write as _};
 
     use keyfob_ipc::Secret;
-    use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
+    use rustix::termios::{
+        LocalModes, OptionalActions, QueueSelector, SpecialCodeIndex, Termios, tcflush, tcgetattr, tcsetattr,
+    };
 
     use super::{Ends, Key, LONGEST, Line};
 
@@ -177,6 +197,14 @@ mod platform {
         line.finish()
     }
 
+    pub(super) fn present() -> io::Result<()> {
+        terminal().map(drop)
+    }
+
+    pub(super) fn forget_keys() -> io::Result<()> {
+        Ok(tcflush(terminal()?, QueueSelector::IFlush)?)
+    }
+
     pub(super) fn shown(question: &str) -> io::Result<String> {
         let terminal = terminal()?;
         (&terminal).write_all(question.as_bytes())?;
@@ -199,6 +227,15 @@ mod platform {
             return Err(io::Error::from(io::ErrorKind::InvalidData));
         }
         Ok(value)
+    }
+
+    pub(super) fn present() -> io::Result<()> {
+        File::open("CONIN$").map(drop)
+    }
+
+    /// The console keeps what was typed ahead; nothing that is safe can take it away.
+    pub(super) fn forget_keys() -> io::Result<()> {
+        Ok(())
     }
 
     pub(super) fn shown(question: &str) -> io::Result<String> {

@@ -11,6 +11,10 @@ const FIRST_CALL: Duration = Duration::from_millis(4800);
 /// What is left for the answer itself, however long the start took.
 const LEAST_PATIENCE: Duration = Duration::from_millis(500);
 
+/// Before each further try where the connection breaks. The listening socket of an agent that was killed may outlive its
+/// connections by some milliseconds, and take another one.
+const ENDING: [Duration; 3] = [Duration::ZERO, Duration::from_millis(10), Duration::from_millis(40)];
+
 /// After this time without an answer a person is told what is waited for.
 const SILENCE: Duration = Duration::from_secs(1);
 /// How long an answer may take for which the agent asks services and clusters, one after the other.
@@ -30,20 +34,23 @@ impl Reach {
         Places::of(&self.surroundings)
     }
 
-    /// Asks at the tool door and starts the agent where none runs. An agent that was just ending closes the
-    /// connection unanswered: then it is asked once more, which starts the next one.
+    /// Asks at the tool door and starts the agent where none runs. An agent that ends closes the connection unanswered:
+    /// then it is asked once more, which starts the next one.
     pub fn ask_tool(&self, ask: impl Fn() -> ToolAsk) -> Result<Reply, Refusal> {
         let places = self.places()?;
         let begun = Instant::now();
-        let mut again = true;
+        let mut pauses = ENDING.iter();
         loop {
             let mut client = Client::connect_or_start(&places, Door::Tool, self.launch)?;
             let left = FIRST_CALL.saturating_sub(begun.elapsed());
             let patience = limits::TOOL_PATIENCE.min(left).max(LEAST_PATIENCE);
             let asked = Instant::now();
-            match client.ask(ask(), patience) {
-                Err(refusal) if again && is_broken_connection(&refusal, asked, patience) => again = false,
-                other => return other,
+            let answer = client.ask(ask(), patience);
+            let is_broken =
+                answer.as_ref().is_err_and(|refusal| is_broken_connection(refusal, asked, patience));
+            match pauses.next() {
+                Some(pause) if is_broken => std::thread::sleep(*pause),
+                _ => return answer,
             }
         }
     }

@@ -18,6 +18,10 @@ pub struct World {
     pub environment: Environment,
     /// The time at which the command was called.
     pub now: Moment,
+    /// The time at each moment, for a command that waits for a person.
+    pub clock: fn() -> Moment,
+    /// Ends this program quietly once nobody reads its standard output any more, for a command that goes on by itself.
+    pub end_with_reader: fn(),
     /// This program's own file, links resolved; `None` where the system does not tell.
     pub program: Option<PathBuf>,
     /// Standard input.
@@ -53,15 +57,24 @@ pub struct Environment {
     pub unattended: bool,
     /// `NO_COLOR` (any value but the empty one) or a terminal without capabilities.
     pub plain: bool,
+    /// `TZ`: the time zone of people here.
+    pub zone: Option<String>,
     /// `COLUMNS`: how many characters a line has.
     pub columns: Option<usize>,
     /// `AWS_CONFIG_FILE`.
     pub aws_config: Option<PathBuf>,
     /// `AWS_SHARED_CREDENTIALS_FILE`.
     pub aws_credentials: Option<PathBuf>,
+    /// `AWS_ACCESS_KEY_ID` is set: AWS tools take it before any profile.
+    pub aws_key: bool,
+    /// Names of proxy variables that are set.
+    pub proxies: Vec<&'static str>,
     /// `SystemRoot` (Windows).
     pub system_root: Option<PathBuf>,
 }
+
+/// What an agent that is started from here takes for a proxy, unless its configuration names one.
+const PROXIES: [&str; 2] = ["HTTPS_PROXY", "https_proxy"];
 
 impl Environment {
     /// Reads the facts; `variable` looks one up.
@@ -74,9 +87,12 @@ impl Environment {
             browser: filled("BROWSER").and_then(|value| value.into_string().ok()),
             unattended: filled("CI").is_some_and(|value| value != "false" && value != "0"),
             plain: filled("NO_COLOR").is_some() || filled("TERM").is_some_and(|value| value == "dumb"),
+            zone: filled("TZ").and_then(|value| value.into_string().ok()),
             columns: filled("COLUMNS").and_then(|value| value.to_str()?.parse().ok()),
             aws_config: filled("AWS_CONFIG_FILE").map(PathBuf::from),
             aws_credentials: filled("AWS_SHARED_CREDENTIALS_FILE").map(PathBuf::from),
+            aws_key: filled("AWS_ACCESS_KEY_ID").is_some(),
+            proxies: PROXIES.into_iter().filter(|name| filled(name).is_some()).collect(),
             system_root: filled("SystemRoot").map(PathBuf::from),
         }
     }

@@ -159,7 +159,7 @@ fn an_agent_that_keeps_closing_is_not_asked_for_ever() {
     let output = profile.keyfob(&["get"], REQUEST);
     assert_eq!(output.status.code(), Some(4));
     assert!(output.stdout.is_empty());
-    assert_eq!(profile.asked().len(), 2);
+    assert_eq!(profile.asked().len(), 4);
 }
 
 #[test]

@@ -18,8 +18,20 @@ pub const FRAME_READ: Duration = Duration::from_secs(5);
 /// How long a connection may stay open between two requests.
 pub const IDLE: Duration = Duration::from_secs(60);
 
-/// Open connections per door. A Bazel burst is 150 processes and more, a Terraform run multiplies it.
+/// Open connections per door. A Bazel burst is 150 processes and more, a Terraform run multiplies it. Where the system
+/// allows fewer open files, there are fewer (`agent/src/door/room.rs`).
 pub const CONNECTIONS: usize = 1024;
+
+/// Connections on which a person signs in or a window watches, beside those: they last, and are never let go for others.
+pub const CONVERSATIONS: usize = 48;
+
+/// Descriptors of one connection on Linux: the socket, and the process at its other end, held by its folder in `/proc` and
+/// by a handle (pidfd).
+pub const DESCRIPTORS: usize = 3;
+
+/// Bytes of requests that have come and are not answered yet, per door: two of the largest of the control door, and far
+/// more than a burst of ordinary ones.
+pub const BUFFERED: usize = 16 * 1024 * 1024;
 
 /// Within this time the agent answers or refuses a tool (Bazel gives up after 10 s, older AWS SDKs after 5 s).
 pub const TOOL_ANSWER: Duration = Duration::from_millis(1800);
@@ -36,6 +48,12 @@ pub const START: Duration = Duration::from_secs(4);
 
 /// How long the client waits for one frame on the control door where no person is involved.
 pub const CONTROL_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a keychain's own prompt stays open for the person.
+pub const PROMPT: Duration = Duration::from_secs(90);
+
+/// How long the client waits for an unlock, which may open such a prompt.
+pub const UNLOCK_PATIENCE: Duration = Duration::from_secs(120);
 
 /// How long a sign-in may take, from the address handed out to the person's return.
 pub const SIGN_IN: Duration = Duration::from_secs(10 * 60);

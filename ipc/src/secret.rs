@@ -1,24 +1,25 @@
 //! A value that must not be seen.
 
 use std::fmt;
+use std::hint::black_box;
 
 use serde::{Deserialize, Deserializer, Serializer};
 use zeroize::{Zeroize, Zeroizing};
 
-/// Holds a secret: wiped when dropped, and without `Display`, a telling `Debug`, or `Serialize`.
+#[cfg(doctest)]
+mod cannot;
+
+/// Holds a secret: wiped when dropped, and without `Display`, a telling `Debug`, `Serialize`, or any other way out than one.
 ///
 /// Taking the value out is [`Secret::expose`], so every place that does is one search away. A secret crosses the
-/// wire only through a field marked `serialize_with = "secret::exposed"`.
+/// wire only through a field marked `serialize_with = "secret::exposed"`. `secret/cannot.rs` has what does not compile.
 ///
-/// ```compile_fail
-/// let secret = keyfob_ipc::Secret::new(String::from("aw_1"));
-/// println!("{secret}");
 /// ```
-/// ```compile_fail
-/// let secret = keyfob_ipc::Secret::new(String::from("aw_1"));
-/// serde_json::to_string(&secret).unwrap();
+/// let secret = keyfob_ipc::Secret::from("aw_1");
+/// assert_eq!(format!("{secret:?}"), "(secret)");
+/// assert_eq!(secret.expose(), "aw_1");
 /// ```
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default)]
 pub struct Secret<T: Zeroize>(Zeroizing<T>);
 
 impl<T: Zeroize> Secret<T> {
@@ -32,6 +33,18 @@ impl<T: Zeroize> Secret<T> {
         &self.0
     }
 }
+
+/// The time that a comparison takes tells the length and nothing else: pasted values are compared with held ones, and a
+/// caller could try beginnings.
+impl<T: Zeroize + AsRef<[u8]>> PartialEq for Secret<T> {
+    fn eq(&self, other: &Self) -> bool {
+        let (ours, theirs) = (self.expose().as_ref(), other.expose().as_ref());
+        let differing = ours.iter().zip(theirs).fold(0, |seen, (one, other)| black_box(seen | (one ^ other)));
+        ours.len() == theirs.len() && differing == 0
+    }
+}
+
+impl<T: Zeroize + AsRef<[u8]>> Eq for Secret<T> {}
 
 impl<T: Zeroize> fmt::Debug for Secret<T> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -71,11 +84,4 @@ pub fn exposed_option<T: Zeroize + serde::Serialize, S: Serializer>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn debug_shows_nothing() {
-        assert_eq!(format!("{:?}", Some(Secret::from("aw_1"))), "Some((secret))");
-    }
-}
+mod tests;

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::fs::OpenOptions;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -103,11 +104,16 @@ const ALLOWED_PREFIXES: &[&str] = &["XDG_", "KEYFOB_"];
 const BUS: &str = "DBUS_SESSION_BUS_ADDRESS";
 const RUNTIME: &str = "XDG_RUNTIME_DIR";
 
+/// What makes a profile of its own, which may have another system bus: it is told there when to lock. The person's own agent
+/// listens to the machine's, whatever its first caller says.
+const OWN_PROFILE: &[&str] = &["KEYFOB_STATE_DIR", "KEYFOB_RUNTIME_DIR", "KEYFOB_CONFIG"];
+const SYSTEM_BUS: &str = "DBUS_SYSTEM_BUS_ADDRESS";
+
 /// Sockets that were handed to a caller are not the agent's.
 const OF_ONE_PROCESS: &[&str] = &["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"];
 
-/// What of a caller's environment goes to the agent that it starts.
-fn passed_on(all: impl IntoIterator<Item = (OsString, OsString)>) -> Vec<(OsString, OsString)> {
+/// What of an environment goes to an agent that is another process, or another program with other sockets.
+pub fn passed_on(all: impl IntoIterator<Item = (OsString, OsString)>) -> Vec<(OsString, OsString)> {
     let mut environment = allowed(all);
     environment.retain(|(name, _)| !OF_ONE_PROCESS.iter().any(|known| name == known));
     environment
@@ -115,7 +121,13 @@ fn passed_on(all: impl IntoIterator<Item = (OsString, OsString)>) -> Vec<(OsStri
 
 /// The allowed part of an environment.
 pub fn allowed(all: impl IntoIterator<Item = (OsString, OsString)>) -> Vec<(OsString, OsString)> {
-    all.into_iter().filter(|(name, value)| is_allowed(name.to_str(), value)).collect()
+    let mut all: Vec<_> = all.into_iter().collect();
+    let is_own_profile =
+        all.iter().any(|(name, value)| !value.is_empty() && OWN_PROFILE.iter().any(|known| name == known));
+    all.retain(|(name, value)| {
+        is_allowed(name.to_str(), value) || (is_own_profile && name == SYSTEM_BUS)
+    });
+    all
 }
 
 fn is_allowed(name: Option<&str>, value: &OsStr) -> bool {
@@ -148,6 +160,13 @@ fn owned_by_us(_path: &Path) -> bool {
     false
 }
 
+/// Before another agent is started in place of one that gave way to a third, which has not been heard of since: it was just
+/// being killed. The sockets of a process are gone some milliseconds before its lock is.
+const ANOTHER: Duration = Duration::from_millis(10);
+
+/// So many agents that were killed as they started are replaced at once. One that crashes by itself would do so for ever.
+const KILLED: u32 = 2;
+
 /// Starts the agent and connects to it.
 pub(crate) fn start(places: &Places, door: Door, launch: &Launch) -> Result<Client, Refusal> {
     create_private(&places.state)?;
@@ -155,14 +174,13 @@ pub(crate) fn start(places: &Places, door: Door, launch: &Launch) -> Result<Clie
     let mut options = OpenOptions::new();
     let lock =
         options.write(true).create(true).truncate(false).open(places.start_lock()).map_err(|error| {
-            Refusal::new(
-                Code::PlaceUnsafe,
-                format!("the folder `{}` cannot be written ({error})", places.state.display()),
-            )
+            let say = format!("the folder `{}` cannot be written ({error})", places.state.display());
+            Refusal::new(Code::PlaceUnsafe, say).hint(way_to_write(&places.state, &error))
         })?;
     let mut wait = Duration::from_millis(1);
     let mut starter = false;
     let mut child: Option<Child> = None;
+    let (mut not_before, mut pause, mut killed) = (Instant::now(), ANOTHER, 0);
     loop {
         starter = starter || lock.try_lock().is_ok();
         match Client::try_connect(places, door) {
@@ -171,12 +189,20 @@ pub(crate) fn start(places: &Places, door: Door, launch: &Launch) -> Result<Clie
             Err(NoClient::Absent) => {}
         }
         if let Some(running) = &mut child {
-            if let Ok(Some(status)) = running.try_wait()
-                && !status.success()
-            {
-                return Err(failed_start(places));
+            match running.try_wait() {
+                Ok(Some(status)) if status.code().is_none() && killed < KILLED => {
+                    child = None;
+                    killed += 1;
+                }
+                Ok(Some(status)) if !status.success() => return Err(failed_start(places)),
+                Ok(Some(_)) => {
+                    child = None;
+                    not_before = Instant::now() + pause;
+                    pause *= 2;
+                }
+                _ => {}
             }
-        } else if starter {
+        } else if starter && Instant::now() >= not_before {
             forget_failure(places);
             child = Some(spawn(launch)?);
         }
@@ -199,8 +225,24 @@ pub fn create_private(folder: &Path) -> Result<(), Refusal> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(folder).map_err(|error| {
-        Refusal::new(Code::PlaceUnsafe, format!("the folder `{}` cannot be made ({error})", folder.display()))
+        let say = format!("the folder `{}` cannot be made ({error})", folder.display());
+        // Which of the folders above it is in the way is not known.
+        let is_of_folders_above = error.kind() == ErrorKind::PermissionDenied;
+        let hint = if is_of_folders_above { String::new() } else { way_to_write(folder, &error) };
+        Refusal::new(Code::PlaceUnsafe, say).hint(hint)
     })
+}
+
+/// What a person does about a folder of theirs that takes no file.
+pub fn way_to_write(folder: &Path, error: &std::io::Error) -> String {
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            "make room on that disk, then try again".to_owned()
+        }
+        ErrorKind::ReadOnlyFilesystem => "make that disk writable, then try again".to_owned(),
+        ErrorKind::PermissionDenied => format!("chmod 700 '{}'", folder.display()),
+        _ => String::new(),
+    }
 }
 
 fn spawn(launch: &Launch) -> Result<Child, Refusal> {
@@ -248,28 +290,42 @@ fn spawn_apart(command: &mut Command) -> std::io::Result<Child> {
     }
 }
 
-/// The agent has no terminal to complain to: where it cannot start, it leaves the refusal in a file.
-fn failure_file(places: &Places) -> PathBuf {
-    places.state.join("start-failure.json")
+/// The agent has no terminal to complain to: where it cannot start, it leaves the refusal in a file. Where the state folder
+/// takes none, it is beside the sockets.
+fn failure_files(places: &Places) -> Vec<PathBuf> {
+    let mut folders = vec![&places.state];
+    // A person does what the file says.
+    #[cfg(unix)]
+    if crate::peer::is_ours(&places.runtime) {
+        folders.push(&places.runtime);
+    }
+    folders.into_iter().map(|folder| folder.join("start-failure.json")).collect()
 }
 
 fn forget_failure(places: &Places) {
-    // Absent is as good as removed, and a stale file only matters if the next start fails too.
-    let _ = std::fs::remove_file(failure_file(places));
+    for file in failure_files(places) {
+        // Absent is as good as removed, and a stale file only matters if the next start fails too.
+        let _ = std::fs::remove_file(file);
+    }
 }
 
 /// For the agent: leaves word of why it could not start.
 pub fn leave_failure(places: &Places, refusal: &Refusal) {
-    if let Ok(bytes) = serde_json::to_vec(refusal) {
-        // Where even this file cannot be written, the caller's own time limit speaks.
-        let _ = std::fs::write(failure_file(places), bytes);
+    let Ok(bytes) = serde_json::to_vec(refusal) else { return };
+    for file in failure_files(places) {
+        if std::fs::write(&file, &bytes).is_ok() {
+            return;
+        }
+        // On a full disk it is there, and empty. Where no file can be written, the caller knows that the agent ended.
+        let _ = std::fs::remove_file(&file);
     }
 }
 
 fn failed_start(places: &Places) -> Refusal {
-    std::fs::read(failure_file(places))
-        .ok()
-        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+    failure_files(places)
+        .into_iter()
+        .filter_map(|file| std::fs::read(file).ok())
+        .find_map(|bytes| serde_json::from_slice(&bytes).ok())
         .unwrap_or_else(|| {
             Refusal::new(Code::AgentUnreachable, "the agent ended as soon as it was started")
                 .hint(format!("look at its log, `{}`", places.log().display()))
@@ -313,6 +369,15 @@ mod tests {
         assert_eq!(names(passed_on(all.clone())), ["HOME"]);
         // The agent becomes a new program in the same process, which they are still for.
         assert_eq!(allowed(all.clone()), all);
+    }
+
+    #[test]
+    fn another_system_bus_is_for_a_profile_of_its_own() {
+        let bus = ("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/tmp/bus");
+        assert_eq!(names(allowed(variables(&[bus, ("KEYFOB_STATE_DIR", "")]))), ["KEYFOB_STATE_DIR"]);
+        for own in ["KEYFOB_STATE_DIR", "KEYFOB_RUNTIME_DIR", "KEYFOB_CONFIG"] {
+            assert_eq!(names(allowed(variables(&[bus, (own, "/tmp/x")]))), [bus.0, own]);
+        }
     }
 
     #[cfg(unix)]

@@ -50,11 +50,17 @@ impl Checkout {
     /// A cargo command in the root of the checkout, with the environment that the person's own shell would give it.
     pub fn cargo(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.cargo);
-        command.current_dir(&self.root).args(arguments);
+        command.args(arguments);
+        self.as_from_a_shell(&mut command);
+        command
+    }
+
+    /// Gives a command the root of the checkout and the environment that the person's own shell would give it.
+    pub fn as_from_a_shell(&self, command: &mut Command) {
+        command.current_dir(&self.root);
         for name in &self.set_by_cargo {
             command.env_remove(name);
         }
-        command
     }
 
     /// Whether this cargo has a subcommand or component, such as `fmt` or `nextest`.

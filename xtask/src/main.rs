@@ -13,6 +13,8 @@ mod build;
 mod cargo;
 mod demo;
 mod failure;
+#[cfg(unix)]
+mod fuzz;
 mod processes;
 #[cfg(target_os = "linux")]
 mod ring;
@@ -44,6 +46,9 @@ enum Verb {
     Setup(setup::Arguments),
     /// Run everything: set-up, lints, Rust tests, then the end-to-end tests on real parts
     Test(test::Arguments),
+    /// Run the fuzz targets on what they make of their seeds
+    #[cfg(unix)]
+    Fuzz(fuzz::Arguments),
     /// Build the product binaries, by all their names
     Build(build::Arguments),
     /// Measure what docs/performance.md reports, on an optimised build
@@ -72,6 +77,8 @@ fn main() -> ExitCode {
         #[cfg(target_os = "linux")]
         Verb::Setup(arguments) => setup::run(&checkout, &arguments).map(drop),
         Verb::Test(arguments) => test::run(&checkout, &arguments),
+        #[cfg(unix)]
+        Verb::Fuzz(arguments) => fuzz::run(&checkout, &arguments),
         Verb::Build(arguments) => build::run(&checkout, &arguments),
         #[cfg(target_os = "linux")]
         Verb::Bench(arguments) => bench::run(&checkout, &arguments),

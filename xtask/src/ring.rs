@@ -1,6 +1,8 @@
 //! The end-to-end tests: staged where an unprivileged user can reach them, run as that user, with a second user as
-//! foreigner. `tests/real/README.md` says what they find in their environment.
+//! foreigner and root as examiner. `tests/real/README.md` says what they find in their environment.
 
+mod attendant;
+mod examiner;
 mod foreigner;
 mod identity;
 mod stage;
@@ -17,7 +19,7 @@ use crate::setup::{Account, Parts};
 use crate::tally::{self, Tally};
 use crate::{Checkout, say};
 
-use foreigner::Foreigner;
+use attendant::Attendant;
 use identity::Identity;
 pub use stage::Stage;
 
@@ -45,7 +47,9 @@ pub fn run(
         }
     }
     let home = make_home(tester.account())?;
-    let foreigner = Foreigner::start(stage)?;
+    let foreigner = foreigner::start(stage)?;
+    let examiner = examiner::start(stage, &tester)?;
+    let attendants = [&foreigner, &examiner].map(Attendant::process);
     let mut first_failure = None;
     for test in stage.tests() {
         check_interrupted()?;
@@ -53,8 +57,10 @@ pub fn run(
         say(&format!("end-to-end test file {name}, as user {}", tester.account().name));
         let mut command = tester.command("timeout");
         command.args(["--kill-after=10", LIMIT]).arg(test).args(filter).current_dir(home.path());
-        add_environment(&mut command, checkout, stage, parts, &tester, &home, &foreigner);
-        let (status, counted) = tally::run(&mut command, || end_orphans(Some(foreigner.process())))?;
+        add_environment(&mut command, checkout, stage, parts, &tester, &home);
+        command.env("KEYFOB_TEST_FOREIGNER", foreigner.address());
+        command.env("KEYFOB_TEST_EXAMINER", examiner.address());
+        let (status, counted) = tally::run(&mut command, || end_orphans(attendants))?;
         tally.add(counted);
         if status.code() == Some(LIMIT_REACHED) {
             first_failure.get_or_insert(Failure::new(format!("{name} ran for over {LIMIT} s and was ended")));
@@ -62,7 +68,7 @@ pub fn run(
             first_failure.get_or_insert(Failure::of_status(&name, status));
         }
     }
-    let dismissed = foreigner.dismiss();
+    let dismissed = foreigner.dismiss().and(examiner.dismiss());
     end_orphans(None);
     check_interrupted()?;
     dismissed?;
@@ -92,7 +98,6 @@ fn add_environment(
     parts: &Parts,
     tester: &Identity,
     home: &TempDir,
-    foreigner: &Foreigner,
 ) {
     command
         .env("HOME", home.path())
@@ -103,6 +108,5 @@ fn add_environment(
         .env("KEYFOB_TEST_VENV", &parts.venv)
         .env("KEYFOB_TEST_NODE", &parts.node)
         .env("KEYFOB_TEST_NODE_MODULES", &parts.node_modules)
-        .env("KEYFOB_TEST_FOREIGNER", foreigner.address())
         .envs(checkout.passed_on.iter().map(|(name, value)| (name, value)));
 }

@@ -57,6 +57,8 @@ fn run_steps(
         steps.time("lints", || lints(checkout))?;
     }
     steps.time("Rust tests", || rust_tests(checkout, filter, tally))?;
+    #[cfg(unix)]
+    steps.time("fuzzing", || crate::fuzz::run_briefly(checkout, filter, tally))?;
     #[cfg(target_os = "linux")]
     {
         let stage = steps.time("end-to-end build", || crate::ring::Stage::build(checkout, &parts))?;

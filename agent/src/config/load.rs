@@ -11,8 +11,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::{
-    AgentSettings, Config, Entry, EntryName, HostPattern, KeychainKind, Network, UnknownHost, fields_of,
-    nearest,
+    AgentSettings, Config, Entry, EntryName, HostPattern, KeychainKind, LockOn, Network, UnknownHost,
+    fields_of, nearest,
 };
 use crate::kind::KINDS;
 
@@ -193,11 +193,12 @@ pub fn load(text: &str, limits: Limits) -> Result<Config, Vec<String>> {
     let mut problems = Vec::new();
     let mut agent = AgentSettings::default();
     let mut network = Network::default();
-    let (mut entries, mut tried) = (Vec::new(), Vec::new());
+    let (mut entries, mut tried, mut policies) = (Vec::new(), Vec::new(), None);
     for (key, value) in root.into_inner() {
         match key.get_ref().as_ref() {
             "agent" => agent = read_agent(value, limits, &mut problems).unwrap_or_default(),
             "network" => network = read_network(value, limits, &mut problems).unwrap_or_default(),
+            "policy" => policies = Some(value),
             kind => match KINDS.iter().find(|known| known.name == kind) {
                 Some(known) => read_entries(known, value, limits, &mut entries, &mut tried, &mut problems),
                 None => problems.push(unknown_table(&key)),
@@ -209,10 +210,11 @@ pub fn load(text: &str, limits: Limits) -> Result<Config, Vec<String>> {
     });
     check_references(&entries, &tried, &mut problems);
     check_hosts(&entries, &mut problems);
+    let policies = super::policy::read(policies, &tried, &mut problems);
     if !problems.is_empty() {
         return Err(lines(problems));
     }
-    Ok(Config::new(agent, network, entries.into_iter().map(|(entry, _)| entry).collect()))
+    Ok(Config::new(agent, network, entries.into_iter().map(|(entry, _)| entry).collect(), policies))
 }
 
 fn line_of(text: &str, offset: usize) -> usize {
@@ -220,7 +222,7 @@ fn line_of(text: &str, offset: usize) -> usize {
 }
 
 fn unknown_table(key: &Spanned<toml::de::DeString<'_>>) -> Problem {
-    let known: Vec<&str> = KINDS.iter().map(|kind| kind.name).chain(["agent", "network"]).collect();
+    let known: Vec<&str> = KINDS.iter().map(|kind| kind.name).chain(["agent", "network", "policy"]).collect();
     unknown("", key, &known, "table")
 }
 
@@ -273,18 +275,37 @@ fn read_agent(
         unknown_host: Option<UnknownHost>,
         bazel_expires: Option<bool>,
         reminders: Option<Spanned<Vec<Spanned<String>>>>,
+        lock_on: Option<Vec<Spanned<String>>>,
     }
     let table: Table = read_table("agent", value, problems)?;
     let usual = AgentSettings::default();
     let mut reading = Reading { limits, place: "agent", problems: Vec::new() };
     let reminders = table.reminders.and_then(|texts| read_reminders(&mut reading, &texts));
+    let lock_on = read_lock_on(&mut reading, &table.lock_on.unwrap_or_default());
     problems.append(&mut reading.problems);
     Some(AgentSettings {
         keychain: table.keychain.unwrap_or(usual.keychain),
         unknown_host: table.unknown_host.unwrap_or(usual.unknown_host),
         bazel_expires: table.bazel_expires.unwrap_or(usual.bazel_expires),
         reminders: reminders.unwrap_or(usual.reminders),
+        lock_on,
     })
+}
+
+fn read_lock_on(reading: &mut Reading<'_>, texts: &[Spanned<String>]) -> LockOn {
+    let mut lock_on = LockOn::default();
+    for text in texts {
+        match text.get_ref().as_str() {
+            "screen" => lock_on.screen = true,
+            "sleep" => lock_on.sleep = true,
+            other => {
+                let shown = keyfob_ipc::text::escape(other);
+                let say = format!("agent: `lock_on` does not know `{shown}`; it knows `screen` and `sleep`");
+                reading.problems.push(Problem::at(text, say));
+            }
+        }
+    }
+    lock_on
 }
 
 /// The longest first, each once.

@@ -1,6 +1,9 @@
 //! One connection: the caller's user checked, frames in and out, deadlines on both.
 
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use interprocess::local_socket::tokio::Stream;
@@ -10,11 +13,12 @@ use keyfob_ipc::reply::{Answer, Reply, Step};
 use keyfob_ipc::{Caller, Code, Door, OLDEST_PROTOCOL, PROTOCOL, Refusal, limits};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::Conversation;
+use super::room::Place;
 use crate::asker::Asker;
 use crate::keychain::Pending;
 
@@ -23,6 +27,9 @@ pub(super) struct Connection {
     stream: Stream,
     reader: frame::Reader,
     limit: usize,
+    place: Place,
+    /// Bytes of requests that have come and were not taken yet.
+    buffered: usize,
     /// Who asks.
     pub(super) asker: Asker,
 }
@@ -39,23 +46,32 @@ pub(super) enum Incoming<A> {
 
 impl Connection {
     /// Takes a connection in; `None` where the caller is another user, who gets no byte.
-    pub(super) fn of(stream: Stream, door: Door) -> Option<Self> {
+    pub(super) fn of(stream: Stream, door: Door, place: Place) -> Option<Self> {
         let caller = caller(&stream).ok()?;
         if caller.user != keyfob_ipc::peer::this_user() {
             tracing::warn!(user = %caller.user, "another user's connection was closed");
             return None;
         }
         let asker = Asker::of(Arc::new(caller));
-        Some(Self { stream, reader: frame::Reader::default(), limit: door.frame_limit(), asker })
+        let reader = frame::Reader::default();
+        Some(Self { stream, reader, limit: door.frame_limit(), place, buffered: 0, asker })
     }
 
     /// The next request.
     pub(super) async fn next<A: DeserializeOwned>(&mut self) -> Incoming<A> {
-        self.next_within(limits::IDLE).await
+        self.place.wait();
+        let incoming = self.next_within(limits::IDLE).await;
+        if let Incoming::Ask(..) = incoming {
+            self.place.work();
+        }
+        incoming
     }
 
     /// The next request of somebody who may be silent for as long as it likes. Nothing is lost where the wait is given up.
     pub(super) async fn next_at_leisure<A: DeserializeOwned>(&mut self) -> Incoming<A> {
+        if !self.place.watch() {
+            return Incoming::Closed;
+        }
         self.next_within(Duration::MAX).await
     }
 
@@ -84,14 +100,25 @@ impl Connection {
                 }
             }
         };
-        matches!(timeout(limits::FRAME_READ, self.stream.write_all(&bytes)).await, Ok(Ok(())))
+        // What the request held is gone, and from here on it is the peer that takes its time.
+        self.place.release();
+        if !self.place.is_conversation() {
+            self.place.wait();
+        }
+        let go = self.place.told_to_go();
+        tokio::select! {
+            biased;
+            written = timeout(limits::FRAME_READ, self.stream.write_all(&bytes)) => matches!(written, Ok(Ok(()))),
+            () = go.notified() => false,
+        }
     }
 
     async fn frame(&mut self, idle: Duration) -> Result<Option<Zeroizing<Vec<u8>>>, FrameError> {
         let mut began: Option<tokio::time::Instant> = None;
-        let mut chunk = Zeroizing::new([0u8; 8 * 1024]);
+        let go = self.place.told_to_go();
         loop {
             if let Some(frame) = self.reader.take(self.limit)? {
+                self.buffered -= frame::PREFIX + frame.len();
                 return Ok(Some(frame));
             }
             if !self.reader.is_empty() {
@@ -99,21 +126,36 @@ impl Connection {
             }
             // The deadline is for the whole frame: a byte now and then does not extend it.
             let left = began.map_or(idle, |began| limits::FRAME_READ.saturating_sub(began.elapsed()));
-            let read = match timeout(left, self.stream.read(&mut chunk[..])).await {
-                Ok(read) => read?,
-                Err(_) => return Err(FrameError::Half),
+            let read = tokio::select! {
+                biased;
+                read = timeout(left, self.fill()) => read.map_err(|_| FrameError::Half)??,
+                () = go.notified() => return Err(FrameError::Half),
             };
             if read == 0 {
                 return if self.reader.is_empty() { Ok(None) } else { Err(FrameError::Half) };
             }
-            self.reader.push(&chunk[..read]);
         }
+    }
+
+    /// Reads once. The bytes pass through the stack: a connection that says nothing costs no buffer.
+    async fn fill(&mut self) -> std::io::Result<usize> {
+        let read = poll_fn(|context| {
+            let mut chunk = Zeroizing::new([0u8; 8 * 1024]);
+            let mut bytes = ReadBuf::new(&mut chunk[..]);
+            std::task::ready!(Pin::new(&mut self.stream).poll_read(context, &mut bytes))?;
+            self.reader.push(bytes.filled());
+            self.buffered += bytes.filled().len();
+            Poll::Ready(Ok::<_, std::io::Error>(bytes.filled().len()))
+        })
+        .await?;
+        self.place.hold(self.buffered).await;
+        Ok(read)
     }
 }
 
 impl Conversation for Connection {
     fn step(&mut self, step: Step) -> Pending<'_, bool> {
-        Box::pin(self.answer(Reply::Step(step)))
+        Box::pin(async move { self.place.sign_in() && self.answer(Reply::Step(step)).await })
     }
 
     fn gone(&mut self) -> Pending<'_, ()> {

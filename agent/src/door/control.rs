@@ -86,6 +86,38 @@ fn act(ask: &ControlAsk) -> Option<(&'static str, Option<&str>)> {
     })
 }
 
+/// Whether it neither reads nor gives nor changes what is held: the rest waits until it is unlocked.
+fn works_locked(ask: &ControlAsk) -> bool {
+    match ask {
+        ControlAsk::Status
+        | ControlAsk::About
+        | ControlAsk::Entry { .. }
+        | ControlAsk::TokenSnooze { .. }
+        | ControlAsk::Watch { .. }
+        | ControlAsk::Questions
+        | ControlAsk::Grants
+        | ControlAsk::Revoke { .. }
+        | ControlAsk::Log { .. }
+        | ControlAsk::Doctor
+        | ControlAsk::Lock
+        | ControlAsk::Unlock { .. }
+        | ControlAsk::ClaimNotice { .. }
+        | ControlAsk::ConfigCheck
+        | ControlAsk::Stop => true,
+        ControlAsk::Login { .. }
+        | ControlAsk::Logout { .. }
+        | ControlAsk::TokenAdd { .. }
+        | ControlAsk::TokenRotate { .. }
+        | ControlAsk::TokenRemove { .. }
+        | ControlAsk::TokenEnds { .. }
+        | ControlAsk::TokenRescue { .. }
+        | ControlAsk::Permissions { .. }
+        | ControlAsk::Admin { .. }
+        | ControlAsk::Answer { .. }
+        | ControlAsk::ConfigConfirm { .. } => false,
+    }
+}
+
 impl Agent {
     /// Answers a person, but for signing in ([`Agent::sign_in`]), which is a conversation.
     ///
@@ -106,10 +138,27 @@ impl Agent {
         asker: &Asker,
         is_window: bool,
     ) -> Result<Reply, Refusal> {
-        let deed = act(&ask).map(|(act, name)| Deed { entry: self.named(name), ..Deed::new(act) });
-        let reply = self.answer_control(ask, seat, asker, is_window).await;
-        if let Some(deed) = deed {
-            self.ledger.note(asker, deed, Ending::of_control(&reply)).await;
+        let mut deed = act(&ask).map(|(act, name)| Deed { entry: self.named(name), ..Deed::new(act) });
+        let is_unlock = matches!(ask, ControlAsk::Unlock { .. });
+        let is_lasting = is_unlock || matches!(ask, ControlAsk::Lock | ControlAsk::TokenRescue { .. });
+        let works_locked = works_locked(&ask);
+        let may = || if works_locked { Ok(()) } else { self.check_lock() };
+        let reply = match may() {
+            Ok(()) => self.answer_control(ask, seat, asker, is_window).await,
+            Err(locked) => Err(locked),
+        };
+        // What failed because it was locked meanwhile says so.
+        let reply = reply.or_else(|refusal| may().and(Err(refusal)));
+        if let Some(deed) = deed.as_mut().filter(|_| is_unlock && reply.is_ok()) {
+            deed.note = Some(if is_window { "in a window" } else { "on a terminal" }.to_owned())
+                .filter(|_| is_window || asker.has_terminal());
+        }
+        match deed {
+            Some(deed) if is_lasting => {
+                self.ledger.note_now(asker, deed, Ending::of_control(&reply)).await;
+            }
+            Some(deed) => self.ledger.note(asker, deed, Ending::of_control(&reply)).await,
+            None => {}
         }
         reply
     }
@@ -169,10 +218,10 @@ impl Agent {
             }
             ControlAsk::Questions => Ok(Reply::Questions(self.questions(seat))),
             ControlAsk::Answer { id, approval, typed } => {
-                self.answer(seat, asker, is_window, &id, approval, typed.as_deref()).map(done)
+                self.answer(seat, asker, is_window, &id, approval, typed.as_deref()).await.map(done)
             }
-            ControlAsk::Grants => Ok(Reply::Grants(self.grants())),
-            ControlAsk::Revoke { which } => self.take_back(asker, which.as_deref()).map(done),
+            ControlAsk::Grants => Ok(Reply::Grants(self.grants().await)),
+            ControlAsk::Revoke { which } => self.take_back(asker, which.as_deref()).await.map(done),
             ControlAsk::Log { last, name } => self.log(last, name.as_deref()).await.map(Reply::Ledger),
             ControlAsk::Doctor => Ok(Reply::Checks(self.doctor().await)),
             ControlAsk::Lock => self.lock(LockedBy::Person).await.map(done),
@@ -225,7 +274,11 @@ impl Agent {
         Ok(())
     }
 
-    async fn sign_out(self: &Arc<Self>, name: Option<&str>) -> Result<String, Refusal> {
+    /// Forgets a session, and tells the provider. Returns what the person is told.
+    ///
+    /// # Errors
+    /// The keychain's; the session is still held then.
+    pub async fn sign_out(self: &Arc<Self>, name: Option<&str>) -> Result<String, Refusal> {
         let footing = self.footing()?;
         let entry = session_entry(&footing.config, name, "keyfob logout")?;
         let holding = footing.holdings.get(&entry.name).await?;

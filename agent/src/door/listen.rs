@@ -1,19 +1,35 @@
 //! Opening the doors.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use interprocess::local_socket::tokio::Listener;
 use interprocess::local_socket::{GenericFilePath, ListenerOptions, ToFsName};
 use keyfob_ipc::{Code, Places, Refusal};
+#[cfg(unix)]
+use std::os::fd::OwnedFd;
+
+#[cfg(unix)]
+use crate::upgrade::Handed;
+
+/// A door, open.
+#[derive(Debug)]
+pub struct Opened {
+    /// Who comes.
+    pub listener: Arc<Listener>,
+    /// Where it is.
+    pub address: PathBuf,
+    /// Whether its name is ours to remove at the end, and not the service manager's.
+    pub is_own: bool,
+}
 
 /// Both doors, open.
+#[derive(Debug)]
 pub struct Doors {
     /// The tool door.
-    pub tool: Listener,
+    pub tool: Opened,
     /// The control door.
-    pub control: Listener,
-    /// Where they are: the tool door, the control door.
-    pub addresses: [PathBuf; 2],
+    pub control: Opened,
 }
 
 /// Opens the doors at their places.
@@ -21,23 +37,21 @@ pub struct Doors {
 /// # Errors
 /// [`Code::PlaceUnsafe`] naming the component, [`Code::AgentUnreachable`] where somebody else listens there.
 pub fn open(places: &Places) -> Result<Doors, Refusal> {
-    #[cfg(unix)]
-    {
-        keyfob_ipc::start::create_private(&places.runtime)?;
-        keyfob_ipc::peer::check_folder(&places.runtime)?;
-    }
-    let addresses = [places.agent_socket(), places.control_socket()];
-    Ok(Doors { tool: bind(&addresses[0])?, control: bind(&addresses[1])?, addresses })
+    Ok(Doors { tool: open_one(places.agent_socket())?, control: open_one(places.control_socket())? })
 }
 
-/// Removes the names of our doors; the caller holds the agent's lock, so nobody else's are there.
-pub fn close(places: &Places) {
-    if cfg!(unix) {
-        for address in [places.agent_socket(), places.control_socket()] {
-            // Absent is as good as removed.
-            let _ = std::fs::remove_file(address);
-        }
+/// Opens a door, and makes its folder where there is none.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_one(address: PathBuf) -> Result<Opened, Refusal> {
+    #[cfg(unix)]
+    {
+        let folder = address.parent().unwrap_or(Path::new("/"));
+        keyfob_ipc::start::create_private(folder)?;
+        keyfob_ipc::peer::check_folder(folder)?;
     }
+    Ok(Opened { listener: Arc::new(bind(&address)?), address, is_own: true })
 }
 
 /// `sun_path` (unix(7)), without the closing NUL.
@@ -111,34 +125,37 @@ fn remove_stale(address: &Path) -> Result<(), Refusal> {
     }
 }
 
-/// Doors that the service manager opened (`LISTEN_FDS`, sd_listen_fds(3)): by their names `agent` and `control`, or in that
-/// order. `None` where it opened none. For a caller that has seen its own process number in `LISTEN_PID`.
+/// Doors that were opened before this program ran, by their names ([`Handed`]): the service manager's are `agent` and `control`,
+/// or come in that order. `None` where there are none.
 ///
 /// # Errors
-/// [`Code::PlaceUnsafe`] where what it handed over is not both doors.
+/// [`Code::PlaceUnsafe`] where what was handed over is not both doors.
 #[cfg(unix)]
-pub fn inherited(names: Option<&str>) -> Result<Option<Doors>, Refusal> {
-    let mut handed = listenfd::ListenFd::from_env();
-    if handed.len() == 0 {
+pub fn inherited(handed: &mut Handed) -> Result<Option<Doors>, Refusal> {
+    if handed.is_empty() {
         return Ok(None);
     }
-    let names: Vec<&str> = names.map(|names| names.split(':').collect()).unwrap_or_default();
-    let position = |name: &str, usual: usize| names.iter().position(|known| *known == name).unwrap_or(usual);
-    let mut take = |name: &str, usual: usize| {
-        let wrong = || {
-            let say = format!("the service manager did not hand over the socket `{name}`");
-            Refusal::new(Code::PlaceUnsafe, say).hint("systemctl --user restart keyfobd.socket")
-        };
-        let listener = handed.take_unix_listener(position(name, usual)).ok().flatten().ok_or_else(wrong)?;
-        listener.set_nonblocking(true).map_err(|_| wrong())?;
-        let address =
-            listener.local_addr().ok().and_then(|address| address.as_pathname().map(Path::to_owned));
-        let listener = interprocess::os::unix::uds_local_socket::tokio::Listener::try_from(
-            std::os::fd::OwnedFd::from(listener),
-        );
-        Ok::<_, Refusal>((listener.map(Listener::from).map_err(|_| wrong())?, address.ok_or_else(wrong)?))
+    // Both are found before one is taken: the second may be there by its position alone.
+    let [tool, control] = [("agent", 0), ("control", 1)].map(|(name, usual)| handed.door(name, usual));
+    let wrong = |name: &str| {
+        let say = format!("the service manager did not hand over the socket `{name}`");
+        Refusal::new(Code::PlaceUnsafe, say).hint("systemctl --user restart keyfobd.socket")
     };
-    let (tool, tool_address) = take("agent", 0)?;
-    let (control, control_address) = take("control", 1)?;
-    Ok(Some(Doors { tool, control, addresses: [tool_address, control_address] }))
+    let open = |found: Option<(OwnedFd, bool)>, name: &str| {
+        found.and_then(|(socket, is_own)| handed_over(socket, is_own)).ok_or_else(|| wrong(name))
+    };
+    Ok(Some(Doors { tool: open(tool, "agent")?, control: open(control, "control")? }))
+}
+
+#[cfg(unix)]
+fn handed_over(socket: OwnedFd, is_own: bool) -> Option<Opened> {
+    use rustix::net::sockopt::{socket_acceptconn, socket_type};
+    let listens =
+        socket_acceptconn(&socket).ok()? && socket_type(&socket).ok()? == rustix::net::SocketType::STREAM;
+    let listener = std::os::unix::net::UnixListener::from(listens.then_some(socket)?);
+    let address = listener.local_addr().ok()?.as_pathname()?.to_owned();
+    listener.set_nonblocking(true).ok()?;
+    let listener =
+        interprocess::os::unix::uds_local_socket::tokio::Listener::try_from(OwnedFd::from(listener)).ok()?;
+    Some(Opened { listener: Arc::new(Listener::from(listener)), address, is_own })
 }

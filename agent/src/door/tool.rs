@@ -23,10 +23,11 @@ pub(super) async fn converse(agent: &Arc<Agent>, mut connection: Connection) {
                 let is_noted = !matches!(ask, ToolAsk::Why { .. } | ToolAsk::About);
                 let mut deed = Deed::default();
                 let answer = agent.tool_within(ask, &connection.asker, &mut deed, limit).await;
-                let mut ending = Ending::of_tool(&answer);
                 // Who asked must still be there: what it left behind may be anybody's.
-                let is_there = connection.asker.is_alive()
-                    && connection.answer(answer.unwrap_or_else(Reply::Refused)).await;
+                let is_unchanged = connection.asker.is_unchanged().await;
+                let answer = agent.unless_locked(answer);
+                let mut ending = Ending::of_tool(&answer);
+                let is_there = is_unchanged && connection.answer(answer.unwrap_or_else(Reply::Refused)).await;
                 if is_noted {
                     if !is_there && ending.outcome == Outcome::Given {
                         ending.outcome = Outcome::Gone;
@@ -70,7 +71,18 @@ impl Agent {
         deed: &mut Deed,
         limit: Duration,
     ) -> Result<Reply, Refusal> {
-        timeout(limit, self.answer_tool(ask, asker, deed)).await.unwrap_or_else(|_| Err(pending()))
+        let answer = timeout(limit, self.answer_tool(ask, asker, deed)).await;
+        self.unless_locked(answer.unwrap_or_else(|_| Err(pending())))
+    }
+
+    /// Nothing is given that was on its way when it was locked.
+    fn unless_locked(&self, answer: Result<Reply, Refusal>) -> Result<Reply, Refusal> {
+        if Ending::of_tool(&answer).outcome == Outcome::Given
+            && matches!(answer, Ok(Reply::Headers(_) | Reply::AwsCredentials(_)))
+        {
+            self.check_lock()?;
+        }
+        answer
     }
 
     async fn answer_tool(
@@ -90,7 +102,7 @@ impl Agent {
                 let config = self.config()?;
                 let entry = config.find(&name, Ask::AwsCredentials)?;
                 deed.entry = Some(entry.name.clone());
-                let permit = self.permit(&config, entry, asker, deed)?;
+                let permit = self.permit(&config, entry, asker, deed).await?;
                 entry.source.aws_credentials(self, entry, &permit).await.map(Reply::AwsCredentials)
             }
             ToolAsk::Why { subject } => self.why(&subject, asker).await.map(|why| Reply::Why(Box::new(why))),
@@ -114,7 +126,7 @@ impl Agent {
         };
         deed.entry = Some(entry.name.clone());
         self.check_lock()?;
-        let permit = self.permit(&config, entry, asker, deed)?;
+        let permit = self.permit(&config, entry, asker, deed).await?;
         let mut headers = entry.source.headers(self, entry, &permit).await?;
         if !config.agent.bazel_expires {
             headers.expires = None;
@@ -123,7 +135,6 @@ impl Agent {
     }
 
     async fn why(self: &Arc<Self>, subject: &str, asker: &Asker) -> Result<Why, Refusal> {
-        let _ = asker;
         let config = self.config()?;
         // A host as `.bazelrc` has it: with a port, or with a path.
         let is_address = subject.contains("://");
@@ -148,9 +159,12 @@ impl Agent {
             }
         };
         let (subject, entry) = entry;
-        let refusal = self.try_out(&entry).await.err();
+        let policy = self.would_permit(&config, &entry, asker).await;
+        let is_allowed = matches!(policy, Some(Ok(())));
+        let refusal = self.try_out(&entry).await.err().or_else(|| policy?.err());
         let report = self.report(&entry).await;
         let say = match &refusal {
+            None if is_allowed => format!("`{}` answers, and its policy allows this program", entry.name),
             None => format!("`{}` answers", entry.name),
             Some(refusal) => format!("`{}` would answer, but {}", entry.name, refusal.say),
         };
@@ -158,7 +172,7 @@ impl Agent {
     }
 
     /// Whether an entry would answer now.
-    async fn try_out(self: &Arc<Self>, entry: &Arc<Entry>) -> Result<(), Refusal> {
+    pub(crate) async fn try_out(self: &Arc<Self>, entry: &Arc<Entry>) -> Result<(), Refusal> {
         if entry.source.gives_aws_credentials() {
             entry.source.aws_credentials(self, entry, &Permit::to_look()).await.map(|_| ())
         } else {

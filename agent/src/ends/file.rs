@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +22,8 @@ struct Saved<R> {
 }
 
 pub(super) fn read(path: &Path) -> Result<BTreeMap<String, Record>, String> {
+    // What an agent that was killed left behind; this is the only one that writes.
+    let _ = fs::remove_file(fresh(path));
     let mut bytes = Vec::new();
     match open(path) {
         Ok(file) => file.take(SIZE + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?,
@@ -41,6 +43,10 @@ pub(super) fn read(path: &Path) -> Result<BTreeMap<String, Record>, String> {
     serde_json::from_slice::<Saved<BTreeMap<String, Record>>>(&bytes)
         .map(|saved| saved.entries)
         .map_err(damaged)
+}
+
+fn fresh(path: &Path) -> PathBuf {
+    path.with_extension("json.new")
 }
 
 /// Opens the file, if it is a file and ours.
@@ -68,7 +74,7 @@ fn open(path: &Path) -> io::Result<File> {
 pub(super) fn write(path: &Path, records: &BTreeMap<String, Record>) -> io::Result<()> {
     let mut bytes = serde_json::to_vec(&Saved { format: FORMAT, entries: records })?;
     bytes.push(b'\n');
-    let fresh = path.with_extension("json.new");
+    let fresh = fresh(path);
     // One that was left behind may be anything.
     if let Err(error) = fs::remove_file(&fresh)
         && error.kind() != io::ErrorKind::NotFound
@@ -80,7 +86,11 @@ pub(super) fn write(path: &Path, records: &BTreeMap<String, Record>) -> io::Resu
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(&fresh)?;
-    file.write_all(&bytes)?;
-    file.sync_all()?;
-    fs::rename(&fresh, path)
+    let written =
+        file.write_all(&bytes).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&fresh, path));
+    if written.is_err() {
+        // On a full disk it would keep the room that the next one needs.
+        let _ = fs::remove_file(&fresh);
+    }
+    written
 }

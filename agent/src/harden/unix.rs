@@ -1,10 +1,14 @@
 //! Linux and macOS.
 #![expect(
     unsafe_code,
-    reason = "closing descriptors by number has no safe form; each block says why it is sound"
+    reason = "closing descriptors by number and refusing a debugger have no safe form; each block says why it is sound"
 )]
 
 use std::io::IsTerminal as _;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use super::Measure;
 
 /// Leaves the session of the first caller, and closes every descriptor that it left open, but for the three standard
 /// streams and the first `keep` ones after them (handed over by the service manager). A build that waits for the
@@ -33,34 +37,65 @@ pub fn shed(keep: u32) {
     }
 }
 
-/// No core dumps, no debugger of the same user. Gives the names of what took hold.
-pub fn keep_out() -> Vec<&'static str> {
-    use rustix::process::{Resource, Rlimit, setrlimit};
-    let mut held = Vec::new();
+/// No core dumps, no debugger of the same user, no program with more rights than this one.
+pub fn keep_out() -> Vec<Measure> {
     let none = Rlimit { current: Some(0), maximum: Some(0) };
-    if setrlimit(Resource::Core, none).is_ok() {
-        held.push("no core dumps");
+    let mut measures = vec![Measure::new("no core dumps", setrlimit(Resource::Core, none))];
+    measures.extend(platform());
+    measures
+}
+
+/// Nothing is locked into memory (mlockall(2)): the usual limit is a fraction of what TLS and the libraries map, and from
+/// there on every allocation would fail.
+#[cfg(target_os = "linux")]
+fn platform() -> [Measure; 3] {
+    use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+    [
+        // Also what keeps core dumps from a program in `core_pattern`, which the limit does not.
+        Measure::new(
+            "closed to debuggers and other programs of this user",
+            set_dumpable_behavior(DumpableBehavior::NotDumpable),
+        ),
+        Measure::new("no debugger attached before that", untraced()),
+        Measure::new("no rights gained by starting a program", rustix::thread::set_no_new_privs(true)),
+    ]
+}
+
+/// Closing the door does not throw out who is inside.
+#[cfg(target_os = "linux")]
+fn untraced() -> Result<(), String> {
+    let status = std::fs::read_to_string("/proc/self/status").map_err(|error| error.to_string())?;
+    match status.lines().find_map(|line| line.strip_prefix("TracerPid:")).map(str::trim) {
+        Some("0") => Ok(()),
+        Some(process) => Err(format!("process {process} is attached")),
+        None => Err("the system does not tell".to_owned()),
     }
-    #[cfg(target_os = "linux")]
-    {
-        use rustix::process::{DumpableBehavior, set_dumpable_behavior};
-        if set_dumpable_behavior(DumpableBehavior::NotDumpable).is_ok() {
-            held.push("not dumpable");
-        }
-    }
-    held
+}
+
+/// A debugger that is attached already ends this process here (ptrace(2) of Darwin).
+#[cfg(target_os = "macos")]
+fn platform() -> [Measure; 1] {
+    // SAFETY: this request reads none of its other arguments.
+    let answer = unsafe { libc::ptrace(libc::PT_DENY_ATTACH, 0, std::ptr::null_mut(), 0) };
+    let held = if answer == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) };
+    [Measure::new("closed to debuggers", held)]
 }
 
 /// Lets this process have as many open files as both doors full of callers need. Most systems start a program with a soft
 /// limit of 1024, which one door alone would use up.
 pub fn make_room() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    // Each connection is a socket and, on Linux, the pinned process at its other end.
-    let wanted = 2 * 2 * keyfob_ipc::limits::CONNECTIONS as u64 + 256;
+    use keyfob_ipc::limits::{CONNECTIONS, CONVERSATIONS, DESCRIPTORS};
+    let wanted = (DESCRIPTORS * (2 * CONNECTIONS + CONVERSATIONS) + 512) as u64;
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let reachable = maximum.map_or(wanted, |maximum| maximum.min(wanted));
     if current.is_some_and(|current| current < reachable) {
-        // Where it fails, callers over the old limit wait in the kernel's queue.
+        // Where it fails, the doors have fewer places.
         let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(reachable), maximum });
     }
+}
+
+/// How many open files this process may have.
+pub fn descriptors() -> usize {
+    let limit = getrlimit(Resource::Nofile).current;
+    limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
 }

@@ -1,6 +1,6 @@
 //! What is known of one entry's item.
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use keyfob_ipc::Refusal;
@@ -17,6 +17,8 @@ pub(super) struct Slot {
     failed: Mutex<(u64, Option<Refusal>)>,
     /// Counts sign-ins and removals: what was bought with an earlier one is worthless.
     pub(super) epoch: AtomicU64,
+    /// How many need what is known here, also where everything else is forgotten.
+    pub(super) pins: AtomicUsize,
 }
 
 #[derive(Clone)]
@@ -71,5 +73,13 @@ impl Slot {
 
     pub(super) fn see(&self, seen: Seen) {
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
+    }
+
+    /// Forgets what the keychain has, unless somebody needs it.
+    pub(super) fn forget(&self) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.pins.load(Ordering::SeqCst) == 0 && !matches!(*seen, Some(Seen::Unsaved { .. })) {
+            *seen = None;
+        }
     }
 }

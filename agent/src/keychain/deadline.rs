@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use keyfob_ipc::Secret;
 use keyfob_ipc::reply::KeychainState;
+use keyfob_ipc::{Secret, limits};
 
 use super::{Keychain, KeychainError, Pending};
 
@@ -63,6 +63,29 @@ impl Keychain for Deadline {
 
     fn unlock<'a>(&'a self, passphrase: &'a Secret<String>) -> Pending<'a, Result<(), KeychainError>> {
         Box::pin(self.within(self.inner.unlock(passphrase)))
+    }
+
+    /// A person needs longer than a machine.
+    fn open(&self) -> Pending<'_, Result<(), KeychainError>> {
+        let limit = self.limit + limits::PROMPT;
+        Box::pin(async move {
+            tokio::time::timeout(limit, self.inner.open()).await.unwrap_or(Err(KeychainError::Slow))
+        })
+    }
+
+    fn close(&self) -> Pending<'_, ()> {
+        // What opens it is forgotten as soon as the call before it has ended, whoever waits for that.
+        let inner = self.inner.clone();
+        let closing = tokio::spawn(async move { inner.close().await });
+        Box::pin(async move {
+            let _ = tokio::time::timeout(self.limit, closing).await;
+        })
+    }
+
+    fn opens_by_itself(&self) -> Pending<'_, bool> {
+        Box::pin(async {
+            tokio::time::timeout(self.limit, self.inner.opens_by_itself()).await.unwrap_or(false)
+        })
     }
 }
 

@@ -5,13 +5,15 @@
 //! would touch one file. A new value replaces the old one by a rename: a crash leaves one of the two, whole.
 
 mod folder;
+#[cfg(unix)]
+mod inherit;
 mod passphrase;
 mod seal;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use age::x25519::Identity;
+use age::x25519::{Identity, Recipient};
 use keyfob_ipc::Secret;
 use keyfob_ipc::reply::KeychainState;
 use tokio::sync::Mutex;
@@ -94,6 +96,26 @@ impl Keychain for FileKeychain {
         let passphrase = passphrase.clone();
         Box::pin(self.with(move |vault| vault.unlock(&passphrase)))
     }
+
+    fn open(&self) -> Pending<'_, Result<(), KeychainError>> {
+        Box::pin(self.with(Vault::open))
+    }
+
+    fn close(&self) -> Pending<'_, ()> {
+        Box::pin(async {
+            // It fails at nothing.
+            let _ = self
+                .with(|vault| {
+                    vault.close();
+                    Ok(())
+                })
+                .await;
+        })
+    }
+
+    fn opens_by_itself(&self) -> Pending<'_, bool> {
+        Box::pin(async { self.with(|vault| Ok(vault.opens_by_itself())).await.unwrap_or(false) })
+    }
 }
 
 struct Vault {
@@ -107,7 +129,10 @@ enum Door {
     Unopened,
     /// The passphrase that lies ready is a wrong one: trying it again for every caller would cost each the derivation.
     Refused,
-    Open(Identity),
+    /// On the heap: what is freed is wiped, what is replaced in place may not be.
+    Open(Box<Identity>),
+    /// Until it is opened again. What it was opened to is known, so that a value that comes now is not lost.
+    Closed(Option<Recipient>),
 }
 
 impl Vault {
@@ -121,7 +146,11 @@ impl Vault {
     fn store(&mut self, item: &str, value: &Secret<Vec<u8>>) -> Result<(), KeychainError> {
         let file = file_name(item)?;
         check_value(value)?;
-        let sealed = seal::close_item(self.opened()?, item, value)?;
+        let recipient = match &self.door {
+            Door::Closed(Some(recipient)) => recipient.clone(),
+            _ => self.opened()?.to_public(),
+        };
+        let sealed = seal::close_item(&recipient, item, value)?;
         self.folder.write(&file, &sealed)
     }
 
@@ -146,7 +175,30 @@ impl Vault {
             Door::Open(identity) => Ok(identity),
             Door::Refused => Err(KeychainError::Denied),
             Door::Unopened => Err(KeychainError::Locked),
+            Door::Closed(_) => Err(self.waiting()),
         }
+    }
+
+    /// With what lies ready, also where it was closed, or that was a wrong one before.
+    fn open(&mut self) -> Result<(), KeychainError> {
+        if let Door::Open(_) = self.door {
+            return Ok(());
+        }
+        let passphrase = self.passphrase.ready()?.ok_or_else(|| self.waiting())?;
+        self.unlock(&passphrase)
+    }
+
+    fn close(&mut self) {
+        let recipient = match &self.door {
+            Door::Open(identity) => Some(identity.to_public()),
+            Door::Closed(recipient) => recipient.clone(),
+            Door::Unopened | Door::Refused => None,
+        };
+        self.door = Door::Closed(recipient);
+    }
+
+    fn opens_by_itself(&self) -> bool {
+        matches!(self.door, Door::Open(_)) || self.passphrase.lies_ready()
     }
 
     /// What waits for a person: a passphrase to be typed, or to be chosen.
@@ -166,7 +218,7 @@ impl Vault {
             Some(sealed) => seal::open_identity(&sealed, passphrase)?,
             None => self.begin(&file, passphrase)?,
         };
-        self.door = Door::Open(identity);
+        self.door = Door::Open(Box::new(identity));
         Ok(())
     }
 

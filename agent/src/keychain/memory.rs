@@ -15,6 +15,18 @@ pub struct MemoryKeychain {
 }
 
 impl MemoryKeychain {
+    /// One with these items in it (`crate::upgrade`).
+    #[cfg(unix)]
+    pub fn of(items: HashMap<String, Secret<Vec<u8>>>) -> Self {
+        Self { items: Mutex::new(items) }
+    }
+
+    /// What is in it.
+    #[cfg(unix)]
+    pub fn items(&self) -> HashMap<String, Secret<Vec<u8>>> {
+        self.with(|items| items.clone())
+    }
+
     fn with<T>(&self, act: impl FnOnce(&mut HashMap<String, Secret<Vec<u8>>>) -> T) -> T {
         act(&mut self.items.lock().unwrap_or_else(PoisonError::into_inner))
     }

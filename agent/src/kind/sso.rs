@@ -208,7 +208,9 @@ impl SsoSession {
             };
         };
         let mut provider = agent.provider(&self.registration, agent.http(footing)?, &sign_in).await?;
-        let Some(spending) = agent.begin_spending() else { return Err(ending()) };
+        let Some(spending) = agent.begin_spending() else {
+            return Err(agent.check_lock().err().unwrap_or_else(ending));
+        };
         let (holding, spent) = match provider.spend(&refresh_token).await {
             Err(OidcError::Dead(_)) => {
                 // Another hand may have renewed it: only the same token still in the keychain is the end.

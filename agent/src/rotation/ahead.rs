@@ -50,6 +50,10 @@ impl Agent {
         loop {
             let mut stirred = self.rotations.stirred.subscribe();
             let mut keychain = self.holdings().stirred();
+            if self.is_locked() {
+                // Values are among them.
+                failed.clear();
+            }
             let next = self.next_rotation(&failed);
             let due = async {
                 match &next {
@@ -74,7 +78,7 @@ impl Agent {
     }
 
     fn next_rotation(&self, failed: &HashMap<EntryName, Failed>) -> Option<(Timestamp, Arc<Entry>)> {
-        let footing = self.footing().ok()?;
+        let footing = self.footing().ok().filter(|_| !self.is_locked())?;
         let now = self.clock.now();
         let due = |entry: &Arc<Entry>| {
             let token = entry.source.as_token().filter(|token| token.rotate == Rotate::Auto)?;

@@ -100,7 +100,7 @@ impl Agent {
 
     /// Says when to look again, if not before something happens.
     async fn mend_what_is_due(self: &Arc<Self>) -> Option<Timestamp> {
-        if *self.ending.borrow() {
+        if *self.ending.borrow() || self.is_locked() {
             return None;
         }
         let now = self.clock.now();
@@ -137,6 +137,7 @@ impl Agent {
         let turn = self.rotations.turn(&entry.name);
         let _turn = turn.lock().await;
         let Some(_spending) = self.begin_spending() else { return };
+        let _pin = footing.holdings.pin(&entry.name);
         match self.mend_in_turn(footing, entry).await {
             Ok(rotated) => tell_of(self, entry, rotated),
             Err(refusal) => {

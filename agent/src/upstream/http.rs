@@ -19,8 +19,13 @@ const SPENDING: Duration = Duration::from_secs(60);
 /// Largest certificate file that is read, in bytes.
 const CA_FILE: u64 = 4 * 1024 * 1024;
 
+#[cfg(any(test, feature = "testing"))]
+mod stand_in;
 #[cfg(test)]
 mod tests;
+
+#[cfg(any(test, feature = "testing"))]
+pub use stand_in::StandIn;
 
 /// A client for providers, with the proxy and the trust of `[network]`.
 #[derive(Debug, Clone)]
@@ -37,6 +42,8 @@ struct Inner {
     /// Without TLS nothing is agreed on, so this one begins with HTTP/2; only where plain loopback is allowed.
     plain_grpc: Option<reqwest::Client>,
     plain_loopback: bool,
+    #[cfg(any(test, feature = "testing"))]
+    stand_in: Option<StandIn>,
 }
 
 /// An answer, read whole: its body, and its trailers where it has some.
@@ -122,7 +129,9 @@ impl Http {
             reqwest::Client::builder()
                 .redirect(reqwest::redirect::Policy::none())
                 .connect_timeout(connect)
-                .pool_idle_timeout(Duration::from_secs(15))
+                // The buffers of a connection hold what went through it last. And a call that is broken off on one that the other
+                // side had given up could have spent something.
+                .pool_max_idle_per_host(0)
                 .user_agent(concat!("keyfob/", env!("CARGO_PKG_VERSION")))
         };
         let (mut outside, mut loopback) = (base(), base().no_proxy());
@@ -149,8 +158,14 @@ impl Http {
         };
         let plain_grpc =
             plain_loopback.then(|| build(base().no_proxy().http2_prior_knowledge())).transpose()?;
-        let inner =
-            Inner { outside: build(outside)?, loopback: build(loopback)?, plain_grpc, plain_loopback };
+        let inner = Inner {
+            outside: build(outside)?,
+            loopback: build(loopback)?,
+            plain_grpc,
+            plain_loopback,
+            #[cfg(any(test, feature = "testing"))]
+            stand_in: None,
+        };
         Ok(Self { inner: Arc::new(inner), patience: WHOLE })
     }
 
@@ -202,6 +217,10 @@ impl Http {
     }
 
     async fn execute(&self, client: &reqwest::Client, request: Request<Vec<u8>>) -> Result<Whole, HttpError> {
+        #[cfg(any(test, feature = "testing"))]
+        if let Some(stand_in) = &self.inner.stand_in {
+            return stand_in.answer(request).await;
+        }
         let uri = request.uri().clone();
         let mut request =
             reqwest::Request::try_from(request).map_err(|_| HttpError::NotAllowed(origin(&uri)))?;

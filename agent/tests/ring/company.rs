@@ -311,6 +311,7 @@ fn agent(
         socket: state.join("agent.sock"),
         clock: Arc::clone(clock),
         notifier: desktop.clone(),
+        hardening: Vec::new(),
         keychains: Box::new(move |_| {
             let vault: Arc<dyn Keychain> = vault.clone();
             match patience {

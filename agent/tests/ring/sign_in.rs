@@ -9,7 +9,7 @@ use keyfob_ipc::{Code, Flow};
 use keyfob_sandbox::browser;
 use keyfob_sandbox::{Endpoint, Fault, Lie};
 
-use crate::company::{A_MOMENT, CONFIG, Company, eventually, okta};
+use crate::company::{A_MOMENT, CONFIG, Company, HOUR, eventually, okta};
 use crate::person::Person;
 
 #[tokio::test]
@@ -89,6 +89,31 @@ async fn a_keychain_that_fails_at_the_last_moment_leaves_the_session_unused_unti
     company.bearer().await.unwrap();
     assert!(company.stored_refresh_token().await.is_some());
     assert_eq!(company.counts().grant("authorization_code"), 1);
+}
+
+#[tokio::test]
+async fn a_session_that_the_keychain_takes_late_follows_one_that_had_ended() {
+    let company = Company::open().await;
+    company.sign_in().await.unwrap();
+    company.sandbox.issuer().end_all_sessions();
+    company.pass(2 * HOUR);
+    assert_eq!(company.bearer().await.unwrap_err().code, Code::SignInNeeded);
+    company.vault.fail_store(1, KeychainError::Locked);
+    assert_eq!(company.sign_in().await.unwrap_err().code, Code::KeychainLocked);
+    company.bearer().await.unwrap();
+}
+
+#[tokio::test]
+async fn nothing_of_the_session_before_serves_while_the_keychain_has_not_taken_the_new_one() {
+    let company = Company::open().await;
+    company.sign_in().await.unwrap();
+    let before = company.bearer().await.unwrap();
+    company.vault.refuse_stores(Some(KeychainError::Locked));
+    assert_eq!(company.sign_in().await.unwrap_err().code, Code::KeychainLocked);
+    assert_eq!(company.bearer().await.unwrap_err().code, Code::KeychainLocked);
+    company.vault.refuse_stores(None);
+    company.pass(A_MOMENT);
+    assert_ne!(company.bearer().await.unwrap(), before);
 }
 
 #[tokio::test]

@@ -2,9 +2,14 @@
 
 mod admin;
 mod agent;
+mod approve;
 mod config;
 mod credential_process;
+mod doctor;
 mod get;
+mod grants;
+mod lock;
+mod log;
 mod login;
 mod misuse;
 mod permissions;
@@ -40,6 +45,7 @@ FIRST STEPS
   keyfob status                  what is held, until when, and what to do next
   keyfob permissions             what each entry may do, and who says so
   keyfob why cache.acme.dev      which entry answers for a host, or why none
+  keyfob doctor                  everything that must hold, and the first broken link
 
 EXIT CODES
   0  done
@@ -113,6 +119,10 @@ enum Command {
     Status(status::Options),
     Permissions(permissions::Options),
     Why(why::Options),
+    Approve(approve::Options),
+    Grants(grants::Options),
+    Log(log::Options),
+    Doctor(doctor::Options),
     #[command(subcommand)]
     Setup(setup::Command),
     #[command(subcommand)]
@@ -121,6 +131,7 @@ enum Command {
     Admin(admin::Command),
     #[command(subcommand)]
     Agent(agent::Command),
+    Lock(lock::Options),
     Unlock(unlock::Options),
 }
 
@@ -148,10 +159,15 @@ pub fn run(arguments: Vec<OsString>, world: &mut World) -> u8 {
         Command::Status(options) => status::run(&options, world),
         Command::Permissions(options) => permissions::run(options, world),
         Command::Why(options) => why::run(&options, world),
+        Command::Approve(options) => approve::run(&options, world),
+        Command::Grants(options) => grants::run(options, world),
+        Command::Log(options) => log::run(&options, world),
+        Command::Doctor(options) => doctor::run(&options, world),
         Command::Setup(command) => setup::run(&command, world),
         Command::Config(command) => config::run(command, world),
         Command::Admin(command) => admin::run(command, world),
         Command::Agent(command) => agent::run(&command, world),
+        Command::Lock(options) => lock::run(&options, world),
         Command::Unlock(options) => unlock::run(&options, world),
     };
     outcome.unwrap_or_else(|refusal| {

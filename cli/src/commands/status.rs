@@ -1,15 +1,18 @@
 //! `keyfob status`.
 
+mod trouble;
+
 use std::fmt::Write as _;
 
 use clap::Args;
-use keyfob_ipc::reply::{EntryReport, EntryState, KeychainState, Note, Status, Weight};
+use keyfob_ipc::reply::{EntryReport, EntryState, Note, Status, Weight};
 use keyfob_ipc::{ControlAsk, Reply, text};
 
+use self::trouble::trouble;
 use super::{DONE, Outcome};
 use crate::life;
 use crate::moment::Moment;
-use crate::printer::{Paint, Printer, joined_step, sentence};
+use crate::printer::{Paint, Printer, sentence};
 use crate::reach::unexpected;
 use crate::table::{Cell, Column, table};
 use crate::world::World;
@@ -18,7 +21,8 @@ use crate::world::World;
 ///
 /// One line for each entry of the configuration: what it is for, who it belongs to, its remaining life, its state, and the
 /// next command where one is needed. Below it is what else you should know, the most urgent first: tokens that end soon,
-/// rotations that are not finished. Trouble with the keychain or the configuration comes before all that.
+/// rotations that are not finished. A lock, programs that wait for your approval, and trouble with the keychain or the
+/// configuration come before all that.
 /// A life of `about` some days is assumed from the configuration; `unknown` is a token whose end nobody told.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
@@ -44,7 +48,7 @@ pub fn run(_options: &Options, world: &mut World) -> Outcome {
 }
 
 fn page(status: &Status, now: Moment, printer: &Printer) -> String {
-    let mut page = trouble(status, printer);
+    let mut page = trouble(status, now, printer);
     let goes_on = !status.entries.is_empty() || !status.config.exists || status.config.errors.is_empty();
     if !page.is_empty() && goes_on {
         page.push('\n');
@@ -70,46 +74,6 @@ fn page(status: &Status, now: Moment, printer: &Printer) -> String {
         let _ = write!(page, "\n{notes}");
     }
     page
-}
-
-fn trouble(status: &Status, printer: &Printer) -> String {
-    let mut text = String::new();
-    let keychain = &status.keychain;
-    if keychain.state != KeychainState::Present {
-        let (say, next) = match &keychain.refusal {
-            Some(refusal) => (refusal.say.clone(), joined_step(&refusal.say, &refusal.hint)),
-            None => (
-                format!("the {} keychain is {}", keychain.kind, keychain_word(keychain.state)),
-                String::new(),
-            ),
-        };
-        let _ = writeln!(text, "{}: {}{next}", printer.paint(Paint::Bad, "keychain"), text::escape(&say));
-    }
-    if let Some((first, more)) = status.config.errors.split_first() {
-        let label = printer.paint(Paint::Bad, "configuration");
-        let count = if more.is_empty() { String::new() } else { format!(" (and {} more)", more.len()) };
-        let say = format!("`{}` does not load: {first}{count}", status.config.path);
-        let next = joined_step(&say, "keyfob config check");
-        let _ = writeln!(text, "{label}: {}{next}", text::escape(&say));
-    }
-    if !status.config.errors.is_empty() && !status.entries.is_empty() {
-        let _ = writeln!(
-            text,
-            "configuration: the last good version stays in force until `{}` is mended",
-            text::escape(&status.config.path)
-        );
-    }
-    text
-}
-
-fn keychain_word(state: KeychainState) -> &'static str {
-    match state {
-        KeychainState::Present => "present",
-        KeychainState::Missing => "missing",
-        KeychainState::Locked => "locked",
-        KeychainState::Denied => "denied",
-        KeychainState::Failing => "failing",
-    }
 }
 
 const COLUMNS: [Column; 6] = [
@@ -234,7 +198,7 @@ pub fn noted(about: &str, note: &Note, printer: &Printer) -> String {
 
 #[cfg(test)]
 mod tests {
-    use keyfob_ipc::reply::{About, ConfigReport, KeychainReport};
+    use keyfob_ipc::reply::{About, ConfigReport, KeychainReport, KeychainState, LockReport, LockedBy};
     use keyfob_ipc::{Code, Refusal};
 
     use super::*;
@@ -332,6 +296,33 @@ aws.dev: STS cannot be reached
         assert!(lines[2].contains("last good version"));
         assert_eq!(lines[3], "");
         assert!(lines[4].starts_with("ENTRY"));
+    }
+
+    #[test]
+    fn a_lock_and_open_questions_are_on_top() {
+        let mut status = status(vec![entry("sso.okta", EntryState::Live)]);
+        status.lock = Some(LockReport {
+            since: "2026-11-21T07:48:00Z".to_owned(),
+            by: LockedBy::Person,
+            is_pause: false,
+        });
+        status.questions = 2;
+        status.keychain.state = KeychainState::Locked;
+        let text = shown(&status);
+        let lines: Vec<&str> = text.lines().take(3).collect();
+        assert_eq!(
+            lines,
+            [
+                "locked: nothing is given to anybody, by you, 12 min ago. Run: keyfob unlock",
+                "approval: 2 programs wait for your approval. Run: keyfob approve",
+                "keychain: the system keychain is locked",
+            ]
+        );
+        status.questions = 1;
+        status.lock.as_mut().unwrap().is_pause = true;
+        let text = shown(&status);
+        assert!(text.contains("12 min ago (a pause: unlocking it asks for nothing). Run"), "{text}");
+        assert!(text.contains("1 program waits for your approval"), "{text}");
     }
 
     #[test]

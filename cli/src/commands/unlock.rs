@@ -12,12 +12,15 @@ use crate::prompt::{self, Ends};
 use crate::reach::unexpected;
 use crate::world::World;
 
-/// Open the encrypted file keychain.
+/// Open the keychain, and lift the lock.
 ///
-/// For machines without a keychain of their own (`[agent] keychain = "file"`). The passphrase opens it until the agent
-/// ends. On a terminal it is asked for without being shown, twice the first time; otherwise it is the first line of
-/// standard input.
+/// Lifts what `keyfob lock` or `lock_on` has locked, and opens the encrypted file keychain of a machine without a keychain of
+/// its own (`[agent] keychain = "file"`). Its passphrase is asked for without being shown, twice the first time; without
+/// a terminal it is the first line of standard input. A keychain of the operating system asks for its password in a window
+/// of its own; where it is open anyway, nothing is asked for, and the lock was a pause. A lock is lifted only for somebody
+/// at a terminal, or in Keyfob's own window.
 #[derive(Debug, Args)]
+#[group(skip)]
 #[command(after_long_help = "\
 EXAMPLES
   keyfob unlock
@@ -32,28 +35,35 @@ pub fn run(_options: &Options, world: &mut World) -> Outcome {
         return Err(unexpected());
     };
     let keychain = status.keychain;
-    if keychain.kind != "file" {
-        // Not `keyfob unlock` mends these, whatever is the matter with them.
-        return match keychain.refusal {
-            Some(refusal) => Err(refusal),
-            None => nothing_to_do(world),
-        };
-    }
-    // A passphrase from a pipe is tried even so: a wrong one must not pass for a right one.
-    if keychain.state == KeychainState::Present && world.input.is_terminal {
-        return nothing_to_do(world);
-    }
-    let passphrase =
-        if world.input.is_terminal { ask(keychain.state)? } else { read(&mut world.input.reader)? };
-    if passphrase.expose().is_empty() {
-        return Err(Refusal::new(Code::BadRequest, "no passphrase was given").hint("keyfob unlock"));
-    }
-    let reply = world.reach.ask_control(ControlAsk::Unlock { passphrase: Some(passphrase) })?;
+    let is_open = keychain.state == KeychainState::Present;
+    // A passphrase from a pipe is tried even where it is open: a wrong one must not pass for a right one.
+    let is_pause = status.lock.as_ref().is_some_and(|lock| lock.is_pause);
+    let takes_passphrase = keychain.kind == "file" && !is_pause && !(is_open && world.input.is_terminal);
+    let passphrase = match (takes_passphrase, &status.lock) {
+        (true, _) => Some(passphrase(keychain.state, world)?),
+        (false, None) if is_open => {
+            return done(Reply::Done { say: "nothing is locked".to_owned() }, world);
+        }
+        // The keychain's own window asks for whatever it needs.
+        (false, Some(_)) => None,
+        (false, None) if keychain.state == KeychainState::Locked => None,
+        // Not `keyfob unlock` mends these.
+        (false, None) => return Err(keychain.refusal.unwrap_or_else(unexpected)),
+    };
+    let reply = super::ask_service(
+        ControlAsk::Unlock { passphrase },
+        "the keychain; look for its prompt, it may be behind another window",
+        world,
+    )?;
     done(reply, world)
 }
 
-fn nothing_to_do(world: &mut World) -> Outcome {
-    done(Reply::Done { say: "this keychain needs no unlock".to_owned() }, world)
+fn passphrase(state: KeychainState, world: &mut World) -> Result<Secret<String>, Refusal> {
+    let passphrase = if world.input.is_terminal { ask(state)? } else { read(&mut world.input.reader)? };
+    if passphrase.expose().is_empty() {
+        return Err(Refusal::new(Code::BadRequest, "no passphrase was given").hint("keyfob unlock"));
+    }
+    Ok(passphrase)
 }
 
 fn ask(state: KeychainState) -> Result<Secret<String>, Refusal> {

@@ -4,9 +4,14 @@
 
 mod admin;
 mod agent;
+#[cfg(target_os = "linux")]
+mod approve;
 mod config;
+mod doctor;
 #[path = "../fake/mod.rs"]
 mod fake;
+mod grants;
+mod log;
 mod login;
 mod misuse;
 mod permissions;
@@ -16,6 +21,9 @@ mod status;
 #[cfg(target_os = "linux")]
 mod terminal;
 mod token;
+mod unlock;
+
+use std::path::PathBuf;
 
 use keyfob_ipc::reply::{
     About, ClusterRights, ConfigReport, EntryPermissions, EntryReport, EntryState, KeychainReport,
@@ -23,6 +31,8 @@ use keyfob_ipc::reply::{
 };
 use keyfob_ipc::{Refusal, Reply};
 use serde_json::Value;
+
+use crate::fake::Profile;
 
 fn entry(name: &str) -> EntryReport {
     EntryReport {
@@ -72,6 +82,13 @@ fn keychain(kind: &str, state: KeychainState, refusal: Option<Refusal>) -> Reply
     let Reply::Status(mut status) = status() else { panic!("no status") };
     status.keychain = KeychainReport { kind: kind.to_owned(), state, refusal };
     Reply::Status(status)
+}
+
+/// The binary in a folder with nothing beside it, so that it cannot start an agent.
+fn alone(profile: &Profile) -> PathBuf {
+    let copy = profile.path("keyfob");
+    std::fs::copy(env!("CARGO_BIN_EXE_keyfob"), &copy).unwrap();
+    copy
 }
 
 fn done() -> Reply {

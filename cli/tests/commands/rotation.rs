@@ -219,9 +219,10 @@ keyfob: \u{1b}[31mLOST: this token may not do what the one before it could: writ
         // The answer comes when the test lets it: once the note is on the screen.
         let slow = || {
             let (go, wait) = std::sync::mpsc::channel::<()>();
+            let wait = std::sync::Mutex::new(wait);
             let profile = Profile::with_agent(Door::Control, move |_, ask| {
                 if ask["token-remove"].is_object() {
-                    let _ = wait.recv();
+                    let _ = wait.lock().unwrap().recv();
                     return crate::done().into();
                 }
                 Act::Nothing { open: false }

@@ -1,6 +1,7 @@
 //! An agent of a few lines: it answers at the two doors as a test tells it to, and remembers what it was asked.
 
 use std::io::{ErrorKind, Write as _};
+use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -32,6 +33,7 @@ impl From<Reply> for Act {
 pub struct Profile {
     folder: tempfile::TempDir,
     asked: Arc<Mutex<Vec<Value>>>,
+    open: Arc<Mutex<Vec<UnixStream>>>,
 }
 
 impl Profile {
@@ -41,19 +43,19 @@ impl Profile {
         for name in ["run", "state", "home"] {
             std::fs::create_dir(folder.path().join(name)).unwrap();
         }
-        Self { folder, asked: Arc::default() }
+        Self { folder, asked: Arc::default(), open: Arc::default() }
     }
 
     /// With an agent at this door; `answer` gets the number of the request, from 0, and what is asked.
-    pub fn with_agent(door: Door, answer: impl Fn(usize, &Value) -> Act + Send + 'static) -> Self {
+    pub fn with_agent(door: Door, answer: impl Fn(usize, &Value) -> Act + Send + Sync + 'static) -> Self {
         let profile = Self::new();
         let name = match door {
             Door::Tool => "agent.sock",
             Door::Control => "control.sock",
         };
         let listener = UnixListener::bind(profile.path("run").join(name)).unwrap();
-        let asked = Arc::clone(&profile.asked);
-        std::thread::spawn(move || serve(&listener, door.frame_limit(), &asked, answer));
+        let (asked, open) = (Arc::clone(&profile.asked), Arc::clone(&profile.open));
+        std::thread::spawn(move || serve(&listener, door.frame_limit(), &asked, &open, answer));
         profile
     }
 
@@ -64,6 +66,14 @@ impl Profile {
     /// Everything that the agent was asked so far.
     pub fn asked(&self) -> Vec<Value> {
         self.asked.lock().unwrap().clone()
+    }
+
+    /// Closes every connection, as an agent that ends does; the next one is accepted.
+    pub fn close_all(&self) {
+        for stream in self.open.lock().unwrap().drain(..) {
+            // Some are closed already.
+            let _ = stream.shutdown(Shutdown::Both);
+        }
     }
 
     /// A call of the binary in this profile, with nothing else in its environment.
@@ -81,6 +91,12 @@ impl Profile {
 
     pub fn keyfob(&self, arguments: &[&str], input: &[u8]) -> Output {
         feed(self.command(Path::new(env!("CARGO_BIN_EXE_keyfob")), arguments), input)
+    }
+}
+
+impl Drop for Profile {
+    fn drop(&mut self) {
+        self.close_all();
     }
 }
 
@@ -106,31 +122,44 @@ pub fn feed(mut command: Command, input: &[u8]) -> Output {
 fn serve(
     listener: &UnixListener,
     limit: usize,
-    asked: &Mutex<Vec<Value>>,
-    answer: impl Fn(usize, &Value) -> Act,
+    asked: &Arc<Mutex<Vec<Value>>>,
+    open: &Mutex<Vec<UnixStream>>,
+    answer: impl Fn(usize, &Value) -> Act + Send + Sync + 'static,
 ) {
-    let mut kept: Vec<UnixStream> = Vec::new();
+    let answer = Arc::new(answer);
     for stream in listener.incoming() {
-        let mut stream = stream.unwrap();
-        let mut reader = Reader::default();
-        while let Ok(Some(bytes)) = reader.next(&mut stream, limit) {
-            let request: Value = frame::decode(&bytes).unwrap();
-            let number = {
-                let mut asked = asked.lock().unwrap();
-                asked.push(request["ask"].clone());
-                asked.len() - 1
-            };
-            match answer(number, &request["ask"]) {
-                Act::Say(replies) => {
-                    for reply in replies {
-                        frame::write(&mut stream, &Answer::new(reply), limit).unwrap();
+        let (stream, asked, answer) = (stream.unwrap(), Arc::clone(asked), Arc::clone(&answer));
+        open.lock().unwrap().push(stream.try_clone().unwrap());
+        // Some commands ask on two connections at once.
+        std::thread::spawn(move || converse(stream, limit, &asked, &*answer));
+    }
+}
+
+fn converse(
+    mut stream: UnixStream,
+    limit: usize,
+    asked: &Mutex<Vec<Value>>,
+    answer: &impl Fn(usize, &Value) -> Act,
+) {
+    let mut reader = Reader::default();
+    while let Ok(Some(bytes)) = reader.next(&mut stream, limit) {
+        let request: Value = frame::decode(&bytes).unwrap();
+        let number = {
+            let mut asked = asked.lock().unwrap();
+            asked.push(request["ask"].clone());
+            asked.len() - 1
+        };
+        match answer(number, &request["ask"]) {
+            Act::Say(replies) => {
+                for reply in replies {
+                    // Whoever has seen enough may have gone.
+                    if frame::write(&mut stream, &Answer::new(reply), limit).is_err() {
+                        return;
                     }
                 }
-                Act::Nothing { open } => {
-                    kept.extend(open.then_some(stream));
-                    break;
-                }
             }
+            Act::Nothing { open: true } => {}
+            Act::Nothing { open: false } => return stream.shutdown(Shutdown::Both).unwrap(),
         }
     }
 }

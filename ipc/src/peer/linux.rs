@@ -1,15 +1,19 @@
-//! Linux: `SO_PEERCRED`, and `/proc` held open against reuse of the process number.
-#![expect(unsafe_code, reason = "the credentials of a peer are read into a plain C structure")]
+//! Linux: `SO_PEERCRED` and `SO_PEERPIDFD` of the socket, and `/proc`.
+#![expect(
+    unsafe_code,
+    reason = "rustix asks a socket neither for its peer in another namespace nor for a pidfd"
+)]
 
-use std::io::{self, Read as _};
-use std::mem::size_of;
-use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::io;
+use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 use std::path::PathBuf;
-
-use rustix::fs::{Mode, OFlags};
 
 use super::Folders;
 use crate::caller::Caller;
+
+#[path = "process_linux.rs"]
+mod process;
+pub use process::Process;
 
 /// The user of this process, by its effective number.
 pub fn this_user() -> String {
@@ -36,12 +40,8 @@ fn home_in_passwd(text: &str, user: &str) -> Option<PathBuf> {
 /// # Errors
 /// The socket's own errors.
 pub fn caller_of(stream: BorrowedFd<'_>) -> io::Result<Caller> {
-    let credentials = credentials(stream)?;
-    let number = u32::try_from(credentials.pid).ok().filter(|number| *number != 0);
-    Ok(Caller {
-        user: credentials.uid.to_string(),
-        process: number.and_then(|number| Process::pin(number).ok()),
-    })
+    let (process, user) = credentials(stream)?;
+    Ok(Caller { user: user.to_string(), process: process.and_then(|id| process_of(stream, id)) })
 }
 
 /// Whether the process that listens at the other end runs as this user.
@@ -49,97 +49,65 @@ pub fn caller_of(stream: BorrowedFd<'_>) -> io::Result<Caller> {
 /// # Errors
 /// The socket's own errors.
 pub fn server_is_ours(stream: BorrowedFd<'_>) -> io::Result<bool> {
-    Ok(credentials(stream)?.uid == rustix::process::geteuid().as_raw())
+    Ok(credentials(stream)?.1 == rustix::process::geteuid().as_raw())
 }
 
-/// `SO_PEERCRED` (unix(7)): who called `connect` or `listen` at the other end, as the kernel noted it then.
-fn credentials(stream: BorrowedFd<'_>) -> io::Result<libc::ucred> {
-    let mut credentials = libc::ucred { pid: 0, uid: u32::MAX, gid: u32::MAX };
-    let whole = size_of::<libc::ucred>();
+/// The process that connected, by the number that `SO_PEERCRED` told.
+///
+/// Without `SO_PEERPIDFD`, a caller that ended between its `connect` and here is mistaken for whoever took its number
+/// within that moment. From here on, no number is used again unnoticed.
+fn process_of(stream: BorrowedFd<'_>, id: u32) -> Option<Process> {
+    match peer_pidfd(stream) {
+        Ok(pidfd) => Process::of_pidfd(id, pidfd).ok(),
+        Err(error) if error.raw_os_error() == Some(libc::ENOPROTOOPT) => Process::pin(id).ok(),
+        // ESRCH or EINVAL, as the kernel's age has it: the caller is gone. Or we have no descriptors left.
+        Err(_) => None,
+    }
+}
+
+/// `SO_PEERCRED` (unix(7)): who called `connect` or `listen` at the other end, as the kernel noted it then; its process
+/// number, which is none where the process is out of our sight (0), and its effective user.
+fn credentials(stream: BorrowedFd<'_>) -> io::Result<(Option<u32>, u32)> {
+    let [process, user, _group] = option(stream, libc::SO_PEERCRED)?;
+    Ok((u32::try_from(process).ok().filter(|process| *process != 0), user.cast_unsigned()))
+}
+
+/// The number of `SO_PEERPIDFD` (Linux 6.5) everywhere but on SPARC and PA-RISC, where Keyfob was never built. libc
+/// does not name it yet.
+const SO_PEERPIDFD: libc::c_int = 77;
+
+/// `SO_PEERPIDFD`: a pidfd for the same process. It is never another one's, even if the number is used again meanwhile.
+fn peer_pidfd(stream: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let [pidfd] = option(stream, SO_PEERPIDFD)?;
+    if pidfd < 0 {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    // SAFETY: the kernel has just opened this descriptor for us (close-on-exec), and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(pidfd) })
+}
+
+/// An option of the socket that consists of `N` C integers, as `struct ucred` (three) and descriptors (one) do.
+fn option<const N: usize>(stream: BorrowedFd<'_>, name: libc::c_int) -> io::Result<[libc::c_int; N]> {
+    let mut value = [-1; N];
+    let whole = size_of_val(&value);
     let mut length = libc::socklen_t::try_from(whole).map_err(io::Error::other)?;
     // SAFETY: the descriptor is borrowed and open; the kernel writes at most `length` bytes, which is the size of the
-    // structure behind the pointer, and every bit pattern is a valid `ucred`.
+    // array behind the pointer, and every bit pattern is a valid integer.
     let answer = unsafe {
-        libc::getsockopt(
-            stream.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_PEERCRED,
-            (&raw mut credentials).cast(),
-            &raw mut length,
-        )
+        libc::getsockopt(stream.as_raw_fd(), libc::SOL_SOCKET, name, (&raw mut value).cast(), &raw mut length)
     };
     if answer != 0 {
         return Err(io::Error::last_os_error());
     }
     // Less than the whole would leave the user unknown, which is nobody's number.
-    if length as usize == whole { Ok(credentials) } else { Err(io::Error::from(io::ErrorKind::InvalidData)) }
-}
-
-/// A process, pinned: its `/proc` folder is held open, and its start time is remembered. A new process with the same
-/// number has another folder and another start time.
-#[derive(Debug)]
-pub struct Process {
-    /// The process number in this process' namespace.
-    pub id: u32,
-    folder: OwnedFd,
-    started: u64,
-}
-
-impl Process {
-    /// Pins the process that has this number now.
-    ///
-    /// # Errors
-    /// It is gone already, or `/proc` is not there.
-    pub fn pin(id: u32) -> io::Result<Self> {
-        let folder = rustix::fs::open(
-            format!("/proc/{id}"),
-            OFlags::DIRECTORY | OFlags::PATH | OFlags::CLOEXEC,
-            Mode::empty(),
-        )?;
-        let started = start_time(folder.as_fd())?;
-        Ok(Self { id, folder, started })
-    }
-
-    /// Whether it still runs (and is still the one that was pinned).
-    pub fn is_alive(&self) -> bool {
-        start_time(self.folder.as_fd()).is_ok_and(|started| started == self.started)
-    }
-
-    /// The file it runs. A replaced file reads as `… (deleted)`.
-    pub fn executable(&self) -> Option<PathBuf> {
-        let path = rustix::fs::readlinkat(self.folder.as_fd(), "exe", Vec::new()).ok()?;
-        Some(PathBuf::from(String::from_utf8_lossy(path.as_bytes()).into_owned()))
-    }
-}
-
-/// Field 22 of `/proc/PID/stat` (proc(5)): clock ticks after boot. The name in field 2 may hold spaces and brackets,
-/// so fields are counted from the last bracket.
-fn start_time(folder: BorrowedFd<'_>) -> io::Result<u64> {
-    let file = rustix::fs::openat(folder, "stat", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-    let mut text = String::with_capacity(512);
-    std::fs::File::from(file).take(4096).read_to_string(&mut text)?;
-    parse_start_time(&text).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
-}
-
-fn parse_start_time(stat: &str) -> Option<u64> {
-    let (_, after_name) = stat.rsplit_once(')')?;
-    let mut fields = after_name.split_ascii_whitespace();
-    // A zombie has ended, though its number is not free yet.
-    if matches!(fields.next()?, "Z" | "X") {
-        return None;
-    }
-    fields.nth(18)?.parse().ok()
+    if length as usize == whole { Ok(value) } else { Err(io::ErrorKind::InvalidData.into()) }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::os::fd::AsFd as _;
 
-    #[test]
-    fn a_name_with_brackets_does_not_shift_the_fields() {
-        let stat = "7 (a) b) 1) S 1 7 7 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 4242 1 1";
-        assert_eq!(parse_start_time(stat), Some(4242));
-    }
+    use super::*;
 
     #[test]
     fn passwd_lines_are_read_by_number() {
@@ -149,23 +117,19 @@ mod tests {
     }
 
     #[test]
-    fn a_process_is_alive_until_it_ends() {
-        let mut child =
-            std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
-        let process = Process::pin(child.id()).unwrap();
-        assert!(process.is_alive());
-        child.kill().unwrap();
-        child.wait().unwrap();
-        assert!(!process.is_alive());
-    }
-
-    #[test]
     fn the_peer_of_a_socket_pair_is_this_process() {
         let (one, _other) = std::os::unix::net::UnixStream::pair().unwrap();
         let caller = caller_of(one.as_fd()).unwrap();
         assert_eq!(caller.user, this_user());
         assert_eq!(caller.process.as_ref().unwrap().id, std::process::id());
+        assert!(caller.is_alive());
         assert_eq!(caller.executable(), std::env::current_exe().ok());
         assert!(server_is_ours(one.as_fd()).unwrap());
+    }
+
+    #[test]
+    fn something_that_is_no_socket_has_no_caller() {
+        let file = std::fs::File::open("/dev/null").unwrap();
+        assert!(caller_of(file.as_fd()).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! macOS: `LOCAL_PEERCRED` and `LOCAL_PEERPID` of the socket, and the start time against reuse of the process number.
+//! macOS: `LOCAL_PEERCRED` and `LOCAL_PEERTOKEN` of the socket.
 #![expect(
     unsafe_code,
     reason = "neither the standard library nor rustix asks macOS about peers and processes"
@@ -14,6 +14,10 @@ use std::ptr::null_mut;
 
 use super::Folders;
 use crate::caller::Caller;
+
+#[path = "process_macos.rs"]
+mod process;
+pub use process::Process;
 
 /// The user of this process, by its effective number.
 pub fn this_user() -> String {
@@ -70,7 +74,7 @@ fn home_with(user: u32, texts: &mut [u8]) -> Result<Option<PathBuf>, c_int> {
 pub fn caller_of(stream: BorrowedFd<'_>) -> io::Result<Caller> {
     Ok(Caller {
         user: peer_user(stream)?.to_string(),
-        process: peer_process(stream).and_then(Process::pin).ok(),
+        process: peer_token(stream).and_then(|(id, version)| Process::of_version(id, version)).ok(),
     })
 }
 
@@ -80,43 +84,6 @@ pub fn caller_of(stream: BorrowedFd<'_>) -> io::Result<Caller> {
 /// The socket's own errors.
 pub fn server_is_ours(stream: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(peer_user(stream)? == rustix::process::geteuid().as_raw())
-}
-
-/// A process, pinned by its start time: a new process with the same number started later.
-#[derive(Debug)]
-pub struct Process {
-    /// The process number.
-    pub id: u32,
-    started: Started,
-}
-
-/// Seconds and microseconds of the wall clock.
-type Started = (u64, u64);
-
-impl Process {
-    /// Pins the process that has this number now.
-    ///
-    /// # Errors
-    /// It is gone already, or it belongs to somebody else.
-    pub fn pin(id: u32) -> io::Result<Self> {
-        Ok(Self { id, started: start_time(id)? })
-    }
-
-    /// Whether it still runs (and is still the one that was pinned).
-    pub fn is_alive(&self) -> bool {
-        start_time(self.id).is_ok_and(|started| started == self.started)
-    }
-
-    /// The file it runs.
-    pub fn executable(&self) -> Option<PathBuf> {
-        let id = c_int::try_from(self.id).ok()?;
-        let mut path = vec![0u8; libc::PROC_PIDPATHINFO_MAXSIZE as usize];
-        let room = u32::try_from(path.len()).ok()?;
-        // SAFETY: `path` has room for as many bytes as the call is told.
-        let length = unsafe { libc::proc_pidpath(id, path.as_mut_ptr().cast::<c_void>(), room) };
-        path.truncate(usize::try_from(length).ok().filter(|length| *length > 0)?);
-        Some(PathBuf::from(OsString::from_vec(path)))
-    }
 }
 
 /// The effective user at the other end, as it was on `connect` or `listen` (getpeereid(3), which reads
@@ -130,44 +97,34 @@ fn peer_user(stream: BorrowedFd<'_>) -> io::Result<u32> {
     Ok(user)
 }
 
-/// The process that connected, or that listens (unix(4)).
-fn peer_process(stream: BorrowedFd<'_>) -> io::Result<u32> {
-    let mut id: libc::pid_t = 0;
-    let mut size = size_of::<libc::pid_t>() as libc::socklen_t;
-    // SAFETY: the descriptor is open as long as `stream` is borrowed, and `id` has the `size` bytes that the call is told.
+/// `LOCAL_PEERTOKEN`: the process at the other end, by its number and the version of that number, which no later process
+/// shares, and which changes when the process runs another program.
+///
+/// The number and its version are the last two but one, and the last, of the eight in an `audit_token_t` (libbsm's
+/// `audit_token_to_pid` and `audit_token_to_pidversion`).
+fn peer_token(stream: BorrowedFd<'_>) -> io::Result<(u32, i32)> {
+    let mut token = [0u32; 8];
+    let whole = size_of_val(&token) as libc::socklen_t;
+    let mut size = whole;
+    // SAFETY: the descriptor is open as long as `stream` is borrowed, and `token` has the `size` bytes that the call is
+    // told, any of which are valid numbers.
     let failed = unsafe {
         libc::getsockopt(
             stream.as_raw_fd(),
             libc::SOL_LOCAL,
-            libc::LOCAL_PEERPID,
-            (&raw mut id).cast::<c_void>(),
+            libc::LOCAL_PEERTOKEN,
+            (&raw mut token).cast::<c_void>(),
             &raw mut size,
         )
     };
     if failed != 0 {
         return Err(io::Error::last_os_error());
     }
-    u32::try_from(id).ok().filter(|id| *id != 0).ok_or_else(|| io::ErrorKind::NotFound.into())
-}
-
-fn start_time(id: u32) -> io::Result<Started> {
-    let id = c_int::try_from(id).map_err(|_| io::ErrorKind::InvalidInput)?;
-    let mut information = MaybeUninit::<libc::proc_bsdinfo>::zeroed();
-    let size = size_of::<libc::proc_bsdinfo>() as c_int;
-    // SAFETY: `information` has the `size` bytes that the call is told.
-    let filled = unsafe {
-        libc::proc_pidinfo(id, libc::PROC_PIDTBSDINFO, 0, information.as_mut_ptr().cast::<c_void>(), size)
-    };
-    if filled != size {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: zeroed, then filled by the call; the structure holds plain numbers, so that any bytes are valid.
-    let information = unsafe { information.assume_init() };
-    // A zombie has ended, though its number is not free yet.
-    if information.pbi_status == libc::SZOMB {
+    let [_, _, _, _, _, id, _, version] = token;
+    if size != whole || id == 0 {
         return Err(io::ErrorKind::NotFound.into());
     }
-    Ok((information.pbi_start_tvsec, information.pbi_start_tvusec))
+    Ok((id, version.cast_signed()))
 }
 
 #[cfg(test)]
@@ -185,22 +142,12 @@ mod tests {
     }
 
     #[test]
-    fn a_process_is_alive_until_it_ends() {
-        let mut child =
-            std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
-        let process = Process::pin(child.id()).unwrap();
-        assert!(process.is_alive());
-        child.kill().unwrap();
-        child.wait().unwrap();
-        assert!(!process.is_alive());
-    }
-
-    #[test]
     fn the_peer_of_a_socket_pair_is_this_process() {
         let (one, _other) = std::os::unix::net::UnixStream::pair().unwrap();
         let caller = caller_of(one.as_fd()).unwrap();
         assert_eq!(caller.user, this_user());
         assert_eq!(caller.process.as_ref().unwrap().id, std::process::id());
+        assert!(caller.is_alive());
         assert!(caller.executable().unwrap().is_absolute());
         assert!(server_is_ours(one.as_fd()).unwrap());
     }

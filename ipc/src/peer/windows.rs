@@ -5,16 +5,15 @@
 //! as administrator cannot be opened by the same person's other programs.
 #![expect(unsafe_code, reason = "the standard library asks Windows nothing about tokens, pipes and owners")]
 
-use std::ffi::{OsString, c_void};
+use std::ffi::c_void;
 use std::fs::OpenOptions;
 use std::io;
-use std::os::windows::ffi::OsStringExt;
 use std::os::windows::fs::OpenOptionsExt;
 use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::ptr::null_mut;
 
-use windows_sys::Win32::Foundation::{ERROR_SUCCESS, HANDLE, LocalFree, WAIT_TIMEOUT};
+use windows_sys::Win32::Foundation::{ERROR_SUCCESS, HANDLE, LocalFree};
 use windows_sys::Win32::Security::Authorization::{
     ConvertSidToStringSidW, GetSecurityInfo, SE_FILE_OBJECT, SE_KERNEL_OBJECT, SE_OBJECT_TYPE,
 };
@@ -27,8 +26,7 @@ use windows_sys::Win32::Storage::FileSystem::{
 };
 use windows_sys::Win32::System::Pipes::{GetNamedPipeClientProcessId, ImpersonateNamedPipeClient};
 use windows_sys::Win32::System::Threading::{
-    GetCurrentProcess, GetCurrentThread, GetProcessId, OpenProcess, OpenProcessToken, OpenThreadToken,
-    PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_SYNCHRONIZE, QueryFullProcessImageNameW, WaitForSingleObject,
+    GetCurrentProcess, GetCurrentThread, OpenProcessToken, OpenThreadToken,
 };
 
 use crate::caller::Caller;
@@ -37,9 +35,13 @@ use crate::refusal::{Code, Refusal};
 mod inherit;
 mod known;
 mod overlapped;
+#[path = "process_windows.rs"]
+mod process;
 pub(crate) use inherit::keep_standard_streams;
 pub use known::folders;
 pub(crate) use overlapped::{read_within, write_within};
+pub use process::Process;
+pub(super) use process::file_at;
 
 /// The group of administrators. What an elevated program makes belongs to it, not to the person.
 const ADMINISTRATORS: &str = "S-1-5-32-544";
@@ -58,6 +60,9 @@ pub fn only_this_user() -> String {
 }
 
 /// Who connected to us: the server's end of a pipe is asked.
+///
+/// Clients of other computers, and of this one by way of its file server, have any process number they like. The pipe
+/// itself keeps them out (`PIPE_REJECT_REMOTE_CLIENTS`); what [`Process::pin`] refuses is the second line.
 ///
 /// # Errors
 /// The pipe's own errors, and a client that has not opened the pipe with `SECURITY_IDENTIFICATION` or more, as ours does:
@@ -78,54 +83,6 @@ pub fn caller_of(stream: BorrowedHandle<'_>) -> io::Result<Caller> {
 pub fn server_is_ours(stream: BorrowedHandle<'_>) -> io::Result<bool> {
     let me = user_of(own_token()?.as_handle())?;
     Ok(owner_of(stream, SE_KERNEL_OBJECT)? == me)
-}
-
-/// A process, pinned: Windows gives its number to no other process while the handle is open.
-#[derive(Debug)]
-pub struct Process {
-    /// The process number.
-    pub id: u32,
-    handle: OwnedHandle,
-}
-
-impl Process {
-    /// Pins the process that has this number now.
-    ///
-    /// # Errors
-    /// It is gone already, it is Windows itself (0 and 4), or the number is not exactly its own.
-    pub fn pin(id: u32) -> io::Result<Self> {
-        if matches!(id, 0 | 4) {
-            return Err(io::ErrorKind::InvalidInput.into());
-        }
-        // SAFETY: the call takes plain numbers.
-        let handle = unsafe { OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION | PROCESS_SYNCHRONIZE, 0, id) };
-        let handle = owned(handle)?;
-        // OpenProcess ignores the two lowest bits, and a client that comes through the file server has any number it
-        // likes: only an exact match names a process.
-        // SAFETY: the handle is open.
-        if unsafe { GetProcessId(handle.as_raw_handle()) } != id {
-            return Err(io::ErrorKind::NotFound.into());
-        }
-        Ok(Self { id, handle })
-    }
-
-    /// Whether it still runs.
-    pub fn is_alive(&self) -> bool {
-        // SAFETY: the handle is open.
-        unsafe { WaitForSingleObject(self.handle.as_raw_handle(), 0) == WAIT_TIMEOUT }
-    }
-
-    /// The file it runs.
-    pub fn executable(&self) -> Option<PathBuf> {
-        // The longest path that Windows knows, in UTF-16 units.
-        let mut path = vec![0u16; 32 * 1024];
-        let mut length = u32::try_from(path.len()).ok()?;
-        let handle = self.handle.as_raw_handle();
-        // SAFETY: the handle is open, and `path` has room for the `length` units that the call is told.
-        let done = unsafe { QueryFullProcessImageNameW(handle, 0, path.as_mut_ptr(), &raw mut length) };
-        path.truncate(length as usize);
-        (done != 0).then(|| PathBuf::from(OsString::from_wide(&path)))
-    }
 }
 
 /// Whether the path is a folder that this user, or an administrator, made.
@@ -271,7 +228,7 @@ fn owned(handle: HANDLE) -> io::Result<OwnedHandle> {
 pub(super) mod tests {
     use std::fs::File;
     use std::os::windows::ffi::OsStrExt;
-    use std::process::Command;
+    use std::path::PathBuf;
 
     use windows_sys::Win32::Security::Authorization::{
         ConvertStringSecurityDescriptorToSecurityDescriptorW, SDDL_REVISION_1,
@@ -328,33 +285,6 @@ pub(super) mod tests {
         let user = this_user();
         let numbers = user.strip_prefix("S-1-").unwrap();
         assert!(numbers.split('-').all(|number| number.parse::<u64>().is_ok()), "{user}");
-    }
-
-    #[test]
-    fn this_process_is_alive_and_known_by_its_file() {
-        let process = Process::pin(std::process::id()).unwrap();
-        assert!(process.is_alive());
-        let (file, own) = (process.executable().unwrap(), std::env::current_exe().unwrap());
-        assert_eq!(std::fs::canonicalize(file).unwrap(), std::fs::canonicalize(own).unwrap());
-    }
-
-    #[test]
-    fn a_process_that_ended_is_not_alive() {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .arg("--list")
-            .stdout(std::process::Stdio::null())
-            .spawn()
-            .unwrap();
-        let process = Process::pin(child.id()).unwrap();
-        assert!(child.wait().unwrap().success());
-        assert!(!process.is_alive());
-    }
-
-    #[test]
-    fn numbers_that_name_no_process_exactly_are_refused() {
-        for id in [0, 4, std::process::id() + 1, 0xFEFF] {
-            assert!(Process::pin(id).is_err(), "{id}");
-        }
     }
 
     #[test]

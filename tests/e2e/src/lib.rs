@@ -15,7 +15,9 @@
 #![cfg(target_os = "linux")]
 
 mod company;
+mod examiner;
 mod foreigner;
+pub mod needles;
 pub mod process;
 mod profile;
 pub mod raw;
@@ -25,6 +27,7 @@ mod stage;
 mod wait;
 
 pub use company::{Company, token};
+pub use examiner::{Examiner, Mapping};
 pub use foreigner::Foreigner;
 pub use profile::{MEMORY, Profile, folder};
 pub use run::{Output, PATIENCE, Running, run, run_within, start};

@@ -16,7 +16,7 @@ mod turn;
 
 pub use jupyterhub::JupyterHub;
 pub use moto::Moto;
-pub use notifications::{Notification, NotificationServer, Urgency};
+pub use notifications::{Notification, NotificationServer, Screen, Urgency};
 pub use oidc_provider::{CLIENT_ID, OidcProvider, Refreshes};
 pub use part::{Lines, Part};
 pub use session_bus::SessionBus;

@@ -16,6 +16,8 @@ pub struct Stage {
     pub node_modules: PathBuf,
     /// Where the foreigner listens, as host:port.
     pub foreigner: String,
+    /// The socket of the examiner.
+    pub examiner: PathBuf,
 }
 
 impl Stage {
@@ -31,6 +33,7 @@ impl Stage {
             node: variable("KEYFOB_TEST_NODE").into(),
             node_modules: variable("KEYFOB_TEST_NODE_MODULES").into(),
             foreigner: variable("KEYFOB_TEST_FOREIGNER").to_string_lossy().into_owned(),
+            examiner: variable("KEYFOB_TEST_EXAMINER").into(),
         })
     }
 

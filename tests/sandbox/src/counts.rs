@@ -23,6 +23,12 @@ pub struct Counts {
     pub last_role_session_name: Option<String>,
     /// Tokens that the token API gave another value, also where the answer was lost.
     pub rotations: u64,
+    /// Refresh tokens that were taken again within the time that the issuer allows for that.
+    #[serde(default)]
+    pub reused: u64,
+    /// Requests whose caller went away before the answer.
+    #[serde(default)]
+    pub abandoned: BTreeMap<Endpoint, u64>,
 }
 
 impl Counts {
@@ -30,6 +36,12 @@ impl Counts {
     #[must_use]
     pub fn arrived(&self, endpoint: Endpoint) -> u64 {
         self.arrived.get(&endpoint).copied().unwrap_or_default()
+    }
+
+    /// Requests at one endpoint whose caller went away before the answer.
+    #[must_use]
+    pub fn abandoned(&self, endpoint: Endpoint) -> u64 {
+        self.abandoned.get(&endpoint).copied().unwrap_or_default()
     }
 
     /// Token requests of one grant type that were processed.
@@ -78,6 +90,14 @@ impl Counter {
 
     pub(crate) fn rotation(&self) {
         locked(&self.0).rotations += 1;
+    }
+
+    pub(crate) fn reused(&self) {
+        locked(&self.0).reused += 1;
+    }
+
+    pub(crate) fn abandoned(&self, endpoint: Endpoint) {
+        *locked(&self.0).abandoned.entry(endpoint).or_default() += 1;
     }
 
     pub(crate) fn role(&self, arn: &str, session_name: &str) {

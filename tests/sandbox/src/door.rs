@@ -99,18 +99,37 @@ where
         let (common, state) = (common.clone(), Arc::clone(&state));
         Box::pin(async move {
             common.counts.arrived(endpoint);
+            let mut wait = Wait { common: &common, endpoint, answered: false };
             if let Some(instead) = before(&common, endpoint).await {
+                wait.answered = true;
                 return instead;
             }
             let (head, body) = request.into_parts();
             let Ok(body) = axum::body::to_bytes(body, LIMIT).await else {
+                wait.answered = true;
                 return too_large(endpoint);
             };
             let call = Call { method: head.method, uri: head.uri, headers: head.headers, body };
             let cut = common.faults.take(endpoint, |fault| (*fault == Fault::Reset).then_some(())).is_some();
             let response = handler(state, call).await;
+            wait.answered = true;
             if cut { cut_off(response).await } else { response }
         })
+    }
+}
+
+/// A caller that waits. Where it goes away the request is dropped, and with it this.
+struct Wait<'a> {
+    common: &'a Common,
+    endpoint: Endpoint,
+    answered: bool,
+}
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.common.counts.abandoned(self.endpoint);
+        }
     }
 }
 

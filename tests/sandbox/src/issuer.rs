@@ -11,6 +11,7 @@ mod refusal;
 mod tests;
 mod token;
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use axum::http::{StatusCode, header};
@@ -26,6 +27,9 @@ use crate::faults::{Endpoint, Lie};
 use crate::jwt::{KeySet, PublicKey, SigningKey, Unverified};
 use grants::Grants;
 use refusal::Refusal;
+
+/// How many answers with tokens are remembered.
+const REMEMBERED: usize = 32;
 
 /// The person who is always at the keyboard.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +64,8 @@ pub struct IssuerOptions {
     pub client_id: String,
     /// The one person.
     pub person: Person,
+    /// What it calls itself where people reach it through a front that passes everything on; no slash at the end.
+    pub public_url: Option<String>,
     /// Life of an authorization code.
     pub code_seconds: u32,
     /// Life of an ID token.
@@ -70,6 +76,8 @@ pub struct IssuerOptions {
     pub refresh_token_seconds: u32,
     /// A used refresh token is replaced; using it again ends the whole grant. Off: Okta's persistent refresh tokens.
     pub rotate_refresh_tokens: bool,
+    /// For so long from its first use a used refresh token is taken again, as where an answer was lost (Okta: 0 to 60).
+    pub refresh_reuse_seconds: u32,
     /// Life of a device code.
     pub device_code_seconds: u32,
     /// How long a device waits between polls.
@@ -83,11 +91,13 @@ impl Default for IssuerOptions {
         Self {
             client_id: "keyfob-demo".into(),
             person: Person::default(),
+            public_url: None,
             code_seconds: 60,
             id_token_seconds: 3600,
             access_token_seconds: 3600,
             refresh_token_seconds: 90 * 24 * 3600,
             rotate_refresh_tokens: true,
+            refresh_reuse_seconds: 0,
             device_code_seconds: 600,
             device_interval_seconds: 5,
             redirect_ports: Vec::new(),
@@ -103,6 +113,7 @@ pub struct Issuer {
     options: IssuerOptions,
     key: SigningKey,
     grants: Mutex<Grants>,
+    issued: Mutex<VecDeque<Value>>,
 }
 
 impl Issuer {
@@ -111,12 +122,24 @@ impl Issuer {
         url: String,
         options: IssuerOptions,
     ) -> Result<Self, ring::error::Unspecified> {
-        Ok(Self { common, url, options, key: SigningKey::generate()?, grants: Mutex::default() })
+        Ok(Self {
+            common,
+            url,
+            options,
+            key: SigningKey::generate()?,
+            grants: Mutex::default(),
+            issued: Mutex::default(),
+        })
     }
 
     /// Ends every session, as an administrator does: all refresh and access tokens are dead.
     pub fn end_all_sessions(&self) {
         *locked(&self.grants) = Grants::default();
+    }
+
+    /// The last answers of the token endpoint that had tokens in them, oldest first: for those who look for these elsewhere.
+    pub fn issued(&self) -> Vec<Value> {
+        locked(&self.issued).iter().cloned().collect()
     }
 
     pub(crate) fn url(&self) -> &str {

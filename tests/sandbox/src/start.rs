@@ -64,6 +64,8 @@ impl fmt::Debug for Options {
 pub struct Addresses {
     /// The issuer, exactly as its metadata and its ID tokens name it: no slash at the end.
     pub issuer_url: String,
+    /// Where the issuer listens: the same, but behind a front.
+    pub issuer_base: String,
     /// The STS, for `endpoint_url`.
     pub sts_url: String,
     /// The page where a person generates a personal access token.
@@ -130,7 +132,8 @@ impl Sandbox {
         let [at_gitlab, at_github, at_jfrog] = [listen().await?, listen().await?, listen().await?];
         let at_jupyterhub = listen().await?;
 
-        let issuer_url = base(&at_issuer)?;
+        let issuer_base = base(&at_issuer)?;
+        let issuer_url = options.issuer.public_url.clone().unwrap_or_else(|| issuer_base.clone());
         let issuer = Issuer::new(common.clone(), issuer_url.clone(), options.issuer.clone());
         let issuer = Arc::new(issuer.map_err(|_| StartError::Key)?);
         let sts = Arc::new(Sts::new(common.clone(), &issuer, options.sts.clone()));
@@ -146,6 +149,7 @@ impl Sandbox {
 
         let addresses = Addresses {
             issuer_url,
+            issuer_base,
             sts_url: base(&at_sts)?,
             portal_url: format!("{}/token", base(&at_portal)?),
             token_api_url: format!("{}{}", base(&at_portal)?, portal::API),

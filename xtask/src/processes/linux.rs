@@ -34,12 +34,13 @@ pub fn is_interrupted() -> bool {
     INTERRUPTED.load(Ordering::Relaxed)
 }
 
-/// Ends every process that was left behind below us, and those that these leave behind in turn. `spared` is a child
-/// that is still wanted.
-pub fn end_orphans(spared: Option<u32>) {
+/// Ends every process that was left behind below us, and those that these leave behind in turn. `spared` are children
+/// that are still wanted.
+pub fn end_orphans(spared: impl IntoIterator<Item = u32>) {
+    let spared: Vec<u32> = spared.into_iter().collect();
     loop {
         let mut left = children();
-        left.retain(|child| Some(child.as_raw_nonzero().get().unsigned_abs()) != spared);
+        left.retain(|child| !spared.contains(&child.as_raw_nonzero().get().unsigned_abs()));
         // A child that is another user's (started through sudo) cannot be ended by us and must not hold us up.
         left.retain(|child| kill_process(*child, Signal::KILL).is_ok());
         if left.is_empty() {

@@ -24,4 +24,4 @@ pub fn is_interrupted() -> bool {
 }
 
 /// Nothing: orphans are not known here.
-pub fn end_orphans(_spared: Option<u32>) {}
+pub fn end_orphans(_spared: impl IntoIterator<Item = u32>) {}

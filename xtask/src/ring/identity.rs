@@ -49,6 +49,12 @@ impl Identity {
         Ok(Self { account: existing(FOREIGNER)?, way })
     }
 
+    /// The user who may do everything.
+    pub fn of_root() -> Result<Self, Failure> {
+        let way = if geteuid().is_root() { Way::Ourselves } else { Way::Sudo };
+        Ok(Self { account: existing("root")?, way })
+    }
+
     /// The user.
     pub fn account(&self) -> &Account {
         &self.account

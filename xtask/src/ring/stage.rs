@@ -18,8 +18,9 @@ use crate::setup::Parts;
 const PACKAGES: [&str; 4] = ["cli", "agent", "tests/sandbox", "tests/e2e"];
 const END_TO_END: &str = "tests/e2e";
 /// What the tests cannot do without; the sandbox's browser and the like are staged when they exist.
-const REQUIRED: [&str; 4] = ["keyfob", "keyfobd", "keyfob-sandbox", FOREIGNER];
+const REQUIRED: [&str; 5] = ["keyfob", "keyfobd", "keyfob-sandbox", FOREIGNER, EXAMINER];
 const FOREIGNER: &str = "keyfob-foreigner";
+const EXAMINER: &str = "keyfob-examiner";
 /// What programs are held against, relative to `docs`.
 const DOCUMENTS: [&str; 1] = ["token-api/openapi.yaml"];
 
@@ -72,6 +73,11 @@ impl Stage {
     /// The program for the foreign user.
     pub fn foreigner(&self) -> PathBuf {
         self.program(FOREIGNER)
+    }
+
+    /// The program for root.
+    pub fn examiner(&self) -> PathBuf {
+        self.program(EXAMINER)
     }
 
     fn program(&self, name: &str) -> PathBuf {

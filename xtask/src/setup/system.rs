@@ -16,10 +16,12 @@ enum Probe {
 }
 
 /// Each package with the part of it that the tests use.
-const PACKAGES: [(&str, Probe); 13] = [
+const PACKAGES: [(&str, Probe); 14] = [
     ("dbus", Probe::Program("dbus-run-session")),
     // A notification server, and the screen that it draws on.
     ("dunst", Probe::Program("dunst")),
+    // What libFuzzer is compiled with.
+    ("g++", Probe::Program("g++")),
     ("gcc", Probe::Program("gcc")),
     ("gnome-keyring", Probe::Program("gnome-keyring-daemon")),
     // The static library, which the shipped `keyfob` is linked with.

@@ -32,7 +32,22 @@ impl Folder {
         builder.create(&self.path).map_err(|error| failed("be made", &self.path, &error))?;
         #[cfg(unix)]
         self.check_ours()?;
+        self.clear();
         Ok(())
+    }
+
+    /// Takes away what a crash left half-written: sealed, but nobody's.
+    fn clear(&self) {
+        for entry in fs::read_dir(&self.path).into_iter().flatten().flatten() {
+            if entry
+                .file_name()
+                .to_str()
+                .is_some_and(|name| name.starts_with('.') && name.ends_with(".age.new"))
+            {
+                // It is not looked at, so it may stay.
+                let _ = fs::remove_file(entry.path());
+            }
+        }
     }
 
     #[cfg(unix)]
@@ -70,12 +85,15 @@ impl Folder {
     pub(super) fn write(&self, file: &str, bytes: &[u8]) -> Result<(), KeychainError> {
         let (path, fresh) = (self.path(file), self.path(&format!(".{file}.new")));
         // What a crash left is replaced by a new file, not written into: its mode and links are anyone's guess.
-        remove(&fresh)
-            .and_then(|_| create(&fresh))
+        let written = remove(&fresh)
+            .and_then(|()| create(&fresh))
             .and_then(|mut opened| opened.write_all(bytes).and_then(|()| opened.sync_all()))
-            .and_then(|()| fs::rename(&fresh, &path))
-            .and_then(|()| self.sync())
-            .map_err(|error| failed("be written", &path, &error))
+            .and_then(|()| fs::rename(&fresh, &path));
+        if written.is_err() {
+            // On a full disk it would keep the room that the next one needs.
+            let _ = remove(&fresh);
+        }
+        written.and_then(|()| self.sync()).map_err(|error| failed("be written", &path, &error))
     }
 
     /// Removes a file; an absent one is as good as removed.

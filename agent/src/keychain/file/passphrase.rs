@@ -28,12 +28,21 @@ pub enum Passphrase {
 }
 
 impl Passphrase {
+    /// Whether it lies ready, good or not.
+    pub(super) fn lies_ready(&self) -> bool {
+        match self {
+            Self::File(_) => true,
+            Self::SystemdCredential(folder) => folder.join(CREDENTIAL).exists(),
+            Self::Prompt => false,
+        }
+    }
+
     /// The passphrase that lies ready; `None` where a person must be asked.
     pub(super) fn ready(&self) -> Result<Option<Secret<String>>, KeychainError> {
         match self {
             Self::File(path) => read(path, own_file).map(Some),
             // A unit may have other credentials and not this one.
-            Self::SystemdCredential(folder) if !folder.join(CREDENTIAL).exists() => Ok(None),
+            Self::SystemdCredential(_) if !self.lies_ready() => Ok(None),
             Self::SystemdCredential(folder) => read(&folder.join(CREDENTIAL), credential).map(Some),
             Self::Prompt => Ok(None),
         }

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::iter;
 
 use age::secrecy::{ExposeSecret, SecretString};
-use age::x25519::Identity;
+use age::x25519::{Identity, Recipient};
 use age::{DecryptError, Decryptor, scrypt};
 use keyfob_ipc::Secret;
 use zeroize::Zeroizing;
@@ -46,9 +46,9 @@ pub(super) fn open_identity(sealed: &[u8], passphrase: &Secret<String>) -> Resul
         .ok_or_else(|| KeychainError::Failed("`identity.age` holds no identity".to_owned()))
 }
 
-/// Seals the value of an item to `identity`. The name goes in too: one item's file is no good under another's name.
+/// Seals the value of an item to an identity, of which the public half is enough. The name goes in too: one item's file is no good under another's name.
 pub(super) fn close_item(
-    identity: &Identity,
+    identity: &Recipient,
     item: &str,
     value: &Secret<Vec<u8>>,
 ) -> Result<Vec<u8>, KeychainError> {
@@ -56,7 +56,7 @@ pub(super) fn close_item(
     let mut plain = Zeroizing::new(Vec::with_capacity(title.len() + value.expose().len()));
     plain.extend_from_slice(title.as_bytes());
     plain.extend_from_slice(value.expose());
-    age::encrypt(&identity.to_public(), &plain)
+    age::encrypt(identity, &plain)
         .map_err(|_| KeychainError::Failed(format!("the item `{item}` cannot be encrypted")))
 }
 

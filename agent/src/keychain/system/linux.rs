@@ -8,6 +8,8 @@
 //! is locked is answered as [`KeychainError::Locked`]. A collection that locks itself between the look and the creation of
 //! a new item can still prompt; the call's deadline then ends the wait.
 
+mod prompt;
+
 use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt as _;
 
@@ -15,8 +17,8 @@ use keyfob_ipc::Secret;
 use keyfob_ipc::reply::KeychainState;
 use secret_service::{Collection, EncryptionType, Error, Item};
 use tokio::net::UnixStream;
-use zbus::Address;
 use zbus::address::transport::{Transport, UnixSocket};
+use zbus::{Address, Connection};
 
 use super::super::{Keychain, KeychainError, MAX_VALUE, Pending, check_item, check_value};
 
@@ -33,14 +35,17 @@ impl SecretService {
     }
 
     async fn connect(&self) -> Result<secret_service::SecretService<'static>, Error> {
+        // The bus has its own access control; this keeps values out of what a bus monitor records.
+        secret_service::SecretService::connect_with_existing(EncryptionType::Dh, self.bus().await?).await
+    }
+
+    async fn bus(&self) -> Result<Connection, Error> {
         let address = match &self.address {
             Some(address) => address.parse()?,
             None => Address::session()?,
         };
         let bus = bus_of(rustix::process::geteuid().as_raw(), &address).await?;
-        let connection = zbus::connection::Builder::unix_stream(bus).build().await?;
-        // The bus has its own access control; this keeps values out of what a bus monitor records.
-        secret_service::SecretService::connect_with_existing(EncryptionType::Dh, connection).await
+        Ok(zbus::connection::Builder::unix_stream(bus).build().await?)
     }
 
     fn attributes<'a>(&'a self, item: &'a str) -> HashMap<&'a str, &'a str> {
@@ -98,6 +103,21 @@ impl SecretService {
         let service = self.connect().await?;
         unlocked(&service).await.map(|_| ())
     }
+
+    /// Has the service ask the person, where its collection is locked.
+    async fn ask(&self) -> Result<(), KeychainError> {
+        let bus = self.bus().await.map_err(translate)?;
+        let service = secret_service::SecretService::connect_with_existing(EncryptionType::Dh, bus.clone());
+        let service = service.await.map_err(translate)?;
+        let collection = service.get_default_collection().await.map_err(translate)?;
+        match unlocked(&service).await {
+            Err(Error::Locked) => {}
+            other => return other.map(|_| ()).map_err(translate),
+        }
+        prompt::unlock(&bus, &collection.collection_path).await?;
+        // Whoever said that it is open, the lock itself is looked at.
+        unlocked(&service).await.map(|_| ()).map_err(translate)
+    }
 }
 
 impl Keychain for SecretService {
@@ -150,6 +170,10 @@ impl Keychain for SecretService {
         Box::pin(std::future::ready(Err(KeychainError::Failed(
             "the desktop's keychain opens when you sign in to the desktop".to_owned(),
         ))))
+    }
+
+    fn open(&self) -> Pending<'_, Result<(), KeychainError>> {
+        Box::pin(self.ask())
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod aws;
 mod bazel;
+mod look;
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use keyfob_ipc::reply::Status;
 use keyfob_ipc::{Code, ControlAsk, Refusal, Reply};
 use serde::Serialize;
 
+pub use self::look::look;
 use super::{DONE, Outcome};
 use crate::block::{self, Broken};
 use crate::dotfile::Dotfile;

@@ -149,14 +149,18 @@ impl NotificationServer {
 
 /// An X server that draws into memory.
 #[derive(Debug)]
-struct Screen {
+pub struct Screen {
     part: Part,
     display: String,
 }
 
 impl Screen {
     /// Starts it with a number of its own choice, which it says once it listens.
-    fn start() -> Self {
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start() -> Self {
         let mut command = Command::new("Xvfb");
         command.args(["-displayfd", "1", "-screen", "0", "640x480x24", "-nolisten", "tcp"]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
@@ -164,6 +168,12 @@ impl Screen {
         let stdout = part.child().stdout.take().expect("its standard output is piped");
         let number = Lines::of(stdout).find("the number of the display", |line| line.parse::<u32>().ok());
         Self { part, display: format!(":{number}") }
+    }
+
+    /// For `DISPLAY`.
+    #[must_use]
+    pub fn display(&self) -> &str {
+        &self.display
     }
 }
 

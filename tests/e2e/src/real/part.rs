@@ -44,6 +44,12 @@ impl Part {
         self.signal(Signal::CONT);
     }
 
+    /// Its process.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     /// Its exit code once it has ended; `None` where a signal ended it.
     ///
     /// # Panics

@@ -6,6 +6,7 @@ use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
+use super::notifications::Screen;
 use super::part::{Lines, Part};
 use crate::{PATIENCE, Stage, folder, wait_for};
 
@@ -17,7 +18,9 @@ const PASSWORD: &str = "correct horse";
 pub struct SessionBus {
     // Dropped in this order: processes before the folder that they write into.
     keyring: Option<Part>,
-    _bus: Part,
+    bus: Option<Part>,
+    configuration: PathBuf,
+    display: Option<String>,
     folder: TempDir,
 }
 
@@ -29,14 +32,25 @@ impl SessionBus {
     #[must_use]
     pub fn start() -> Self {
         let folder = folder();
+        let mark = format!("/usr/bin/touch {}", folder.path().join("prompted").display());
+        Self::with_prompter(folder, &mark, None)
+    }
+
+    /// The same, where whoever asks for a password opens GNOME's own window on a screen, and nobody answers it.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn with_prompts_on(screen: &Screen) -> Self {
+        Self::with_prompter(folder(), "/usr/libexec/gcr-prompter", Some(screen.display().to_owned()))
+    }
+
+    fn with_prompter(folder: TempDir, prompter: &str, display: Option<String>) -> Self {
         for name in ["home", "run", "data", "config", "services"] {
             std::fs::create_dir(folder.path().join(name)).expect("room for a folder");
         }
-        // The program that asks a person for a keyring's password is started by the bus. Here it leaves a mark instead.
-        let prompter = format!(
-            "[D-BUS Service]\nName=org.gnome.keyring.SystemPrompter\nExec=/usr/bin/touch {}\n",
-            folder.path().join("prompted").display()
-        );
+        // The program that asks a person for a keyring's password is started by the bus. It may leave a mark instead.
+        let prompter = format!("[D-BUS Service]\nName=org.gnome.keyring.SystemPrompter\nExec={prompter}\n");
         let services = folder.path().join("services");
         std::fs::write(services.join("org.gnome.keyring.SystemPrompter.service"), prompter).expect("room");
         let configuration = folder.path().join("bus.conf");
@@ -48,8 +62,8 @@ impl SessionBus {
             services.display()
         );
         std::fs::write(&configuration, text).expect("room");
-        let bus = start_bus(folder.path(), &configuration);
-        let mut session = Self { keyring: None, _bus: bus, folder };
+        let mut session = Self { keyring: None, bus: None, configuration, display, folder };
+        session.start_bus();
         session.start_keyring();
         session
     }
@@ -61,8 +75,37 @@ impl SessionBus {
     #[must_use]
     pub fn without_keychain() -> Self {
         let folder = folder();
-        let bus = start_bus(folder.path(), &Stage::get().real("bus-without-secret-service.conf"));
-        Self { keyring: None, _bus: bus, folder }
+        let configuration = Stage::get().real("bus-without-secret-service.conf");
+        let mut session = Self { keyring: None, bus: None, configuration, display: None, folder };
+        session.start_bus();
+        session
+    }
+
+    /// Starts the bus at its address, in place of one that is gone.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start_bus(&mut self) {
+        assert!(self.bus.is_none(), "two buses at one address");
+        // What was on the bus before does not find this one.
+        self.keyring = None;
+        let mut command = self.command("dbus-daemon");
+        command.args(["--nofork", "--nopidfile", "--print-address=1"]).stdout(Stdio::piped());
+        command.arg(format!("--config-file={}", self.configuration.display()));
+        command.arg(format!("--address={}", self.address()));
+        if let Some(display) = &self.display {
+            command.env("DISPLAY", display);
+        }
+        let mut bus = Part::start(&mut command);
+        // It prints the address once it listens.
+        let stdout = bus.child().stdout.take().expect("its standard output is piped");
+        Lines::of(stdout).find("the address of the bus", |line| line.starts_with("unix:").then_some(()));
+        self.bus = Some(bus);
+    }
+
+    /// Ends the bus, as a crash does; its socket stays behind.
+    pub fn kill_bus(&mut self) {
+        self.bus = None;
     }
 
     /// For `DBUS_SESSION_BUS_ADDRESS`.
@@ -148,6 +191,20 @@ impl SessionBus {
         std::fs::remove_file(self.folder.path().join("prompted")).is_ok()
     }
 
+    /// Whether somebody on the bus has this name.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        let output = self.output(self.command("dbus-send").args([
+            "--session",
+            "--print-reply",
+            "--dest=org.freedesktop.DBus",
+            "/org/freedesktop/DBus",
+            "org.freedesktop.DBus.NameHasOwner",
+            &format!("string:{name}"),
+        ]));
+        String::from_utf8_lossy(&output.stdout).contains("boolean true")
+    }
+
     /// What `secret-tool` prints on both streams; it lists attributes on the second.
     pub fn secret_tool(&self, arguments: &[&str]) -> String {
         let output = self.output(self.command("secret-tool").args(arguments));
@@ -197,16 +254,4 @@ fn command(folder: &Path, program: &str) -> Command {
     command.env("DBUS_SESSION_BUS_ADDRESS", address(folder));
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command
-}
-
-fn start_bus(folder: &Path, configuration: &Path) -> Part {
-    let mut command = command(folder, "dbus-daemon");
-    command.args(["--nofork", "--nopidfile", "--print-address=1"]).stdout(Stdio::piped());
-    command.arg(format!("--config-file={}", configuration.display()));
-    command.arg(format!("--address={}", address(folder)));
-    let mut bus = Part::start(&mut command);
-    // It prints the address once it listens.
-    let stdout = bus.child().stdout.take().expect("its standard output is piped");
-    Lines::of(stdout).find("the address of the bus", |line| line.starts_with("unix:").then_some(()));
-    bus
 }

@@ -3,7 +3,6 @@
 //! Everything that can be seen is kept while a token's life goes by, and is searched at the end, when all values are known.
 
 mod evidence;
-mod needles;
 mod parrot;
 mod story;
 mod watch;
@@ -13,6 +12,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use keyfob_e2e::needles::{self, Secret};
 use keyfob_e2e::process::{self, Signal};
 use keyfob_e2e::real::Part;
 use keyfob_e2e::{Company, MEMORY, PATIENCE, Profile, at_once, wait_for};
@@ -20,7 +20,6 @@ use keyfob_sandbox::Permissions;
 use serde_json::json;
 
 use self::evidence::{Evidence, Shows};
-use self::needles::Secret;
 use self::parrot::Parrot;
 use self::story::{administration, config, life, listen};
 use crate::{ADA, durable, given, issue};

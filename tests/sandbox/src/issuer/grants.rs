@@ -56,7 +56,8 @@ pub(super) struct Device {
 struct Refresh {
     grant: u64,
     ends: i64,
-    used: bool,
+    /// When it was used for the first time.
+    used: Option<i64>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -75,6 +76,8 @@ pub(super) struct Grants {
 pub(super) enum Spent {
     /// It opens this grant.
     Good(u64, Grant),
+    /// It was used before, but a short while ago: it opens this grant once more.
+    Again(u64, Grant),
     /// Nobody knows it, or its grant has ended.
     Unknown,
     /// Its time is over.
@@ -103,29 +106,30 @@ impl Grants {
 
     pub(super) fn refresh_token(&mut self, id: u64, ends: i64) -> String {
         let token = format!("rt_{}", random_name());
-        self.refresh.insert(token.clone(), Refresh { grant: id, ends, used: false });
+        self.refresh.insert(token.clone(), Refresh { grant: id, ends, used: None });
         token
     }
 
-    /// Looks at a refresh token without using it up, except that one used before ends its grant.
-    pub(super) fn spend(&mut self, token: &str, now: i64) -> Spent {
+    /// Looks at a refresh token without using it up, except that one used over `grace` seconds ago ends its grant.
+    pub(super) fn spend(&mut self, token: &str, now: i64, grace: u32) -> Spent {
         let Some(refresh) = self.refresh.get(token).cloned() else { return Spent::Unknown };
-        if refresh.used {
+        if refresh.used.is_some_and(|used| now >= used.saturating_add(grace.into())) {
             self.end(refresh.grant);
             return Spent::Reused;
         }
         if now >= refresh.ends {
             return Spent::Ended;
         }
-        match self.alive.get(&refresh.grant) {
-            Some(grant) => Spent::Good(refresh.grant, grant.clone()),
+        match self.alive.get(&refresh.grant).cloned() {
+            Some(grant) if refresh.used.is_some() => Spent::Again(refresh.grant, grant),
+            Some(grant) => Spent::Good(refresh.grant, grant),
             None => Spent::Unknown,
         }
     }
 
-    pub(super) fn use_up(&mut self, token: &str) {
+    pub(super) fn use_up(&mut self, token: &str, now: i64) {
         if let Some(refresh) = self.refresh.get_mut(token) {
-            refresh.used = true;
+            refresh.used.get_or_insert(now);
         }
     }
 

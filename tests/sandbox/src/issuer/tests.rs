@@ -224,6 +224,39 @@ async fn without_offline_access_there_is_no_refresh_token() {
 }
 
 #[tokio::test]
+async fn with_a_grace_a_used_refresh_token_is_taken_again_for_a_while() {
+    let options = IssuerOptions { refresh_reuse_seconds: 30, ..IssuerOptions::default() };
+    let company = Company::new(options).await;
+    let tokens = company.signed_in().await;
+    let first = tokens["refresh_token"].as_str().unwrap();
+    company.refresh(first, "openid").await;
+    company.later(29);
+    let (status, again) = company.refresh(first, "openid").await;
+    assert_eq!((status, company.sandbox.counts().reused), (200, 1));
+    // It is the first use that counts.
+    company.later(1);
+    assert_eq!(error(&company.refresh(first, "openid").await), (400, "invalid_grant"));
+    let second = again["refresh_token"].as_str().unwrap();
+    assert_eq!(error(&company.refresh(second, "openid").await), (400, "invalid_grant"));
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_is_counted() {
+    let company = Company::new(IssuerOptions::default()).await;
+    company.sandbox.faults().set_times(Endpoint::Token, Fault::Slow(Duration::from_secs(3600)), 1);
+    let asking = company.refresh("rt_", "openid");
+    assert!(tokio::time::timeout(Duration::from_millis(50), asking).await.is_err());
+    let counted = async {
+        while company.sandbox.counts().abandoned(Endpoint::Token) == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), counted).await.unwrap();
+    assert_eq!(company.refresh("rt_", "openid").await.0, 400);
+    assert_eq!(company.sandbox.counts().abandoned(Endpoint::Token), 1);
+}
+
+#[tokio::test]
 async fn revocation_and_the_end_of_all_sessions_kill_the_grant() {
     let company = Company::new(IssuerOptions::default()).await;
     let tokens = company.signed_in().await;

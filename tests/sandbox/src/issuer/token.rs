@@ -6,9 +6,9 @@ use axum::response::{IntoResponse, Response};
 use ring::digest::{SHA256, digest};
 use serde_json::{Map, Value, json};
 
-use super::Issuer;
 use super::grants::{Decision, Grant, Grants, Spent};
 use super::refusal::Refusal;
+use super::{Issuer, REMEMBERED};
 use crate::common::locked;
 use crate::door::{Call, Parameters};
 use crate::faults::{Endpoint, Fault, Lie};
@@ -23,6 +23,10 @@ impl Issuer {
     pub(super) fn token(&self, call: &Call) -> Response {
         match self.token_answer(call) {
             Ok(tokens) => {
+                let mut issued = locked(&self.issued);
+                issued.push_back(tokens.clone());
+                let over = issued.len().saturating_sub(REMEMBERED);
+                issued.drain(..over);
                 let headers = [(header::CACHE_CONTROL, "no-store"), (header::PRAGMA, "no-cache")];
                 (headers, Json(tokens)).into_response()
             }
@@ -93,8 +97,12 @@ impl Issuer {
         let token = form.get("refresh_token").ok_or_else(|| missing("refresh_token"))?;
         let mut grants = locked(&self.grants);
         let now = self.common.second();
-        let (id, grant) = match grants.spend(token, now) {
+        let (id, grant) = match grants.spend(token, now, self.options.refresh_reuse_seconds) {
             Spent::Good(id, grant) => (id, grant),
+            Spent::Again(id, grant) => {
+                self.common.counts.reused();
+                (id, grant)
+            }
             Spent::Unknown | Spent::Ended | Spent::Reused => return Err(dead_refresh_token()),
         };
         let asked: Vec<&str> = form.get("scope").unwrap_or_default().split_ascii_whitespace().collect();
@@ -102,7 +110,7 @@ impl Issuer {
             return Err(Refusal::new("invalid_scope", "The scope is wider than what was granted."));
         }
         let refresh_token = if self.options.rotate_refresh_tokens {
-            grants.use_up(token);
+            grants.use_up(token, now);
             grants.refresh_token(id, now + i64::from(self.options.refresh_token_seconds))
         } else {
             token.to_owned()

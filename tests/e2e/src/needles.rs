@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::fs;
+use std::io;
 use std::path::Path;
 
 use base64::Engine as _;
@@ -28,9 +29,29 @@ impl Secret {
         Self { name, value: value.to_owned() }
     }
 
+    /// A value that was nowhere before.
+    ///
+    /// # Panics
+    /// Where the system has no randomness.
+    pub fn random(name: &'static str) -> Self {
+        let mut bytes = [0; 36];
+        let read =
+            fs::File::open("/dev/urandom").and_then(|mut file| io::Read::read_exact(&mut file, &mut bytes));
+        read.expect("there is randomness");
+        Self::new(name, &URL_SAFE.encode(bytes))
+    }
+
     /// The value, for those who are to plant it.
     pub fn value(&self) -> &str {
         &self.value
+    }
+
+    /// What to look for: pieces of every form. Of a form's text no part of over 15 characters is without one.
+    pub fn pieces(&self) -> impl Iterator<Item = (&'static str, Vec<u8>)> + use<> {
+        forms(&self.value).into_iter().flat_map(|(form, text)| {
+            let pieces = text.as_bytes().windows(PIECE).step_by(4);
+            pieces.map(|piece| (form, piece.to_vec())).collect::<Vec<_>>()
+        })
     }
 }
 
@@ -48,12 +69,9 @@ impl Search {
     pub fn new(secrets: &[Secret]) -> Self {
         let mut search = Self { pieces: HashMap::new(), beginnings: vec![false; 1 << BEGINNINGS] };
         for secret in secrets {
-            for (form, text) in forms(&secret.value) {
-                // Every fourth piece, so that no part of over 15 characters passes.
-                for piece in text.as_bytes().windows(PIECE).step_by(4) {
-                    search.beginnings[beginning(piece)] = true;
-                    search.pieces.entry(piece.to_vec()).or_insert((secret.name, form));
-                }
+            for (form, piece) in secret.pieces() {
+                search.beginnings[beginning(&piece)] = true;
+                search.pieces.entry(piece).or_insert((secret.name, form));
             }
         }
         search

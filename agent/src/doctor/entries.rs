@@ -1,0 +1,78 @@
+//! Each entry of the configuration: what is held, and whether it would answer.
+
+use std::sync::Arc;
+
+use keyfob_ipc::reply::{Check, EntryReport, EntryState};
+use keyfob_ipc::{Code, Refusal};
+use tokio::task::JoinHandle;
+
+use super::{ASKED, asked, attention, bad, good};
+use crate::agent::Agent;
+use crate::config::{Config, Entry};
+
+impl Agent {
+    pub(super) fn begin_entries(self: &Arc<Self>, config: &Config) -> Vec<(String, JoinHandle<Vec<Check>>)> {
+        let held = asked(config, |entry| !gives_keys(entry));
+        let roles = asked(config, gives_keys).take(ASKED);
+        held.chain(roles)
+            .map(|entry| {
+                let entry = entry.clone();
+                self.begin(&entry.name.to_string(), |agent| async move { vec![agent.look_at(&entry).await] })
+            })
+            .collect()
+    }
+
+    async fn look_at(self: &Arc<Self>, entry: &Arc<Entry>) -> Check {
+        let name = entry.name.to_string();
+        // A lock has its own line, and what it drops is no news.
+        if self.lock_report().is_some() {
+            return attention(&name, "not looked at while it is locked".to_owned(), "keyfob unlock");
+        }
+        if gives_keys(entry)
+            && let Err(refusal) = self.try_out(entry).await
+        {
+            return bad(&name, &refusal);
+        }
+        let report = self.report(entry).await;
+        match (&report.state, report.refusal.clone()) {
+            (EntryState::Live, _) => good(&name, held(&report)),
+            (EntryState::Ending, _) => {
+                let note = report.notes.first();
+                attention(&name, held(&report), note.map(|note| note.hint.as_str()).unwrap_or_default())
+            }
+            (_, Some(refusal)) => bad(&name, &refusal),
+            (_, None) => bad(
+                &name,
+                &Refusal::new(Code::TokenNeeded, "it does not serve").hint(format!("keyfob why {name}")),
+            ),
+        }
+    }
+}
+
+fn gives_keys(entry: &Entry) -> bool {
+    entry.source.gives_aws_credentials()
+}
+
+/// What is held, whose it is, and until when.
+fn held(report: &EntryReport) -> String {
+    let what = match report.kind.as_str() {
+        "sso" => "signed in",
+        "token" => "a token is held",
+        _ => "AWS gives keys",
+    };
+    let owner = report.owner.as_ref().filter(|_| report.through.is_none());
+    let owner = owner.map(|owner| format!(" as {}", keyfob_ipc::text::escape(owner))).unwrap_or_default();
+    let assumed = if report.until_assumed { "about " } else { "" };
+    let until = report.until.as_ref().map(|until| format!(", until {assumed}{until}")).unwrap_or_default();
+    format!("{what}{owner}{until}")
+}
+
+/// A line about the rest, where there is more than a burst should ask for.
+pub(super) fn left_out(config: &Config) -> Option<Check> {
+    let count = |is_meant: fn(&Entry) -> bool| asked(config, is_meant).count().saturating_sub(ASKED);
+    let left_out = count(gives_keys) + count(|entry| entry.source.as_sso().is_some());
+    (left_out > 0).then(|| {
+        let say = format!("{left_out} more were not asked for now, to spare the servers");
+        attention("the rest", say, "ask about one: keyfob why NAME")
+    })
+}
