@@ -73,6 +73,15 @@ impl Asker {
         aside(move || seen.look()).await.unwrap_or_default()
     }
 
+    /// The same, together with another look: one wait for both. `None` where the agent ends.
+    pub(crate) async fn chain_and<T: Send + 'static>(
+        &self,
+        look: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<(Arc<Chain>, T)> {
+        let seen = Arc::clone(&self.0);
+        aside(move || (seen.look(), look())).await
+    }
+
     /// The answer rests on so many programs of the chain, from the caller on: [`Asker::is_unchanged`] looks at them again. 0
     /// where no policy has a say.
     pub fn rest_on(&self, count: usize) {

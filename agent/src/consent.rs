@@ -136,16 +136,10 @@ impl Agent {
     /// The decision; `deed` is there where it counts as a use.
     fn judge(&self, case: &Case, deed: Option<&Deed>) -> Verdict {
         let now = self.clock.now();
-        let mut book = self.consent.book();
-        let is_changed = book.sweep(now);
-        self.tell_closed(&mut book);
+        let mut book = self.swept();
         let verdict = decide(&case.rules, &case.chain, &book.grants, now);
         if verdict == Verdict::Give && deed.is_some() {
             book.use_up(&case.rules, &case.chain, now);
-        }
-        drop(book);
-        if is_changed {
-            self.consent_changed();
         }
         verdict
     }
@@ -204,6 +198,16 @@ impl Agent {
         });
     }
 
+    /// The state without what is over by now.
+    fn swept(&self) -> MutexGuard<'_, Book> {
+        let mut book = self.consent.book();
+        if book.sweep(self.clock.now()) {
+            self.write_down();
+        }
+        self.tell_closed(&mut book);
+        book
+    }
+
     /// Tells windows which questions are over.
     fn tell_closed(&self, book: &mut Book) {
         for (seat, id) in book.take_closed() {
@@ -212,7 +216,7 @@ impl Agent {
     }
 
     /// Writes down what ended by itself, in the background: it is over in memory already.
-    fn consent_changed(&self) {
+    fn write_down(&self) {
         let consent = Arc::clone(&self.consent);
         tokio::spawn(async move {
             if let Err(error) = consent.save().await {
@@ -223,12 +227,7 @@ impl Agent {
 
     /// Every answer in force.
     pub async fn grants(&self) -> Vec<GrantReport> {
-        let grants = {
-            let mut book = self.consent.book();
-            book.sweep(self.clock.now());
-            self.tell_closed(&mut book);
-            book.grants.clone()
-        };
+        let grants = self.swept().grants.clone();
         let report = move || grants.iter().map(answer::report).collect();
         aside(report).await.unwrap_or_default()
     }
@@ -236,10 +235,9 @@ impl Agent {
 
 /// Reads who asks, and the files that the policies name.
 async fn examine(entry: &Entry, policies: Vec<(EntryName, Policy)>, asker: &Asker) -> Result<Case, Refusal> {
-    let chain = asker.chain().await;
     let name = entry.name.clone();
-    match aside(move || Rules::read(name, &policies)).await {
-        Some(rules) => Ok(Case { rules, chain }),
+    match asker.chain_and(move || Rules::read(name, &policies)).await {
+        Some((chain, rules)) => Ok(Case { rules, chain }),
         None => Err(ending()),
     }
 }

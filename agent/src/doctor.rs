@@ -30,7 +30,7 @@ impl Agent {
         let mut checks = self.look_at_process();
         let config = self.config().unwrap_or_default();
         let begun = [
-            self.begin("state folder", |agent| async move { vec![agent.look_at_state().await] }),
+            self.begin("disk", |agent| async move { vec![agent.look_at_state().await] }),
             self.begin("keychain", |agent| async move { vec![agent.look_at_keychain().await] }),
             self.begin("lock", |agent| async move { agent.look_at_lock().await }),
             self.begin("network", |agent| async move { vec![agent.look_at_network()] }),
@@ -95,10 +95,7 @@ impl Agent {
             }
             None if !wanted.is_empty() => checks.push(good("lock", format!("it locks when {wanted}"))),
             None if checks.is_empty() => {
-                checks.push(good(
-                    "lock",
-                    "it is not locked, and `lock_on` names nothing that locks it".to_owned(),
-                ));
+                checks.push(good("lock", "not locked; `lock_on` is not set".to_owned()));
             }
             None => {}
         }

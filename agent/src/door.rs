@@ -108,3 +108,17 @@ async fn converse(agent: Arc<Agent>, door: Door, stream: Stream, place: Place) {
         Door::Control => control::converse(&agent, connection).await,
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    /// Thousands may be open at once: what only a request needs is made when there is one.
+    #[test]
+    fn a_connection_that_says_nothing_is_small() {
+        fn size<F>(_: impl Fn(Arc<Agent>, Door, Stream, Place) -> F) -> usize {
+            size_of::<F>()
+        }
+        assert!(size(converse) <= 2048, "{} bytes", size(converse));
+    }
+}

@@ -69,7 +69,8 @@ impl Agent {
             Err(_) => "the disk does not answer".to_owned(),
         };
         let place = self.latch.path().display();
-        let say = format!("keyfob is locked, but only until the agent ends: `{place}` cannot be written ({error})");
+        let say =
+            format!("keyfob is locked, but only until the agent ends: `{place}` cannot be written ({error})");
         Err(Refusal::new(Code::PlaceUnsafe, say).hint("make room there, then run: keyfob lock"))
     }
 
@@ -115,7 +116,9 @@ impl Agent {
     fn say_locked(&self, is_pause: bool) -> String {
         let mut say = "keyfob is locked".to_owned();
         if is_pause {
-            say.push_str("; its keychain stays open, so this is a pause that `keyfob unlock` ends without a question");
+            say.push_str(
+                "; its keychain stays open, so this is a pause that `keyfob unlock` ends without a question",
+            );
         } else {
             say.push_str(", and its keychain asks for your password when you unlock it");
         }
@@ -164,9 +167,9 @@ impl Agent {
             None => None,
         };
         // Those of an earlier configuration were closed, too.
-        for holdings in self.all_holdings() {
-            if lifted.is_some() && holdings.opens_by_itself().await {
-                let _ = holdings.open().await;
+        for other in self.all_holdings().iter().filter(|other| !other.is_same(&holdings)) {
+            if lifted.is_some() && other.opens_by_itself().await {
+                let _ = other.open().await;
             }
         }
         self.states.forget_where(|_| true);
@@ -233,7 +236,8 @@ impl Agent {
         let mut wanted = self.latch.wanted();
         loop {
             let is_wanted = *wanted.borrow_and_update() != crate::config::LockOn::default();
-            self.latch.say_trouble(is_wanted.then(|| "on this system nobody tells keyfob of it yet".to_owned()));
+            self.latch
+                .say_trouble(is_wanted.then(|| "on this system nobody tells keyfob of it yet".to_owned()));
             if wanted.changed().await.is_err() {
                 return;
             }

@@ -93,7 +93,12 @@ impl Agent {
             self.use_lease(lease);
         }
         match current.as_ref().map(|lease| lease.freshness(now)) {
-            Some(Freshness::Fresh) if need != Need::New => return current.ok_or_else(lost),
+            Some(Freshness::Fresh) if need != Need::New => {
+                if let Some(lease) = &current {
+                    self.serves_again(&entry.name, lease);
+                }
+                return current.ok_or_else(lost);
+            }
             Some(Freshness::Renewing) if need != Need::New => {
                 // Nobody waits for this one.
                 drop(self.fly(entry, need));
@@ -129,6 +134,13 @@ impl Agent {
                 Ok(lease)
             }
             (Err(refusal), _) => Err(refusal),
+        }
+    }
+
+    /// A renewal that failed while the clock was wrong says nothing any more once it is right, and the last lease is good.
+    fn serves_again(&self, name: &EntryName, lease: &Lease) {
+        if self.states.get(name).is_some_and(|state| state.refusal().is_some()) {
+            self.states.held(name, self.shown_end(name, lease));
         }
     }
 

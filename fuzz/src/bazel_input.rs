@@ -20,8 +20,11 @@ pub fn check(data: &[u8]) {
     match request::read(&mut &data[..]) {
         Ok(request) => {
             assert!(data.len() <= limits::HELPER_INPUT);
-            let value: Value = serde_json::from_slice(data).expect("what is a request is JSON");
-            assert_eq!(value["uri"].as_str(), Some(request.uri.as_str()));
+            match serde_json::from_slice::<Value>(data) {
+                Ok(value) => assert_eq!(value["uri"].as_str(), Some(request.uri.as_str())),
+                // What is ignored may be as deep as it likes; taken in as a value it may not.
+                Err(error) => assert!(error.to_string().starts_with("recursion limit"), "{error}"),
+            }
         }
         Err(refusal) => {
             assert_eq!(refusal.code, Code::BadRequest);

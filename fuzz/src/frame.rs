@@ -10,6 +10,9 @@ use serde_json::Value;
 /// What one read takes in at most, in bytes.
 const CHUNK: usize = 8 * 1024;
 
+/// Of a stream that is longer nothing more is looked at: each read clears its chunk.
+const STREAM: usize = 512;
+
 #[derive(Debug, PartialEq)]
 enum End {
     Closed,
@@ -20,6 +23,7 @@ enum End {
 /// Checks one input.
 pub fn check(data: &[u8]) {
     let Some((&[limit, one, two, three], stream)) = data.split_first_chunk() else { return };
+    let stream = &stream[..stream.len().min(STREAM)];
     let limit = usize::from(limit) * 4;
     let expected = naive(stream, limit);
     let sizes = [one, two, three].map(|size| if size == 0 { 256 } else { usize::from(size) });

@@ -57,7 +57,11 @@ fn is_stable(target: &Target) {
 
 /// Each pattern in an entry of its own.
 fn config(patterns: &[String]) -> Config {
-    let table = |(number, pattern): (usize, &String)| format!("[token.t{number}]\nhosts = ['{pattern}']\n");
+    // A name may have quotation marks in it, and no backslash.
+    let quoted = |pattern: &str| pattern.replace('"', "\\\"");
+    let table = |(number, pattern): (usize, &String)| {
+        format!("[token.t{number}]\nhosts = [\"{}\"]\n", quoted(pattern))
+    };
     let text: String = patterns.iter().enumerate().map(table).collect();
     load(&text, Limits { plain_loopback: false }).expect("different patterns make a configuration")
 }

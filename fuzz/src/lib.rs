@@ -8,6 +8,7 @@ pub mod configuration;
 pub mod frame;
 pub mod host_match;
 pub mod id_token_claims;
+pub mod ledger_line;
 pub mod request;
 mod scene;
 pub mod token_api_answer;
@@ -32,6 +33,7 @@ mod tests {
         replay("host_match", crate::host_match::check);
         replay("configuration", crate::configuration::check);
         replay("id_token_claims", crate::id_token_claims::check);
+        replay("ledger_line", crate::ledger_line::check);
         replay("token_api_answer", crate::token_api_answer::check);
     }
 }

@@ -31,7 +31,7 @@ fn survives<T: Serialize + DeserializeOwned>(data: &[u8], limit: usize) {
 fn keeps_its_secret(ask: &ControlAsk, data: &[u8]) {
     let secret = match ask {
         ControlAsk::TokenAdd { value, .. } | ControlAsk::TokenRotate { value: Some(value), .. } => value,
-        ControlAsk::Unlock { passphrase } => passphrase,
+        ControlAsk::Unlock { passphrase: Some(passphrase), .. } => passphrase,
         _ => return,
     };
     let secret = secret.expose().as_str();

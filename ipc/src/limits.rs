@@ -52,9 +52,6 @@ pub const CONTROL_PATIENCE: Duration = Duration::from_secs(30);
 /// How long a keychain's own prompt stays open for the person.
 pub const PROMPT: Duration = Duration::from_secs(90);
 
-/// How long the client waits for an unlock, which may open such a prompt.
-pub const UNLOCK_PATIENCE: Duration = Duration::from_secs(120);
-
 /// How long a sign-in may take, from the address handed out to the person's return.
 pub const SIGN_IN: Duration = Duration::from_secs(10 * 60);
 

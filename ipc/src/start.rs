@@ -174,8 +174,14 @@ pub(crate) fn start(places: &Places, door: Door, launch: &Launch) -> Result<Clie
     let mut options = OpenOptions::new();
     let lock =
         options.write(true).create(true).truncate(false).open(places.start_lock()).map_err(|error| {
-            let say = format!("the folder `{}` cannot be written ({error})", places.state.display());
-            Refusal::new(Code::PlaceUnsafe, say).hint(way_to_write(&places.state, &error))
+            // In another user's folder no mode would help.
+            match crate::peer::check_folder(&places.state) {
+                Err(refusal) if !owned_by_us(&places.state) => refusal,
+                _ => {
+                    let say = format!("the folder `{}` cannot be written ({error})", places.state.display());
+                    Refusal::new(Code::PlaceUnsafe, say).hint(way_to_write(&places.state, &error))
+                }
+            }
         })?;
     let mut wait = Duration::from_millis(1);
     let mut starter = false;

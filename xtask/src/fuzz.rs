@@ -11,7 +11,7 @@ use crate::failure::{Doing as _, Failure, run as run_command};
 use crate::tally::Tally;
 use crate::{Checkout, say};
 
-use build::{Programs, Sanitizer};
+use build::{Programs, Purpose, Sanitizer};
 use campaign::{Campaign, Effort};
 
 /// How long each target runs within `cargo xtask test`, in seconds. The nightly run is the thorough one.
@@ -49,7 +49,7 @@ pub fn run(checkout: &Checkout, arguments: &Arguments) -> Result<(), Failure> {
         }
     };
     let sanitizer = if arguments.plain { Sanitizer::None } else { Sanitizer::available(checkout)? };
-    let programs = Programs::build(checkout, sanitizer)?;
+    let programs = Programs::build(checkout, sanitizer, Purpose::Search)?;
     if let (Some(input), [target]) = (&arguments.input, targets.as_slice()) {
         return run_command(programs.command(target).arg(input));
     }
@@ -65,7 +65,7 @@ pub fn run_briefly(checkout: &Checkout, filter: Option<&str>, tally: &mut Tally)
     if targets.is_empty() {
         return Ok(());
     }
-    let programs = Programs::build(checkout, Sanitizer::None)?;
+    let programs = Programs::build(checkout, Sanitizer::None, Purpose::Glance)?;
     let corpus = tempfile::tempdir().doing("make a folder for the fuzz targets")?;
     let effort = Effort::Seconds(IN_TEST);
     Campaign { checkout, programs: &programs, corpus: corpus.path(), effort }.run(&targets, tally)

@@ -56,7 +56,7 @@ fn own_files() -> Vec<FileId> {
     let agent = std::env::current_exe().unwrap_or_default();
     let Some(folder) = agent.parent() else { return Vec::new() };
     let named = |name: &&str| folder.join(name).with_extension(std::env::consts::EXE_EXTENSION);
-    OWN.iter().filter_map(|name| FileId::of(&named(&name)).ok()).collect()
+    OWN.iter().filter_map(|name| FileId::of(&named(name)).ok()).collect()
 }
 
 fn link(process: &Process, own: &[FileId]) -> Link {

@@ -20,20 +20,14 @@ use crate::policy::{Given, Grant, Span, UNUSED};
 impl Agent {
     /// Every open question, with ids for one connection.
     pub fn questions(&self, seat: Seat) -> Vec<Question> {
-        let mut book = self.consent.book();
-        book.sweep(self.clock.now());
-        self.tell_closed(&mut book);
-        book.questions().map(|open| open.to(seat)).collect()
+        self.swept().questions().map(|open| open.to(seat)).collect()
     }
 
     /// Sends every open question to a window that has just come.
     pub fn ask_again(&self, seat: Seat) {
         let _ = seat;
-        let mut book = self.consent.book();
-        book.sweep(self.clock.now());
-        self.tell_closed(&mut book);
         // Those who know one already see it again, under the same id.
-        for open in book.questions() {
+        for open in self.swept().questions() {
             self.watchers.question(|seat| open.to(seat));
         }
     }
@@ -45,10 +39,7 @@ impl Agent {
 
     /// How many questions are open.
     pub fn open_questions(&self) -> usize {
-        let mut book = self.consent.book();
-        book.sweep(self.clock.now());
-        self.tell_closed(&mut book);
-        book.questions().count()
+        self.swept().questions().count()
     }
 
     /// Answers a question.
@@ -106,9 +97,7 @@ impl Agent {
         typed: Option<&str>,
     ) -> Result<(String, Grant), Refusal> {
         let now = self.clock.now();
-        let mut book = self.consent.book();
-        book.sweep(now);
-        self.tell_closed(&mut book);
+        let mut book = self.swept();
         let Some(open) = book.asked(seat, id) else {
             let say = "there is no such question on this connection: it is answered, or its time is up";
             return Err(Refusal::new(Code::BadRequest, say).hint("keyfob approve"));
@@ -154,12 +143,7 @@ impl Agent {
     /// [`Code::BadRequest`] where there is no such answer; [`Code::PlaceUnsafe`] where the file cannot be changed: the answers
     /// are taken back until the agent ends.
     pub async fn take_back(self: &Arc<Self>, asker: &Asker, which: Option<&str>) -> Result<String, Refusal> {
-        let gone = {
-            let mut book = self.consent.book();
-            book.sweep(self.clock.now());
-            self.tell_closed(&mut book);
-            book.take_out(which)
-        };
+        let gone = self.swept().take_out(which);
         match (which, gone.len()) {
             (None, 0) => return Ok("no answer is in force".to_owned()),
             (Some(which), 0) => {

@@ -37,11 +37,11 @@ impl Agent {
         let shown = folder.display().to_string();
         let tried = tokio::task::spawn_blocking(move || write_and_remove(&folder)).await;
         match tried.unwrap_or_else(|_| Err(io::Error::other("the check itself failed"))) {
-            Ok(()) => good("state", format!("`{shown}` can be written")),
+            Ok(()) => good("disk", format!("`{shown}` can be written")),
             Err(error) => {
                 let say = format!("`{shown}` cannot be written ({error})");
                 bad(
-                    "state",
+                    "disk",
                     &Refusal::new(Code::PlaceUnsafe, say).hint("make room there, or mend its owner and mode"),
                 )
             }

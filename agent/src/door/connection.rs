@@ -1,6 +1,7 @@
 //! One connection: the caller's user checked, frames in and out, deadlines on both.
 
 use std::future::poll_fn;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -15,12 +16,15 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::time::timeout;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use super::Conversation;
 use super::room::Place;
 use crate::asker::Asker;
 use crate::keychain::Pending;
+
+/// Reads in a row on one connection, of at most 8 KiB each.
+const TURN: u32 = 8;
 
 /// An accepted connection of this user's.
 pub(super) struct Connection {
@@ -30,6 +34,7 @@ pub(super) struct Connection {
     place: Place,
     /// Bytes of requests that have come and were not taken yet.
     buffered: usize,
+    reads: u32,
     /// Who asks.
     pub(super) asker: Asker,
 }
@@ -54,12 +59,16 @@ impl Connection {
         }
         let asker = Asker::of(Arc::new(caller));
         let reader = frame::Reader::default();
-        Some(Self { stream, reader, limit: door.frame_limit(), place, buffered: 0, asker })
+        Some(Self { stream, reader, limit: door.frame_limit(), place, buffered: 0, reads: 0, asker })
     }
 
     /// The next request.
     pub(super) async fn next<A: DeserializeOwned>(&mut self) -> Incoming<A> {
         self.place.wait();
+        if self.buffered > 0 {
+            // Whoever has sent several requests at once has one of them answered in each turn.
+            tokio::task::yield_now().await;
+        }
         let incoming = self.next_within(limits::IDLE).await;
         if let Incoming::Ask(..) = incoming {
             self.place.work();
@@ -140,15 +149,22 @@ impl Connection {
     /// Reads once. The bytes pass through the stack: a connection that says nothing costs no buffer.
     async fn fill(&mut self) -> std::io::Result<usize> {
         let read = poll_fn(|context| {
-            let mut chunk = Zeroizing::new([0u8; 8 * 1024]);
-            let mut bytes = ReadBuf::new(&mut chunk[..]);
+            let mut chunk = [const { MaybeUninit::uninit() }; 8 * 1024];
+            let mut bytes = ReadBuf::uninit(&mut chunk);
             std::task::ready!(Pin::new(&mut self.stream).poll_read(context, &mut bytes))?;
             self.reader.push(bytes.filled());
-            self.buffered += bytes.filled().len();
-            Poll::Ready(Ok::<_, std::io::Error>(bytes.filled().len()))
+            let read = bytes.filled().len();
+            bytes.filled_mut().zeroize();
+            self.buffered += read;
+            Poll::Ready(Ok::<_, std::io::Error>(read))
         })
         .await?;
         self.place.hold(self.buffered).await;
+        self.reads = self.reads.wrapping_add(1);
+        if self.reads.is_multiple_of(TURN) {
+            // Whoever sends much does not keep the others from their turn.
+            tokio::task::yield_now().await;
+        }
         Ok(read)
     }
 }

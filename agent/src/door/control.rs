@@ -21,16 +21,20 @@ pub(super) async fn converse(agent: &Arc<Agent>, mut connection: Connection) {
     loop {
         let reply = match connection.next::<ControlAsk>().await {
             Incoming::Ask(ControlAsk::Login { name, flow }, _) => {
-                let reply = agent.sign_in(name.as_deref(), flow, &mut connection).await;
+                let reply = Box::pin(agent.sign_in(name.as_deref(), flow, &mut connection)).await;
                 let deed = Deed { entry: agent.named(name.as_deref()), ..Deed::new("login") };
                 agent.ledger.note(&connection.asker, deed, Ending::of_control(&reply)).await;
                 reply
             }
             Incoming::Ask(ControlAsk::Watch { notices, questions, ledger }, _) => {
-                super::watch::converse(agent, connection, Wants { notices, questions, ledger }).await;
+                let wants = Wants { notices, questions, ledger };
+                Box::pin(super::watch::converse(agent, connection, wants)).await;
                 break;
             }
-            Incoming::Ask(ask, _) => agent.control_of(ask, seat, &connection.asker, false).await,
+            Incoming::Ask(ask, _) => {
+                // On the heap: what a connection is made of must not hold the room that an answer needs.
+                Box::pin(agent.control_of(ask, seat, &connection.asker, false)).await
+            }
             Incoming::Bad(refusal) => {
                 connection.answer(Reply::Refused(refusal)).await;
                 break;

@@ -59,6 +59,8 @@ struct Plan {
     taken: usize,
     conversations: usize,
     bytes: usize,
+    /// Bytes of those who were told to go and have not gone yet.
+    going: usize,
     last: u64,
     /// Connections that wait for their peer, by how long: the first has waited longest.
     waiting: BTreeMap<u64, Waiting>,
@@ -136,8 +138,18 @@ impl Plan {
     fn let_go(&mut self, fits: impl Fn(&Waiting) -> bool) -> bool {
         let first = self.waiting.iter().find(|(_, waiting)| fits(waiting)).map(|(turn, _)| *turn);
         let Some(waiting) = first.and_then(|turn| self.waiting.remove(&turn)) else { return false };
+        self.going += waiting.bytes;
         waiting.go.notify_one();
         true
+    }
+
+    /// It does not wait any more; whether it had been told to go.
+    fn leave(&mut self, turn: u64, bytes: usize) -> bool {
+        let was_told = self.waiting.remove(&turn).is_none();
+        if was_told {
+            self.going -= bytes;
+        }
+        was_told
     }
 }
 
@@ -199,7 +211,7 @@ impl Place {
         let Is::Waiting(turn) = self.is else { return };
         self.has_asked = true;
         self.is = Is::Working;
-        if self.room.plan().waiting.remove(&turn).is_none() {
+        if self.room.plan().leave(turn, self.bytes) {
             // It was told to go, and is served all the same: another one must go for it.
             self.room.0.freed.notify_waiters();
         }
@@ -224,7 +236,7 @@ impl Place {
         plan.conversations += 1;
         plan.taken -= 1;
         if let Is::Waiting(turn) = self.is {
-            plan.waiting.remove(&turn);
+            plan.leave(turn, self.bytes);
         }
         plan.last += 1;
         self.is = is(plan.last);
@@ -252,16 +264,20 @@ impl Place {
                 let others = plan.bytes - self.bytes;
                 if bytes <= SMALL.max(self.bytes) || others + bytes <= self.room.0.bytes {
                     plan.bytes = others + bytes;
-                    if let Is::Waiting(turn) = self.is
-                        && let Some(waiting) = plan.waiting.get_mut(&turn)
-                    {
-                        waiting.bytes = bytes;
+                    if let Is::Waiting(turn) = self.is {
+                        match plan.waiting.get_mut(&turn) {
+                            Some(waiting) => waiting.bytes = bytes,
+                            None => plan.going = plan.going - self.bytes + bytes,
+                        }
                     }
                     self.bytes = bytes;
                     return;
                 }
-                let go = self.go.clone();
-                plan.let_go(|waiting| waiting.bytes > SMALL && !Arc::ptr_eq(&waiting.go, &go));
+                // As many as are needed, whoever else waits for the same.
+                while others - plan.going.min(others) + bytes > self.room.0.bytes
+                    && plan.let_go(|waiting| waiting.bytes > SMALL && !Arc::ptr_eq(&waiting.go, &self.go))
+                {
+                }
             }
             freed.await;
         }
@@ -269,7 +285,16 @@ impl Place {
 
     /// What was held is gone.
     pub(super) fn release(&mut self) {
-        self.room.plan().bytes -= std::mem::take(&mut self.bytes);
+        let mut plan = self.room.plan();
+        let bytes = std::mem::take(&mut self.bytes);
+        plan.bytes -= bytes;
+        if let Is::Waiting(turn) = self.is {
+            match plan.waiting.get_mut(&turn) {
+                Some(waiting) => waiting.bytes = 0,
+                None => plan.going -= bytes,
+            }
+        }
+        drop(plan);
         self.room.0.freed.notify_waiters();
     }
 
@@ -285,7 +310,7 @@ impl Drop for Place {
         plan.bytes -= self.bytes;
         match self.is {
             Is::Waiting(turn) => {
-                plan.waiting.remove(&turn);
+                plan.leave(turn, self.bytes);
                 plan.taken -= 1;
             }
             Is::Working => plan.taken -= 1,

@@ -71,7 +71,8 @@ impl Agent {
         deed: &mut Deed,
         limit: Duration,
     ) -> Result<Reply, Refusal> {
-        let answer = timeout(limit, self.answer_tool(ask, asker, deed)).await;
+        // On the heap: what a connection is made of must not hold the room that an answer needs.
+        let answer = timeout(limit, Box::pin(self.answer_tool(ask, asker, deed))).await;
         self.unless_locked(answer.unwrap_or_else(|_| Err(pending())))
     }
 

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use keyfob_ipc::{Code, Refusal};
 
-use super::slot::{Seen, Slot};
 use super::Holdings;
+use super::slot::{Seen, Slot};
 use crate::config::EntryName;
 
 /// Whether Keyfob is locked. Clones are the same.
@@ -82,6 +82,11 @@ impl Holdings {
     /// Whether it would be opened without asking anybody anything.
     pub(crate) async fn opens_by_itself(&self) -> bool {
         self.keychain.opens_by_itself().await
+    }
+
+    /// Whether this is the same keychain.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.slots, &other.slots)
     }
 
     /// Takes note of what the keychain has, unless that is to be forgotten.

@@ -106,7 +106,10 @@ mod tests {
     fn what_is_too_long_to_be_ours_is_not_gathered() {
         let long = "x".repeat(1024 * 1024);
         let lines = lines_of(format!("first\n{long}\nlast\n").as_bytes());
-        assert_eq!((lines.first().unwrap(), lines.last().unwrap()), (&"last".to_owned(), &"first".to_owned()));
+        assert_eq!(
+            (lines.first().unwrap(), lines.last().unwrap()),
+            (&"last".to_owned(), &"first".to_owned())
+        );
         assert!(lines.iter().all(|line| line.len() <= 2 * usize::try_from(BLOCK).unwrap()));
     }
 }

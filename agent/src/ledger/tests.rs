@@ -221,8 +221,10 @@ async fn what_is_not_ours_is_neither_followed_nor_written() {
     let path = folder.path().join("ledger.jsonl");
     let other = folder.path().join("other");
     std::fs::write(&other, "precious").unwrap();
-    let links: [fn(&Path, &Path) -> std::io::Result<()>; 2] =
-        [|other, path| std::os::unix::fs::symlink(other, path), |other, path| std::fs::hard_link(other, path)];
+    let links: [fn(&Path, &Path) -> std::io::Result<()>; 2] = [
+        |other, path| std::os::unix::fs::symlink(other, path),
+        |other, path| std::fs::hard_link(other, path),
+    ];
     for link in links {
         link(&other, &path).unwrap();
         let ledger = ledger(&folder);

@@ -138,7 +138,9 @@ impl Latch {
 
     pub(super) fn is_pause(&self, is_pause: bool) {
         self.standing.send_if_modified(|(_, standing)| {
-            standing.as_mut().is_some_and(|locked| std::mem::replace(&mut locked.is_pause, is_pause) != is_pause)
+            standing
+                .as_mut()
+                .is_some_and(|locked| std::mem::replace(&mut locked.is_pause, is_pause) != is_pause)
         });
     }
 
@@ -189,7 +191,9 @@ impl fmt::Debug for Latch {
 }
 
 async fn aside(work: impl FnOnce() -> io::Result<()> + Send + 'static) -> io::Result<()> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(io::Error::other("the agent failed at it")))
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|_| Err(io::Error::other("the agent failed at it")))
 }
 
 /// `None` where there is none.

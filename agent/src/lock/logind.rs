@@ -113,7 +113,8 @@ impl Ear<'_> {
     async fn hear(&mut self, socket: &Path) -> zbus::Result<()> {
         let bus = in_time(connect(socket)).await?;
         let mut signals = MessageStream::from(&bus);
-        let rules = SCREEN.iter().filter(|_| self.on.screen).chain([&SLEEP].into_iter().filter(|_| self.on.sleep));
+        let rules =
+            SCREEN.iter().filter(|_| self.on.screen).chain([&SLEEP].into_iter().filter(|_| self.on.sleep));
         for rule in rules.chain([&OWNER]) {
             call(&bus, BUS, BUS_PATH, BUS, "AddMatch", rule).await?;
         }
@@ -177,22 +178,26 @@ impl Ear<'_> {
                     self.begin(logind).await?;
                 }
             }
-            (SESSION, "Lock", Some(session)) => {
-                if logind.is_ours(session.as_str()).await {
-                    self.lock(LockedBy::Screen).await;
-                }
-            }
+            (SESSION, "Lock", Some(session)) => self.screen(logind, session.as_str()).await,
             (PROPERTIES, "PropertiesChanged", Some(session)) => {
                 let (of, changed, _): (String, HashMap<String, OwnedValue>, Vec<String>) =
                     signal.body().deserialize()?;
-                let is_locked = changed.get("LockedHint").is_some_and(|hint| bool::try_from(hint) == Ok(true));
-                if of == SESSION && is_locked && logind.is_ours(session.as_str()).await {
-                    self.lock(LockedBy::Screen).await;
+                let is_locked =
+                    changed.get("LockedHint").is_some_and(|hint| bool::try_from(hint) == Ok(true));
+                if of == SESSION && is_locked {
+                    self.screen(logind, session.as_str()).await;
                 }
             }
             _ => {}
         }
         Ok(())
+    }
+
+    /// The screen of a session was locked.
+    async fn screen(&self, logind: &Logind, session: &str) {
+        if logind.is_ours(session).await {
+            self.lock(LockedBy::Screen).await;
+        }
     }
 
     /// Locks, unless an edit says otherwise by now.
@@ -308,7 +313,10 @@ async fn appears(socket: &Path) -> std::io::Result<()> {
     if UnixStream::connect(socket).await.is_ok() {
         return Ok(());
     }
-    #[expect(deprecated, reason = "an OwnedFd keeps its descriptor for life, which is what the successor asks for")]
+    #[expect(
+        deprecated,
+        reason = "an OwnedFd keeps its descriptor for life, which is what the successor asks for"
+    )]
     let watch = AsyncFd::new(watch)?;
     loop {
         let mut ready = watch.readable().await?;

@@ -125,7 +125,7 @@ fn is_live(grant: &Grant, now: Timestamp) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2048, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
 
     #[test]
     fn nothing_is_given_against_allow(

@@ -137,7 +137,7 @@ heeder = "X-Aspect"
 fn a_word_that_is_near_nothing_gets_the_list() {
     assert_eq!(
         error("[agent]\ncolour = 1\n"),
-        "line 2: unknown key `agent.colour`; known here: keychain, unknown_host, bazel_expires, reminders"
+        "line 2: unknown key `agent.colour`; known here: keychain, unknown_host, bazel_expires, reminders, lock_on"
     );
     assert_eq!(
         error("[kubernetes.x]\n"),

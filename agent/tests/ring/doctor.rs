@@ -32,7 +32,7 @@ async fn before_a_sign_in_the_links_that_are_broken_are_those_that_a_person_mend
         "open files",
         "doors",
         "ledger",
-        "state",
+        "disk",
         "keychain",
         "lock",
         "network",
@@ -94,7 +94,7 @@ async fn an_issuer_and_a_keychain_that_hang_delay_nobody_else() {
         let check = one(&checks, name);
         assert_eq!((check.health, check.say.as_str()), (Health::Bad, "no answer within 5 seconds"), "{name}");
     }
-    assert_eq!(one(&checks, "state").health, Health::Good);
+    assert_eq!(one(&checks, "disk").health, Health::Good);
 }
 
 #[tokio::test]
@@ -142,7 +142,7 @@ async fn a_state_folder_that_takes_nothing_is_found_by_writing_to_it() {
     let company = Company::open().await;
     std::fs::remove_dir_all(company.state()).unwrap();
     let checks = doctor(&company).await;
-    let state = one(&checks, "state");
+    let state = one(&checks, "disk");
     assert_eq!(state.health, Health::Bad, "{state:?}");
     assert!(state.say.contains(company.state().to_str().unwrap()), "{state:?}");
 }

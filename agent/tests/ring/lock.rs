@@ -1,5 +1,8 @@
 //! Locked: nothing is given, little is kept, and only a person unlocks it.
 
+#[cfg(target_os = "linux")]
+#[path = "lock/logind.rs"]
+mod logind;
 #[path = "lock/under_way.rs"]
 mod under_way;
 
@@ -21,6 +24,25 @@ use crate::programs::Programs;
 fn people() -> (Asker, Asker) {
     let programs = Programs::new();
     (programs.on_a_terminal(), programs.asker("make"))
+}
+
+#[test]
+fn what_locks_it_is_named_in_words_that_are_known() {
+    let load = |lock_on: &str| {
+        let limits = keyfob_agent::config::Limits { plain_loopback: false };
+        keyfob_agent::config::load(&format!("[agent]\nlock_on = {lock_on}\n"), limits)
+    };
+    for (lock_on, screen, sleep) in [
+        ("[]", false, false),
+        ("[\"screen\"]", true, false),
+        ("[\"sleep\", \"screen\", \"sleep\"]", true, true),
+    ] {
+        assert_eq!(load(lock_on).unwrap().agent.lock_on, keyfob_agent::config::LockOn { screen, sleep });
+    }
+    let errors = load("[\"screen\", \"lid\"]").unwrap_err();
+    assert_eq!(errors, ["line 2: agent: `lock_on` does not know `lid`; it knows `screen` and `sleep`"]);
+    let errors = load("\"screen\"").unwrap_err();
+    assert!(errors[0].contains("a list"), "{errors:?}");
 }
 
 fn aspect() -> EntryName {
@@ -173,9 +195,12 @@ async fn what_reads_gives_or_changes_what_is_held_waits_and_the_rest_goes_on() {
 async fn it_is_unlocked_on_a_terminal_or_in_a_window_alone() {
     let company = company().await;
     let (terminal, program) = people();
-    for (asker, is_window, works) in
-        [(&program, false, false), (&Asker::unknown(), false, false), (&terminal, false, true), (&program, true, true)]
-    {
+    for (asker, is_window, works) in [
+        (&program, false, false),
+        (&Asker::unknown(), false, false),
+        (&terminal, false, true),
+        (&program, true, true),
+    ] {
         lock(&company).await;
         let unlocked = unlock_of(&company, asker, is_window, None).await;
         let passphrase = unlock_of(&company, asker, is_window, Some("correct horse")).await;

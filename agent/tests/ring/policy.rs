@@ -191,15 +191,18 @@ async fn nobody_looks_at_programs_before_an_answer_that_needs_no_policy() {
     assert_eq!(staged.looks(), 2);
 }
 
+type Change = Box<dyn Fn(&mut Vec<keyfob_agent::policy::Link>)>;
+
 #[tokio::test]
 async fn a_program_that_runs_another_one_meanwhile_gets_nothing() {
     let company = furnished().await;
     let programs = Programs::new();
     company.configure(&format!("{CONFIG}{}", policy("token.aspect", &allow(&programs.path("terraform")))));
     let stray = programs.link("stray");
-    let changes: [Box<dyn Fn(&mut Vec<keyfob_agent::policy::Link>)>; 4] = [
-        Box::new(|links| links[1].file = stray.file),
-        Box::new(|links| links[0].file = stray.file),
+    let file = stray.file;
+    let changes: [Change; 4] = [
+        Box::new(move |links| links[1].file = file),
+        Box::new(move |links| links[0].file = file),
         Box::new(|links| links[1].is_replaced = true),
         Box::new(|links| links.truncate(1)),
     ];

@@ -4,6 +4,8 @@
 mod ahead;
 #[path = "rotation/create_then_delete.rs"]
 mod create_then_delete;
+#[path = "lock/rotations.rs"]
+mod locked;
 #[path = "rotation/lost_answers.rs"]
 mod lost_answers;
 #[path = "rotation/refresh_grant.rs"]

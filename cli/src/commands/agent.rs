@@ -143,9 +143,12 @@ fn stop(world: &World) -> Result<bool, Refusal> {
     let about = about(client.ask(ControlAsk::About, limits::CONTROL_PATIENCE)?)?;
     // Pinned while it runs: later the number could be another process's.
     let process = Process::pin(about.pid);
-    match client.ask(ControlAsk::Stop, limits::CONTROL_PATIENCE)? {
-        Reply::Done { .. } => {}
-        _ => return Err(unexpected()),
+    match client.ask(ControlAsk::Stop, limits::CONTROL_PATIENCE) {
+        Ok(Reply::Done { .. }) => {}
+        Ok(_) => return Err(unexpected()),
+        // It may be gone before its answer is on the way. Whether it ends is seen below.
+        Err(refusal) if refusal.code == Code::AgentUnreachable => {}
+        Err(refusal) => return Err(refusal),
     }
     let deadline = Instant::now() + STOP;
     while process.as_ref().map_or_else(|_| world.reach.running().is_ok(), Process::is_alive) {

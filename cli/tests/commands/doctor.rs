@@ -116,6 +116,22 @@ fn an_agent_that_does_not_know_the_question_is_a_finding() {
 }
 
 #[test]
+fn an_agent_of_another_version_is_to_be_restarted() {
+    let profile = Profile::with_agent(Door::Control, |_, ask| match ask == "doctor" {
+        true => Reply::Checks(vec![]).into(),
+        false => {
+            let Reply::Status(mut status) = status() else { panic!("no status") };
+            status.agent.version = "99.0.0".to_owned();
+            Reply::Status(status).into()
+        }
+    });
+    let (report, _) = report(&profile, &[]);
+    let agent = &checks(&report, "agent")[0];
+    assert_eq!((&agent["health"], &agent["hint"]), (&"attention".into(), &"keyfob agent restart".into()));
+    assert!(agent["say"].as_str().unwrap().starts_with("version 99.0.0 runs"), "{agent}");
+}
+
+#[test]
 fn an_agent_that_ends_meanwhile_is_not_reachable() {
     let profile = Profile::with_agent(Door::Control, |_, _| Act::Nothing { open: false });
     assert_eq!(report(&profile, &[]).1, Some(4));

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use keyfob_e2e::raw::{Raw, request};
-use keyfob_e2e::{PATIENCE, Profile, token, wait_for};
+use keyfob_e2e::{MEMORY, PATIENCE, Profile, token, wait_for};
 use keyfob_ipc::{frame, limits};
 use serde_json::json;
 
@@ -28,7 +28,7 @@ fn a_caller_that_ends_leaves_its_connection_to_nobody() {
     if let Some(socket) = std::env::var_os(SOCKET) {
         return connect_and_hand_on(socket.as_ref());
     }
-    let profile = Profile::new(&token("aspect", "aw.acme.dev"));
+    let profile = Profile::new(&[MEMORY, &token("aspect", "aw.acme.dev")].concat());
     profile.add_token("aspect", VALUE);
     let ask = request(&json!({"get": {"uri": "https://aw.acme.dev/"}}));
     let ask = frame::encode(&ask, limits::TOOL_FRAME).unwrap();

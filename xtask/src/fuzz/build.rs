@@ -41,6 +41,15 @@ impl Sanitizer {
     }
 }
 
+/// What a build is for.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Purpose {
+    /// A few seconds of running: the build itself is what takes time.
+    Glance,
+    /// A long run.
+    Search,
+}
+
 /// The targets as programs.
 pub struct Programs {
     folder: PathBuf,
@@ -48,21 +57,31 @@ pub struct Programs {
 
 impl Programs {
     /// Builds every target at once: they share nearly all of what is compiled.
-    pub fn build(checkout: &Checkout, sanitizer: Sanitizer) -> Result<Self, Failure> {
+    pub fn build(checkout: &Checkout, sanitizer: Sanitizer, purpose: Purpose) -> Result<Self, Failure> {
         let tool = cargo_fuzz(checkout)?;
         let triple = host(checkout)?;
         // Each has a folder of its own, so that one build does not undo the other.
         let folder = checkout.root.join("fuzz/target").join(sanitizer.name());
         let mut build = Command::new(tool);
         checkout.as_from_a_shell(&mut build);
-        // cargo-fuzz splits nothing by itself, and one crate after the other takes twice as long.
-        build.args(["fuzz", "build", "--codegen-units", "16", "--sanitizer", sanitizer.name()]);
-        build.args(["--target", &triple, "--fuzz-dir", "fuzz", "--target-dir"]).arg(&folder);
+        build.args(["fuzz", "build", "--sanitizer", sanitizer.name(), "--target", &triple]);
+        let profile = match purpose {
+            Purpose::Glance => {
+                build.arg("--dev");
+                "debug"
+            }
+            Purpose::Search => {
+                // cargo-fuzz would have each crate compiled in one piece, which takes twice as long.
+                build.args(["--codegen-units", "16"]);
+                "release"
+            }
+        };
+        build.args(["--fuzz-dir", "fuzz", "--target-dir"]).arg(&folder);
         // The flags of a fuzzer are called unstable, and are what they are in the stable compiler too.
         build.env("RUSTC_BOOTSTRAP", "1").env("CARGO", &checkout.cargo);
         build.stdin(Stdio::null()).stdout(std::io::stderr());
         run_command(&mut build)?;
-        Ok(Self { folder: folder.join(triple).join("release") })
+        Ok(Self { folder: folder.join(triple).join(profile) })
     }
 
     /// A target, to be given what it runs on.

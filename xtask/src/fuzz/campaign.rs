@@ -53,6 +53,8 @@ enum Found {
 impl Campaign<'_> {
     /// Runs the targets, as many at a time as there are cores.
     pub fn run(&self, targets: &[String], tally: &mut Tally) -> Result<(), Failure> {
+        // What targets write, and leave when they are ended.
+        let scratch = tempfile::tempdir().doing("make a folder for the fuzz targets")?;
         let waiting = Mutex::new(targets.iter());
         let results = Mutex::new(Vec::new());
         let workers = thread::available_parallelism().map_or(1, usize::from).min(targets.len());
@@ -60,7 +62,7 @@ impl Campaign<'_> {
             for _ in 0..workers {
                 scope.spawn(|| {
                     while let Some(target) = next(&waiting) {
-                        let found = self.run_one(target);
+                        let found = self.run_one(target, scratch.path());
                         results.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(found);
                     }
                 });
@@ -73,14 +75,14 @@ impl Campaign<'_> {
         failures.into_iter().next().map_or(Ok(()), Err)
     }
 
-    fn run_one(&self, target: &str) -> Result<(), Failure> {
+    fn run_one(&self, target: &str, scratch: &Path) -> Result<(), Failure> {
         let kept = self.checkout.root.join("fuzz/artifacts").join(target);
         let corpus = self.corpus.join(target);
         for folder in [&kept, &corpus] {
             fs::create_dir_all(folder).doing(format_args!("make {}", folder.display()))?;
         }
         let mut command = self.programs.command(target);
-        command.arg(corpus).arg(self.checkout.root.join("fuzz/seeds").join(target));
+        command.env("TMPDIR", scratch).arg(corpus).arg(self.checkout.root.join("fuzz/seeds").join(target));
         add_options(&mut command, self.effort, &kept);
         let output =
             command.stdin(Stdio::null()).output().doing(format_args!("start the target {target}"))?;

@@ -122,7 +122,7 @@ async fn large_requests_that_are_not_whole_go_before_memory_does() {
     now(first.hold(MANY / 2)).expect("there is room");
     now(second.hold(MANY / 2)).expect("there is room");
     now(small.hold(SMALL)).expect("there is always room for a small one");
-    assert!(now(third.hold(MANY / 2)).is_none());
+    assert!(now(third.hold(MANY / 2 - SMALL)).is_none());
     assert_eq!([&first, &second, &small].map(is_told_to_go), [true, false, false]);
     drop(first);
     assert!(now(third.hold(MANY / 4)).is_some());

@@ -87,6 +87,45 @@ async fn before_the_passphrase_it_is_locked_and_a_wrong_one_opens_nothing() {
 }
 
 #[tokio::test]
+async fn a_closed_one_gives_nothing_and_takes_what_comes() {
+    let place = place();
+    let keychain = open(place.path()).await;
+    keychain.store("aws.dev", &value("one")).await.unwrap();
+    keychain.close().await;
+    keychain.close().await;
+    assert!(!keychain.opens_by_itself().await);
+    assert_eq!(keychain.state().await, KeychainState::Locked);
+    assert_eq!(keychain.load("aws.dev").await, Err(KeychainError::Locked));
+    assert_eq!(keychain.remove("aws.dev").await, Err(KeychainError::Locked));
+    assert_eq!(keychain.open().await, Err(KeychainError::Locked));
+    keychain.store("aws.dev", &value("two")).await.unwrap();
+    assert_eq!(keychain.unlock(&Secret::from("open barley")).await, Err(KeychainError::Denied));
+    assert_eq!(keychain.state().await, KeychainState::Locked);
+    keychain.unlock(&Secret::from("open sesame")).await.unwrap();
+    assert_eq!(keychain.load("aws.dev").await, Ok(Some(value("two"))));
+    // One that was never opened knows nothing to store to.
+    let keychain = closed(place.path());
+    keychain.close().await;
+    assert_eq!(keychain.store("aws.dev", &value("three")).await, Err(KeychainError::Locked));
+}
+
+#[tokio::test]
+async fn a_closed_one_is_not_opened_by_a_passphrase_file_until_it_is_asked_to() {
+    let place = place();
+    let (folder, file) = (place.path().join("keychain"), place.path().join("passphrase"));
+    std::fs::write(&file, "open sesame").unwrap();
+    set_mode(&file, 0o600);
+    let keychain = FileKeychain::new(folder, Passphrase::File(file), CHEAP);
+    keychain.store("aws.dev", &value("one")).await.unwrap();
+    keychain.close().await;
+    assert_eq!(keychain.load("aws.dev").await, Err(KeychainError::Locked));
+    assert_eq!(keychain.state().await, KeychainState::Locked);
+    assert!(keychain.opens_by_itself().await);
+    keychain.open().await.unwrap();
+    assert_eq!(keychain.load("aws.dev").await, Ok(Some(value("one"))));
+}
+
+#[tokio::test]
 async fn an_empty_passphrase_makes_no_keychain() {
     let place = place();
     let folder = place.path().join("keychain");

@@ -213,7 +213,7 @@ fn confirm_asks_where_no_answer_is_in_force() {
         ("an hour", vec![hours.clone()], 3599, &give, &ask),
         ("an hour, over", vec![hours.clone()], 3600, &ask, &ask),
         ("an hour, clock put right", vec![hours.clone()], -60, &give, &ask),
-        ("an hour, clock set back", vec![hours.clone()], -61, &ask, &ask),
+        ("an hour, clock set back", vec![hours], -61, &ask, &ask),
         ("once", vec![once.clone()], 599, &give, &give),
         ("once, unused for too long", vec![once.clone()], 600, &ask, &ask),
         ("once, clock set back", vec![once], -61, &ask, &ask),

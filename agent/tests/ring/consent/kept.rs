@@ -6,7 +6,7 @@ use keyfob_agent::asker::Asker;
 use keyfob_ipc::reply::Approval;
 
 use super::{ALWAYS, FIRST, House};
-use crate::company::{HOUR, MINUTE};
+use crate::company::{HOUR, MINUTE, eventually};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -69,6 +69,24 @@ async fn an_answer_for_a_while_ends_and_ends_when_the_clock_is_set_back() {
     house.answer(Approval::Always).await.unwrap();
     house.company.clock.set(keyfob_agent::clock::before(now, 365 * 24 * HOUR));
     assert!(house.is_given("terraform").await);
+}
+
+#[tokio::test]
+async fn what_a_clock_that_is_set_back_has_ended_does_not_come_back_with_a_restart() {
+    let mut house = House::with(FIRST).await;
+    assert!(!house.is_given("terraform").await);
+    house.answer(Approval::For { seconds: 8 * 3600 }).await.unwrap();
+    house.company.pass(7 * HOUR);
+    assert!(house.is_given("terraform").await);
+    let now = keyfob_agent::clock::Clock::now(&*house.company.clock);
+    house.company.clock.set(keyfob_agent::clock::before(now, 6 * HOUR));
+    // A look is enough to notice it.
+    assert!(house.grants().await.is_empty());
+    let file = house.company.state().join("grants.json");
+    let is_written = async || !std::fs::read_to_string(&file).unwrap().contains("terraform");
+    eventually("the file follows", is_written).await;
+    house.company.restart();
+    assert!(!house.is_given("terraform").await);
 }
 
 #[tokio::test]

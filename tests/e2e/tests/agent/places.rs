@@ -75,14 +75,24 @@ fn a_link_to_a_private_folder_is_refused() {
 
 #[test]
 fn a_folder_of_another_user_is_refused() {
-    let mut profile = Profile::new(&config());
     let mut foreigner = Foreigner::meet();
     let socket = foreigner.listen("other.sock");
     let folder = socket.parent().unwrap();
+    let sentence = format!("the folder `{}` belongs to user ", folder.display());
+
+    let mut profile = Profile::new(&config());
     profile.set_runtime(folder);
     let output = refused(&profile, 1);
-    let sentence = format!("the folder `{}` belongs to user ", folder.display());
     assert!(output.stderr.contains(&sentence), "{output:?}");
+
+    let mut profile = Profile::new(&config());
+    profile.set("KEYFOB_STATE_DIR", folder);
+    let output = refused(&profile, 1);
+    assert!(output.stderr.contains(&sentence), "{output:?}");
+    // It is the folder's owner alone that is wrong.
+    let own = profile.path().join("state");
+    profile.set("KEYFOB_STATE_DIR", own);
+    profile.run(&["agent", "start"], "").ok();
 }
 
 #[test]

@@ -72,10 +72,10 @@ fn a_forged_approval_is_refused() {
     assert_eq!(grants(&profile), 0);
     get(&profile, &terraform).exits(5);
 
-    // The control: the same with a terminal counts; the same id once more does not, not even for the next question.
+    // The control: the same with a terminal counts; the same id once more does not.
     let revoke = json!({"revoke": {"which": null}});
     let again = answer(&json!("ID"), Some("aspect"));
-    let asks = [json!("questions"), again.clone(), again.clone(), revoke];
+    let asks = [json!("questions"), again.clone(), again, revoke];
     let answered = ask(&profile, Standing::OnATerminal, &asks);
     assert!(answered[1]["done"]["say"].is_string(), "{answered:?}");
     assert_eq!(code(&answered[2]), "bad_request", "{answered:?}");

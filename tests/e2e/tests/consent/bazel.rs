@@ -33,8 +33,8 @@ fn java(profile: &Profile) -> PathBuf {
 fn server(profile: &Profile, program: &Path, name: &str, helpers: usize) -> Command {
     let folder = profile.path().join("burst");
     let _ = fs::remove_dir_all(&folder);
-    fs::create_dir(&folder).unwrap();
-    fs::write(folder.join("input"), input()).unwrap();
+    fs::create_dir(&folder).expect("room for a folder");
+    fs::write(folder.join("input"), input()).expect("room for a file");
     let mut command = profile.command(program);
     command.arg0(name).arg(file(profile, "burst.sh", BURST)).arg(folder).arg(helpers.to_string());
     command.arg(Stage::get().bin("bazel-credential-keyfob"));

@@ -7,6 +7,7 @@ use std::fs;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,7 @@ use keyfob_e2e::raw::Raw;
 use keyfob_ipc::limits;
 use serde_json::json;
 
-use crate::{ANSWER, ASPECT, VALUE, allow_open_files, config, header, tell};
+use crate::{ANSWER, ASPECT, Ends, VALUE, allow_open_files, config, header, tell};
 
 /// Peers at once, at each door.
 const PEERS: usize = 1200;
@@ -32,12 +33,15 @@ fn resident_kib(process: u32) -> u64 {
     line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number")
 }
 
-fn agent() -> (Profile, u32) {
+/// An agent under load, alone: what another test does to this machine is not what is measured.
+fn agent() -> (Profile, u32, MutexGuard<'static, ()>) {
+    static TURN: Mutex<()> = Mutex::new(());
+    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     allow_open_files();
     let profile = Profile::new(&config());
     let agent = profile.start_agent();
     profile.add_token("aspect", VALUE);
-    (profile, agent)
+    (profile, agent, turn)
 }
 
 /// The times of some calls, the shortest first; each is answered.
@@ -83,7 +87,7 @@ fn announced(length: usize) -> Vec<u8> {
 /// Each kind of silence, by more peers than there are places, at both doors.
 #[test]
 fn peers_who_hold_places_and_say_nothing_whole_starve_nobody() {
-    let (profile, agent) = agent();
+    let (profile, agent, _turn) = agent();
     let calm = calls(&profile, CALLS);
     let before = resident_kib(agent);
     let kinds: [(&str, Vec<u8>); 4] = [
@@ -113,7 +117,7 @@ fn peers_who_hold_places_and_say_nothing_whole_starve_nobody() {
 /// Who has waited longest goes, and who has just come stays.
 #[test]
 fn the_one_that_has_waited_longest_is_let_go() {
-    let (profile, agent) = agent();
+    let (profile, agent, _turn) = agent();
     let mut peers: Vec<_> =
         (0..limits::CONNECTIONS + 50).map(|_| Raw::connect(&profile.agent_socket())).collect();
     // One more, who is served: all before it have been taken in.
@@ -127,7 +131,7 @@ fn the_one_that_has_waited_longest_is_let_go() {
 /// Requests that would fill the memory many times over are never whole.
 #[test]
 fn large_frames_that_never_end_are_bounded_together() {
-    let (profile, agent) = agent();
+    let (profile, agent, _turn) = agent();
     let before = resident_kib(agent);
     let filler = vec![b' '; 64 * 1024];
     let stop = AtomicBool::new(false);
@@ -141,8 +145,10 @@ fn large_frames_that_never_end_are_bounded_together() {
                         .collect();
                     for _ in 0..limits::CONTROL_FRAME / filler.len() - 1 {
                         for peer in &mut peers {
-                            // Those who are let go take nothing more.
-                            let is_taken = peer.stream().set_nonblocking(true).is_ok()
+                            // Those who are let go take nothing more, and those who have to wait little.
+                            let pause = Some(Duration::from_millis(20));
+                            let is_taken = !stop.load(Ordering::SeqCst)
+                                && peer.stream().set_write_timeout(pause).is_ok()
                                 && peer.send_bytes(&filler).is_ok();
                             sent.fetch_add(usize::from(is_taken), Ordering::SeqCst);
                         }
@@ -150,6 +156,7 @@ fn large_frames_that_never_end_are_bounded_together() {
                 }
             });
         }
+        let _end = Ends(&stop);
         let mut peak = before;
         let end = Instant::now() + Duration::from_secs(4);
         while Instant::now() < end {
@@ -157,19 +164,18 @@ fn large_frames_that_never_end_are_bounded_together() {
             assert_eq!(header(profile.get(ASPECT), "X-Aspect"), VALUE);
             profile.run(&["agent", "status"], "").ok();
         }
-        stop.store(true, Ordering::SeqCst);
         peak
     });
     let sent = sent.into_inner() * filler.len() / 1024;
     tell(&format!("{sent} KiB of frames without an end: {before} KiB before, at most {peak} KiB"));
     assert!(peak < before + BUFFERS_KIB, "{before} KiB, then {peak} KiB");
-    assert!(sent > 64 * 1024, "this was no load: {sent} KiB");
+    assert!(sent > 2 * limits::BUFFERED / 1024, "this was no load: {sent} KiB");
 }
 
 /// A byte now and then, garbage, and whole requests whose answers nobody takes.
 #[test]
 fn slow_writers_garbage_and_deaf_peers_hold_nobody_up() {
-    let (profile, agent) = agent();
+    let (profile, agent, _turn) = agent();
     let calm = calls(&profile, CALLS);
     let stop = AtomicBool::new(false);
     let socket = &profile.agent_socket();
@@ -182,6 +188,7 @@ fn slow_writers_garbage_and_deaf_peers_hold_nobody_up() {
                         *peer = begin(socket, &announced(5000));
                     }
                 }
+                thread::sleep(Duration::from_millis(200));
             }
         });
         scope.spawn(|| {
@@ -190,19 +197,20 @@ fn slow_writers_garbage_and_deaf_peers_hold_nobody_up() {
                 number =
                     number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
                 drop(begin(socket, &number.to_le_bytes().repeat(8)));
+                thread::sleep(Duration::from_millis(1));
             }
         });
         scope.spawn(|| {
-            let request = keyfob_e2e::raw::request(&json!("about")).to_string();
-            let frame = [announced(request.len()), request.into_bytes()].concat().repeat(50);
+            // Their answers are more than the kernel keeps for somebody who does not read.
+            let request = keyfob_e2e::raw::request(&json!({"why": {"subject": "nobody"}})).to_string();
+            let frames = [announced(request.len()), request.into_bytes()].concat().repeat(1500);
             while !stop.load(Ordering::SeqCst) {
-                let mut deaf: Vec<_> = (0..20).map(|_| begin(socket, &frame)).collect();
-                deaf.iter_mut().for_each(|peer| drop(peer.send_bytes(&frame)));
+                let _deaf: Vec<_> = (0..10).map(|_| begin(socket, &frames)).collect();
+                thread::sleep(Duration::from_secs(1));
             }
         });
-        let loaded = calls(&profile, CALLS);
-        stop.store(true, Ordering::SeqCst);
-        loaded
+        let _end = Ends(&stop);
+        calls(&profile, CALLS)
     });
     compare("slow writers, garbage and deaf peers", &calm, &loaded);
     assert_eq!(profile.agent_pid(), agent);
@@ -215,7 +223,7 @@ fn a_hundred_thousand_requests_a_minute_are_all_answered() {
     const RATE: usize = 100_000 / 60;
     const WHILE: Duration = Duration::from_secs(10);
     const THREADS: usize = 4;
-    let (profile, agent) = agent();
+    let (profile, agent, _turn) = agent();
     let calm = calls(&profile, CALLS);
     let before = resident_kib(agent);
     let total = RATE * usize::try_from(WHILE.as_secs()).unwrap();

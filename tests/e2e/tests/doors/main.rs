@@ -9,6 +9,7 @@ mod removed;
 mod upgrade;
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use keyfob_e2e::{MEMORY, Output, Profile, token};
@@ -48,6 +49,15 @@ fn log(profile: &Profile) -> String {
 fn mode(path: &Path) -> Option<u32> {
     use std::os::unix::fs::PermissionsExt as _;
     Some(std::fs::symlink_metadata(path).ok()?.permissions().mode() & 0o7777)
+}
+
+/// Tells threads to stop when it is dropped, also by a panic: the others would never end.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
 }
 
 /// Lets this process have as many open files as the system allows it.

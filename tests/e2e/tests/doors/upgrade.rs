@@ -8,12 +8,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use keyfob_e2e::raw::Raw;
 use keyfob_e2e::{Company, Output, Profile, Stage, process, run, token, wait_for};
 use keyfob_sandbox::{Endpoint, Fault, IssuerOptions, Options};
 use serde_json::{Value, json};
 
 use crate::removed::activate;
-use crate::{ASPECT, ELSEWHERE, SOON, VALUE, header, log, tell, told};
+use crate::{ASPECT, ELSEWHERE, Ends, SOON, VALUE, header, log, tell, told};
 
 const STARTS: &str = "the agent starts";
 const GOES_ON: &str = "this version goes on";
@@ -52,7 +53,7 @@ impl Installed {
     }
 
     fn replace(&self) {
-        self.put(|new| drop(fs::copy(Stage::get().bin("keyfobd"), new).unwrap()), 0o755);
+        self.put(copy_agent, 0o755);
     }
 
     fn script(&self, text: &str, mode: u32) {
@@ -91,9 +92,21 @@ impl Installed {
         assert_eq!(told(&self.profile, STARTS), count, "{}", log(&self.profile));
     }
 
+    /// Ends the agent by SIGKILL; nobody answers at its door any more.
+    #[track_caller]
+    fn kill(&self) {
+        self.profile.kill_agent();
+        // Where it had several threads, the last of them closes the door.
+        wait_for("the end of the door", SOON, || Raw::try_connect(&self.profile.agent_socket()).is_err());
+    }
+
     fn sign_in(&self, company: &Company) {
         company.sign_in(&self.profile, "okta");
     }
+}
+
+fn copy_agent(to: &Path) {
+    fs::copy(Stage::get().bin("keyfobd"), to).unwrap();
 }
 
 /// When a process was started (proc(5), field 22): it stays when the process becomes another program.
@@ -134,14 +147,6 @@ fn under_calls(installed: &Installed, calls: &[(&str, &str, &str)], act: impl Fn
         callers.into_iter().map(|caller| caller.join().expect("each caller says why")).max()
     });
     (count.into_inner(), slowest.unwrap_or_default())
-}
-
-struct Ends<'a>(&'a AtomicBool);
-
-impl Drop for Ends<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
 }
 
 fn started(profile: &Profile) -> Value {
@@ -189,7 +194,7 @@ fn a_restart_in_its_place_does_lose_what_was_in_memory() {
     installed.start();
     installed.profile.add_token("aspect", VALUE);
     assert_eq!(header(installed.get(ASPECT), "X-Aspect"), VALUE);
-    installed.profile.kill_agent();
+    installed.kill();
     installed.start();
     installed.get(ASPECT).exits(3);
 }
@@ -220,7 +225,7 @@ fn an_open_keychain_file_stays_open() {
     assert_eq!(installed.profile.status()["keychain"]["state"], "present");
     assert_eq!(installed.profile.agent_pid(), agent);
     // The control: an agent that did not get it over asks for the passphrase.
-    installed.profile.kill_agent();
+    installed.kill();
     installed.start();
     installed.get(ASPECT).exits(5);
 }
@@ -285,7 +290,7 @@ fn a_new_program_that_does_not_work_or_is_not_ours_alone_changes_nothing() {
         assert_eq!(header(installed.get(ASPECT), "X-Aspect"), VALUE, "{why}");
     }
     // A good one that others can write is no good either, until they cannot.
-    installed.put(|new| drop(fs::copy(Stage::get().bin("keyfobd"), new).unwrap()), 0o757);
+    installed.put(copy_agent, 0o757);
     wait_for("a word about it", SOON, || told(&installed.profile, GOES_ON) == 7);
     assert_eq!((told(&installed.profile, STARTS), installed.profile.agent_pid()), (1, agent));
     fs::set_permissions(installed.agent(), fs::Permissions::from_mode(0o755)).unwrap();

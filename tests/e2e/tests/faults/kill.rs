@@ -5,7 +5,7 @@
 //! Without the grace the issuer would end the session, and no client could do anything about that.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread::{self, yield_now};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use jiff::SignedDuration;
@@ -26,6 +26,9 @@ const SEED: u64 = 20_261_121;
 const RENEWAL: Duration = Duration::from_millis(20);
 /// For how long the issuer takes a used refresh token again.
 const GRACE: u32 = 30;
+
+/// A tool asks so often.
+const PACE: Duration = Duration::from_millis(25);
 
 const HUB: &str = "https://hub.acme.dev/";
 const ENTRIES: [&str; 3] = ["sso.okta", "token.aspect", "token.hub"];
@@ -56,7 +59,8 @@ fn a_thousand_kills_lose_nothing_and_every_next_call_is_answered() {
         worst.as_millis(),
         sum(|figures| figures.asked_again),
     ));
-    assert_eq!(programs_since(own_start()), Vec::<String>::new(), "what still runs of keyfob");
+    let strays = figures.iter().map(|figures| programs_of(figures.reaper)).collect::<Vec<_>>().concat();
+    assert_eq!(strays, Vec::<String>::new(), "what still runs of keyfob");
     assert!(sum(|figures| figures.before_answer) > 0, "no kill hit a renewal");
     assert!(sum(|figures| figures.before_store) > 30, "too few kills hit what is not stored yet");
 }
@@ -80,6 +84,8 @@ struct Figures {
     caught_twice: u64,
     rotations: u64,
     worst: Duration,
+    /// Whose child an agent is once its starter has ended.
+    reaper: u32,
 }
 
 impl Machine {
@@ -133,6 +139,9 @@ impl Machine {
         (figures.before_answer, figures.before_store) = (counts.abandoned(Endpoint::Token), counts.reused);
         figures.rotations = counts.arrived(Endpoint::HubCreate);
         self.has_lost_nothing();
+        let agent = self.profile.agent_pid();
+        figures.reaper =
+            process::field(agent, 1).and_then(|parent| parent.parse().ok()).expect("an agent runs");
         self.leaves_nothing_behind();
         figures
     }
@@ -202,9 +211,10 @@ impl Machine {
     fn ask_on(&self, tool: &(dyn Fn() -> Output + Sync)) -> (u64, u64) {
         let (mut calls, mut caught_twice) = (0, 0);
         while !self.stop.load(Ordering::SeqCst) {
-            let before = self.kills.load(Ordering::SeqCst);
+            let (before, begun) = (self.kills.load(Ordering::SeqCst), Instant::now());
             let output = tool();
             calls += 1;
+            until(begun + PACE);
             if output.code == 0 || output.stderr.contains("is being renewed") {
                 continue;
             }
@@ -272,34 +282,27 @@ impl Drop for Stop<'_> {
     }
 }
 
-/// When this process was started, in clock ticks since the boot.
-fn own_start() -> u64 {
-    started(std::process::id()).expect("this process runs")
+/// Programs of ours that came to this parent since this test began. None of another test run meanwhile.
+fn programs_of(parent: u32) -> Vec<String> {
+    let begun = started(std::process::id()).expect("this process runs");
+    let all = std::fs::read_dir("/proc").expect("the processes").flatten();
+    let numbers = all.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let children = numbers.filter(|number| {
+        process::is_alive(*number)
+            && process::field(*number, 1) == Some(parent.to_string())
+            && started(*number).is_some_and(|started| started >= begun)
+    });
+    children.filter_map(process::name).filter(|name| ["keyfob", "keyfobd"].contains(&&**name)).collect()
 }
 
+/// When a process was started, in clock ticks since the boot.
 fn started(program: u32) -> Option<u64> {
     process::field(program, 19)?.parse().ok()
 }
 
-/// `keyfob` and `keyfobd` of this user that were started since then. None of another test runs meanwhile.
-fn programs_since(moment: u64) -> Vec<String> {
-    use std::os::unix::fs::MetadataExt as _;
-    let me = std::fs::metadata("/proc/self").expect("this process").uid();
-    let all = std::fs::read_dir("/proc").expect("the processes").flatten();
-    let ours = all.filter(|entry| entry.metadata().is_ok_and(|metadata| [me, 0].contains(&metadata.uid())));
-    let numbers = ours.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    let since = numbers.filter(|number| {
-        // A process that nobody may look into belongs to root there.
-        process::is_alive(*number) && started(*number).is_some_and(|started| started >= moment)
-    });
-    since.filter_map(process::name).filter(|name| ["keyfob", "keyfobd"].contains(&&**name)).collect()
-}
-
-/// Returns at a moment, more exactly than a sleep.
+/// A random moment is not a condition: this is the one sleep that is meant.
 fn until(moment: Instant) {
-    while Instant::now() < moment {
-        yield_now();
-    }
+    thread::sleep(moment.saturating_duration_since(Instant::now()));
 }
 
 fn item(bus: &SessionBus, name: &str) -> Value {

@@ -6,6 +6,7 @@
 mod attach;
 mod code;
 mod environment;
+mod examiner;
 mod memory;
 mod rogue;
 mod story;
