@@ -4,27 +4,25 @@
 //! for stands among its ancestors, which are read once for a connection, and only when somebody wants to know.
 //!
 //! What a process says of itself is read from its own memory, and its files may lie where reading takes for ever: the look
-//! has threads of its own, a few at a time. One that never ends costs its caller the answer, and nobody else anything.
+//! has threads of its own and a deadline ([`look`]). One that never ends costs its caller the answer, and nobody else anything.
 
+mod look;
 mod origin;
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use keyfob_ipc::Caller;
 use keyfob_ipc::reply::Asking;
-use tokio::sync::Semaphore;
 
+pub(crate) use look::{Errand, aside, file_at};
 pub use origin::Origin;
 
 use crate::policy::Chain;
 
 /// Most programs of a chain. A build tool under a shell in a terminal has about eight.
 pub const ANCESTORS: usize = 32;
-
-/// Looks at once.
-static LOOKS: Semaphore = Semaphore::const_new(8);
 
 /// Who asks, on one connection. Clones are the same.
 #[derive(Clone)]
@@ -36,6 +34,8 @@ struct Seen {
     chain: OnceLock<Arc<Chain>>,
     /// How many programs of the chain the last answer rests on.
     rests_on: AtomicUsize,
+    /// The answer of the person's that it rests on, by its id.
+    grant: Mutex<Option<String>>,
 }
 
 impl Asker {
@@ -59,7 +59,7 @@ impl Asker {
         self.0.origin.as_ref().is_some_and(|origin| origin.is_alive())
     }
 
-    /// Whether the process that connected has a controlling terminal.
+    /// Whether the process that connected has a controlling terminal, and stands in its foreground now.
     pub fn has_terminal(&self) -> bool {
         self.0.origin.as_ref().is_some_and(|origin| origin.has_terminal())
     }
@@ -70,22 +70,27 @@ impl Asker {
             return Arc::clone(chain);
         }
         let seen = Arc::clone(&self.0);
-        aside(move || seen.look()).await.unwrap_or_default()
+        aside(Errand::Ledger, move || seen.look()).await.unwrap_or_default()
     }
 
-    /// The same, together with another look: one wait for both. `None` where the agent ends.
+    /// The same, together with another look: one wait for both. `None` where that takes too long.
     pub(crate) async fn chain_and<T: Send + 'static>(
         &self,
         look: impl FnOnce() -> T + Send + 'static,
     ) -> Option<(Arc<Chain>, T)> {
         let seen = Arc::clone(&self.0);
-        aside(move || (seen.look(), look())).await
+        aside(Errand::Decision, move || (seen.look(), look())).await
     }
 
     /// The answer rests on so many programs of the chain, from the caller on: [`Asker::is_unchanged`] looks at them again. 0
     /// where no policy has a say.
     pub fn rest_on(&self, count: usize) {
         self.0.rests_on.store(count, Ordering::Relaxed);
+    }
+
+    /// The answer rests on this answer of the person's; taken out by whoever gives it.
+    pub(crate) fn rest_on_grant(&self, grant: Option<String>) -> Option<String> {
+        std::mem::replace(&mut self.0.grant.lock().unwrap_or_else(PoisonError::into_inner), grant)
     }
 
     /// Whether the process that connected still runs, and the programs on which the answer rests are what they were when it
@@ -96,10 +101,10 @@ impl Asker {
             return self.is_alive();
         }
         let seen = Arc::clone(&self.0);
-        aside(move || seen.is_unchanged(count)).await.unwrap_or(false)
+        aside(Errand::Decision, move || seen.is_unchanged(count)).await.unwrap_or(false)
     }
 
-    /// For people and for the ledger. It takes as long as the asker lets it: for somebody with a deadline of their own.
+    /// For people and for the ledger; empty where the asker lets nobody look in time.
     pub async fn report(&self) -> Asking {
         self.chain().await.report()
     }
@@ -107,7 +112,14 @@ impl Asker {
 
 impl Seen {
     fn look(&self) -> Arc<Chain> {
-        Arc::clone(self.chain.get_or_init(|| Arc::new(self.read(ANCESTORS))))
+        // Not one for all: a look that hangs must not hold the next one.
+        match self.chain.get() {
+            Some(chain) => Arc::clone(chain),
+            None => {
+                let seen = Arc::new(self.read(ANCESTORS));
+                Arc::clone(self.chain.get_or_init(|| seen))
+            }
+        }
     }
 
     fn is_unchanged(&self, count: usize) -> bool {
@@ -120,16 +132,6 @@ impl Seen {
     fn read(&self, at_most: usize) -> Chain {
         self.origin.as_ref().map(|origin| origin.chain(at_most)).unwrap_or_default()
     }
-}
-
-/// Looks at processes and files, on a thread that nobody else waits for. `None` where the agent ends.
-pub(crate) async fn aside<T: Send + 'static>(look: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    let turn = LOOKS.acquire().await.ok()?;
-    let looking = tokio::task::spawn_blocking(move || {
-        let _turn = turn;
-        look()
-    });
-    looking.await.ok()
 }
 
 impl fmt::Debug for Asker {

@@ -25,7 +25,8 @@ pub type SharedClock = Arc<dyn Clock>;
 /// `2026-11-21T08:00:00Z`: whole seconds and `Z`, the one form that Bazel and every AWS SDK read.
 pub fn rfc3339(moment: Timestamp) -> String {
     // Cutting, not rounding: an end must never be announced later than it is.
-    let fraction = Duration::from_nanos(moment.as_nanosecond().rem_euclid(1_000_000_000).unsigned_abs() as u64);
+    let fraction =
+        Duration::from_nanos(moment.as_nanosecond().rem_euclid(1_000_000_000).unsigned_abs() as u64);
     before(moment, fraction).to_string()
 }
 

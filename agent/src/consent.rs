@@ -18,12 +18,12 @@ use keyfob_ipc::reply::{GrantReport, Weight};
 use keyfob_ipc::{Code, Refusal};
 
 use crate::agent::Agent;
-use crate::asker::{Asker, aside};
+use crate::asker::{Asker, Errand, aside, file_at};
 use crate::clock::rfc3339;
 use crate::config::{Config, Entry, EntryName};
 use crate::ledger::Deed;
 use crate::notices::Told;
-use crate::policy::{Chain, Permit, Policy, Rules, Verdict, decide, named};
+use crate::policy::{Chain, Grant, Permit, Policy, Rules, Verdict, decide, grant_for, named};
 use book::{Book, Opening};
 
 /// On which connection a question was asked or is answered.
@@ -35,6 +35,8 @@ pub struct Seat(pub u64);
 pub struct Consent {
     path: PathBuf,
     book: Mutex<Book>,
+    /// What is in the file.
+    saved: Mutex<Vec<Grant>>,
     /// Held from the look at what is known to the end of its writing, so that nothing older ever follows something newer.
     writing: tokio::sync::Mutex<()>,
 }
@@ -47,7 +49,8 @@ impl Consent {
             tracing::warn!(file = %path.display(), "the person's answers are put aside, and asked for again: {error}");
             Vec::new()
         });
-        Self { path, book: Mutex::new(Book::of(grants)), writing: tokio::sync::Mutex::default() }
+        let saved = Mutex::new(grants.clone());
+        Self { path, book: Mutex::new(Book::of(grants)), saved, writing: tokio::sync::Mutex::default() }
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
@@ -55,18 +58,30 @@ impl Consent {
     }
 
     /// Writes down what is to be known after a restart.
-    async fn save(&self) -> std::io::Result<()> {
+    pub(crate) async fn save(&self) -> std::io::Result<()> {
         let _turn = self.writing.lock().await;
         let (path, grants) = (self.path.clone(), self.book().to_keep());
-        let written = tokio::task::spawn_blocking(move || file::write(&path, &grants)).await;
-        written.map_err(std::io::Error::other).flatten()
+        let written = tokio::task::spawn_blocking(move || file::write(&path, &grants).map(|()| grants)).await;
+        *self.saved() = written.map_err(std::io::Error::other).flatten()?;
+        Ok(())
+    }
+
+    /// Whether the next program would find every answer as it is now, and none that was taken back.
+    pub(crate) fn is_saved(&self) -> bool {
+        self.book().to_keep() == *self.saved()
+    }
+
+    fn saved(&self) -> MutexGuard<'_, Vec<Grant>> {
+        self.saved.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn remove_file(&self) -> std::io::Result<()> {
         let _turn = self.writing.lock().await;
         let path = self.path.clone();
         let removed = tokio::task::spawn_blocking(move || crate::own_file::remove(&path)).await;
-        removed.map_err(std::io::Error::other).flatten()
+        removed.map_err(std::io::Error::other).flatten()?;
+        self.saved().clear();
+        Ok(())
     }
 }
 
@@ -80,7 +95,7 @@ impl Agent {
     /// Decides whether this asker may have what an entry gives. Nobody is waited for.
     ///
     /// # Errors
-    /// [`Code::NotAllowed`], [`Code::ApprovalPending`]; [`Code::Internal`] where the agent ends meanwhile.
+    /// [`Code::NotAllowed`], [`Code::ApprovalPending`]; [`Code::Busy`] where it cannot be seen in time who asks.
     pub async fn permit(
         self: &Arc<Self>,
         config: &Config,
@@ -89,18 +104,22 @@ impl Agent {
         deed: &Deed,
     ) -> Result<Permit, Refusal> {
         asker.rest_on(0);
+        asker.rest_on_grant(None);
         let policies = Rules::texts(config, entry);
         if policies.is_empty() {
             return Ok(Permit::new());
         }
         let case = examine(entry, policies, asker).await?;
-        match self.judge(&case, Some(deed)) {
-            Verdict::Give => {
+        match self.judge(&case) {
+            (Verdict::Give, grant) => {
+                asker.rest_on_grant(grant);
                 asker.rest_on(case.rules.rest_on(&case.chain));
                 Ok(Permit::new())
             }
-            Verdict::Ask => Err(self.ask(&case, deed)),
-            Verdict::Refuse(reason) => Err(in_words(move || reason.refusal(&case.rules, &case.chain)).await),
+            (Verdict::Ask, _) => Err(self.ask(&case, deed)),
+            (Verdict::Refuse(reason), _) => {
+                Err(in_words(move || reason.refusal(&case.rules, &case.chain)).await)
+            }
         }
     }
 
@@ -122,7 +141,7 @@ impl Agent {
             Ok(case) => case,
             Err(refusal) => return Some(Err(refusal)),
         };
-        Some(match self.judge(&case, None) {
+        Some(match self.judge(&case).0 {
             Verdict::Give => Ok(()),
             Verdict::Ask => {
                 let say =
@@ -133,15 +152,19 @@ impl Agent {
         })
     }
 
-    /// The decision; `deed` is there where it counts as a use.
-    fn judge(&self, case: &Case, deed: Option<&Deed>) -> Verdict {
+    /// The decision, and the answer of the person's that it rests on.
+    fn judge(&self, case: &Case) -> (Verdict, Option<String>) {
         let now = self.clock.now();
-        let mut book = self.swept();
+        let book = self.swept();
         let verdict = decide(&case.rules, &case.chain, &book.grants, now);
-        if verdict == Verdict::Give && deed.is_some() {
-            book.use_up(&case.rules, &case.chain, now);
-        }
-        verdict
+        let grant = grant_for(&case.rules, &case.chain, &book.grants, now).map(|grant| grant.id.clone());
+        (verdict, grant)
+    }
+
+    /// What was decided for this asker is given: an answer for one use is used now, and not by what fails.
+    pub(crate) fn count_use(&self, asker: &Asker) {
+        let Some(grant) = asker.rest_on_grant(None) else { return };
+        self.consent.book().use_up(&grant, self.clock.now());
     }
 
     /// Opens a question, or counts on in the one that is open. The refusal is for the tool.
@@ -228,8 +251,18 @@ impl Agent {
     /// Every answer in force.
     pub async fn grants(&self) -> Vec<GrantReport> {
         let grants = self.swept().grants.clone();
-        let report = move || grants.iter().map(answer::report).collect();
-        aside(report).await.unwrap_or_default()
+        let programs: Vec<_> = grants.iter().map(|grant| grant.program.clone()).collect();
+        let look = move || programs.iter().map(|program| file_at(program)).collect::<Vec<_>>();
+        // Where a disk does not answer, it is not said that a program is another one.
+        let files = aside(Errand::Person, look).await;
+        let file = |place: usize| files.as_ref().map(|files| files[place]);
+        let is_stale =
+            |(place, grant): (usize, &Grant)| file(place).is_some_and(|now| now != Some(grant.file));
+        grants
+            .iter()
+            .enumerate()
+            .map(|(place, grant)| answer::report(grant, is_stale((place, grant))))
+            .collect()
     }
 }
 
@@ -238,16 +271,17 @@ async fn examine(entry: &Entry, policies: Vec<(EntryName, Policy)>, asker: &Aske
     let name = entry.name.clone();
     match asker.chain_and(move || Rules::read(name, &policies)).await {
         Some((chain, rules)) => Ok(Case { rules, chain }),
-        None => Err(ending()),
+        None => Err(unseen()),
     }
 }
 
 async fn in_words(say: impl FnOnce() -> Refusal + Send + 'static) -> Refusal {
-    aside(say).await.unwrap_or_else(ending)
+    aside(Errand::Decision, say).await.unwrap_or_else(unseen)
 }
 
-fn ending() -> Refusal {
-    Refusal::new(Code::Internal, "the agent ends, and has not looked who asks").hint("try again")
+fn unseen() -> Refusal {
+    let say = "it takes too long to see which program asks: a disk, or the program itself, does not answer";
+    Refusal::new(Code::Busy, say).hint("keyfob doctor")
 }
 
 fn asker_of(case: &Case) -> String {

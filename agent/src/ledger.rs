@@ -3,7 +3,7 @@
 //! Whoever has given an answer looks up who asked and hands a line over, before the next question on that connection is
 //! read; one writer at a time puts what was handed over into the file ([`book`]), and nothing runs between. So no answer
 //! waits for a look or for the disk, a look that takes long delays its own asker alone, and so does a writer that does not
-//! keep up.
+//! keep up, for a moment: a disk that hangs costs lines, which are counted, and no service.
 
 mod book;
 mod lines;
@@ -12,13 +12,15 @@ mod tests;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use keyfob_ipc::reply::{Asking, LedgerLine, Outcome, Reply};
 use keyfob_ipc::{Code, Refusal};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use tokio::time::timeout;
 
 use crate::agent::Agent;
 use crate::asker::Asker;
@@ -33,6 +35,12 @@ const WAITING: usize = 256;
 /// How long the look at who asked may take: a process can make others wait for what they read of it.
 const LOOK: Duration = Duration::from_secs(2);
 
+/// How long a line waits for a place among those that wait.
+const PLACE: Duration = Duration::from_secs(1);
+
+/// How long anybody waits for the disk.
+const DISK: Duration = Duration::from_secs(5);
+
 /// Lines that are given out at most.
 const NEWEST: usize = 1000;
 
@@ -43,7 +51,7 @@ pub struct Deed {
     pub act: &'static str,
     /// The entry, once it is found.
     pub entry: Option<EntryName>,
-    /// Scheme, host and port.
+    /// Host and port, the latter where it is not 443: there is one scheme for all.
     pub target: Option<String>,
     /// As in [`LedgerLine::note`].
     pub note: Option<String>,
@@ -94,13 +102,16 @@ impl Agent {
     /// The newest lines of the ledger, of one entry or of all.
     ///
     /// # Errors
-    /// Where no entry has this name.
+    /// Where no entry has this name, and where the disk does not answer.
     pub async fn log(&self, last: u32, name: Option<&str>) -> Result<Vec<LedgerLine>, Refusal> {
         let name = match name {
             Some(name) => Some(self.config()?.find(name, Ask::Anything)?.name.clone()),
             None => None,
         };
-        Ok(self.ledger.newest(last as usize, name.as_ref()).await)
+        self.ledger.read(last as usize, name.as_ref()).await.ok_or_else(|| {
+            let say = "the ledger cannot be read: the disk of the state folder does not answer";
+            Refusal::new(Code::PlaceUnsafe, say).hint("keyfob doctor")
+        })
     }
 }
 
@@ -111,7 +122,11 @@ struct Desk {
     clock: SharedClock,
     watchers: Watchers,
     places: Arc<Semaphore>,
+    /// Lines that are on their way to the queue: who asked is still looked up.
+    coming: watch::Sender<usize>,
     queue: Mutex<Queue>,
+    /// Lines that found no place.
+    lost: AtomicU64,
     book: Mutex<Book>,
     /// Why lines are being lost.
     trouble: Mutex<Option<String>>,
@@ -143,39 +158,63 @@ impl Ledger {
             clock,
             watchers,
             places: Arc::new(Semaphore::new(WAITING)),
+            coming: watch::Sender::default(),
             queue: Mutex::default(),
+            lost: AtomicU64::default(),
             book: Mutex::new(book),
             trouble: Mutex::default(),
         }))
     }
 
     /// Hands a line over, after the answer was given, once it is looked up who asked. Returns before it is written, unless too
-    /// many lines wait already.
+    /// many lines wait already: then it waits for a moment, and the line is counted as lost.
     pub async fn note(&self, asker: &Asker, deed: Deed, ending: Ending) {
         self.hand_in(asker, deed, ending, None).await;
     }
 
-    /// The same for what must not be forgotten: returns when the line is on the disk, and whether it is.
+    /// The same for what must not be forgotten: returns when the line is on the disk, and whether it is; `false` also where
+    /// the disk does not answer in time.
     pub async fn note_now(&self, asker: &Asker, deed: Deed, ending: Ending) -> bool {
         let (sender, is_written) = oneshot::channel();
         self.hand_in(asker, deed, ending, Some(sender)).await;
-        is_written.await.unwrap_or(false)
+        self.answer_of_the_disk(is_written).await == Some(true)
     }
 
-    /// Returns when everything that was handed over is on the disk, and whether it is.
+    /// Returns when everything that is known of answers given so far is on the disk, and whether it is. Waits for looks at
+    /// who asked as long as these may take, and for the disk for a while.
     pub async fn flush(&self) -> bool {
-        let (sender, is_written) = oneshot::channel();
-        self.put(None, Some(sender), None);
-        is_written.await.unwrap_or(false)
+        let mut coming = self.0.coming.subscribe();
+        let _ = timeout(LOOK + PLACE, coming.wait_for(|count| *count == 0)).await;
+        self.settle().await == Some(true)
     }
 
-    /// The newest lines, the oldest first; at most a thousand.
+    /// The newest lines, the oldest first; at most a thousand, and no more than fit into an answer. None where the disk does
+    /// not answer.
     pub async fn newest(&self, last: usize, entry: Option<&EntryName>) -> Vec<LedgerLine> {
-        self.flush().await;
+        self.read(last, entry).await.unwrap_or_default()
+    }
+
+    async fn read(&self, last: usize, entry: Option<&EntryName>) -> Option<Vec<LedgerLine>> {
+        self.settle().await?;
         let (desk, entry) = (self.0.clone(), entry.map(ToString::to_string));
         // Opened at one moment, so that no line is missed or seen twice where they are put aside meanwhile.
         let read = move || lines::newest(locked(&desk.book).files(), last.min(NEWEST), entry.as_deref());
-        tokio::task::spawn_blocking(read).await.unwrap_or_default()
+        timeout(DISK, tokio::task::spawn_blocking(read)).await.ok()?.ok()
+    }
+
+    /// Returns when what was put into the queue is on the disk, and whether it is; `None` where the disk does not answer.
+    async fn settle(&self) -> Option<bool> {
+        let (sender, is_written) = oneshot::channel();
+        self.put(None, Some(sender), None);
+        self.answer_of_the_disk(is_written).await
+    }
+
+    async fn answer_of_the_disk(&self, is_written: oneshot::Receiver<bool>) -> Option<bool> {
+        let Ok(is_written) = timeout(DISK, is_written).await else {
+            self.0.say(Some("the disk does not answer".to_owned()));
+            return None;
+        };
+        Some(is_written.unwrap_or(false))
     }
 
     /// Why lines are being lost, where they are.
@@ -190,7 +229,8 @@ impl Ledger {
         ending: Ending,
         is_written: Option<oneshot::Sender<bool>>,
     ) {
-        let asking = tokio::time::timeout(LOOK, asker.report()).await;
+        let _coming = Coming::begin(&self.0);
+        let asking = timeout(LOOK, asker.report()).await;
         let unseen = asking.is_err().then(|| "who asked could not be seen in time".to_owned());
         let line = LedgerLine {
             at: String::new(),
@@ -202,9 +242,13 @@ impl Ledger {
             asking: asking.ok().filter(|asking| *asking != Asking::default()),
             note: deed.note.or(unseen),
         };
+        // Whoever waits here holds a connection that others need.
+        let Ok(place) = timeout(PLACE, self.0.places.clone().acquire_owned()).await else {
+            self.0.lost.fetch_add(1, Ordering::Relaxed);
+            return;
+        };
         // It fails where it is closed, which nobody does.
-        let place = self.0.places.clone().acquire_owned().await.ok();
-        self.put(Some(line), is_written, place);
+        self.put(Some(line), is_written, place.ok());
     }
 
     fn put(
@@ -231,6 +275,7 @@ impl Desk {
         let _turn = Serving(self);
         let mut book = locked(&self.book);
         loop {
+            book.missing = book.missing.saturating_add(self.lost.swap(0, Ordering::Relaxed));
             let mut batch = Batch::after(book.missing, self.clock.now());
             let mut told = Vec::new();
             let jobs: Vec<Job> = {
@@ -270,6 +315,22 @@ impl Desk {
             _ => {}
         }
         *known = trouble;
+    }
+}
+
+/// A line on its way to the queue.
+struct Coming<'a>(&'a Desk);
+
+impl<'a> Coming<'a> {
+    fn begin(desk: &'a Desk) -> Self {
+        desk.coming.send_modify(|count| *count += 1);
+        Self(desk)
+    }
+}
+
+impl Drop for Coming<'_> {
+    fn drop(&mut self) {
+        self.0.coming.send_modify(|count| *count -= 1);
     }
 }
 

@@ -1,7 +1,7 @@
 //! The lock: nothing is given, and what can be dropped is dropped from memory, until a person unlocks it.
 //!
-//! It is written down before anything else is done, and read before the doors open, so that no end of the agent lifts it. What
-//! was under way goes on to its end: a token that is being spent is stored, and nothing that it bought is kept. What the
+//! It holds from the first moment on, then it is written down, and it is read before the doors open, so that no end of the
+//! agent lifts it. What was under way goes on to its end: a token that is being spent is stored, and nothing that it bought is kept. What the
 //! keychain has not taken yet stays in memory: it may be the only copy.
 
 mod latch;
@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use keyfob_ipc::reply::{LockReport, LockedBy};
 use keyfob_ipc::{Code, Refusal, Secret};
+use tokio::time::{Instant, timeout_at};
 
 use crate::agent::Agent;
 use crate::asker::Asker;
@@ -22,8 +23,16 @@ use crate::ledger::{Deed, Ending};
 pub use latch::Latch;
 use latch::Locked;
 
-/// How long locking waits for a disk or a keychain: logind holds the machine's sleep up for five seconds.
+/// How long one thing waits for a disk or a keychain.
 const WAIT: Duration = Duration::from_secs(2);
+
+/// Until when parts of locking are done, from its beginning: logind holds the machine's sleep up for five seconds, and all of
+/// it must be over by then. They are given up one by one, so that one that hangs leaves time for the others.
+const LOOKED: Duration = Duration::from_millis(300);
+const FORGOTTEN: Duration = Duration::from_millis(1500);
+const SAVED: Duration = Duration::from_millis(2500);
+const WRITTEN: Duration = Duration::from_millis(3000);
+const NOTED: Duration = Duration::from_millis(3500);
 
 /// The message bus of the machine, on which logind speaks: the file of its socket.
 #[derive(Debug, Clone)]
@@ -44,29 +53,46 @@ impl SystemBus {
 }
 
 impl Agent {
-    /// Locks; locking again changes nothing.
+    /// Locks; locking again writes it down again, and changes nothing else. It is locked from the first moment on, and all of it
+    /// takes less than four seconds whatever hangs.
     ///
     /// # Errors
     /// Where the state folder does not take it: it is locked all the same, until the agent ends.
     pub async fn lock(self: &Arc<Self>, by: LockedBy) -> Result<String, Refusal> {
-        let _turn = self.latch.turn().await;
-        if let Some(locked) = self.latch.standing().filter(|locked| locked.is_kept) {
-            return Ok(format!("keyfob is locked already, since {}", rfc3339(locked.since)));
+        let (locked, before) = self.latch.shut(self.clock.now(), by);
+        let began = Instant::now();
+        if before.is_some_and(|before| before.is_kept) {
+            let since = rfc3339(locked.since);
+            let kept = self.write_lock(locked, began).await;
+            return kept.map(|()| format!("keyfob is locked already, since {since}"));
         }
         // An edit may have named another keychain since the last question.
-        drop(self.config());
-        let locked = self.latch.standing().unwrap_or(Locked::new(self.clock.now(), by));
-        let kept = tokio::time::timeout(WAIT, self.latch.keep(locked)).await;
-        self.latch.shut(locked.kept(matches!(kept, Ok(Ok(())))));
-        self.empty().await;
-        let is_pause = tokio::time::timeout(WAIT, self.holdings().opens_by_itself()).await.unwrap_or(false);
+        let agent = self.clone();
+        let looking = tokio::task::spawn_blocking(move || drop(agent.config()));
+        let _ = timeout_at(began + LOOKED, looking).await;
+        let (kept, ()) = tokio::join!(self.write_lock(locked, began), self.empty(began));
+        let is_pause =
+            timeout_at(began + WRITTEN, self.holdings().opens_by_itself()).await.unwrap_or_default();
         self.latch.is_pause(is_pause);
         self.watchers.lock(self.lock_report().as_ref());
-        self.note_lock(by).await;
-        let error = match kept {
-            Ok(Ok(())) => return Ok(self.say_locked(is_pause)),
+        let _ = timeout_at(began + NOTED, self.note_lock(by)).await;
+        kept.map(|()| self.say_locked(is_pause))
+    }
+
+    async fn write_lock(&self, locked: Locked, began: Instant) -> Result<(), Refusal> {
+        let writing = async {
+            let _turn = self.latch.turn().await;
+            let kept = self.latch.keep(locked).await;
+            self.latch.set_kept(&locked, kept.is_ok());
+            kept
+        };
+        let error = match timeout_at(began + WRITTEN, writing).await {
+            Ok(Ok(())) => return Ok(()),
             Ok(Err(error)) => error.to_string(),
-            Err(_) => "the disk does not answer".to_owned(),
+            Err(_) => {
+                self.latch.set_kept(&locked, false);
+                "the disk does not answer".to_owned()
+            }
         };
         let place = self.latch.path().display();
         let say =
@@ -75,7 +101,7 @@ impl Agent {
     }
 
     /// Drops what is in memory, once the latch is shut.
-    async fn empty(self: &Arc<Self>) {
+    async fn empty(self: &Arc<Self>, began: Instant) {
         self.leases.drop_where(|_| true);
         self.withheld.drop_where(|_| true);
         self.drop_http();
@@ -85,7 +111,7 @@ impl Agent {
         let all = self.all_holdings();
         for holdings in &all {
             // A keychain that is busy forgets what opens it as soon as it can.
-            let _ = tokio::time::timeout(WAIT, holdings.forget()).await;
+            let _ = timeout_at(began + FORGOTTEN, holdings.forget()).await;
         }
         // What is stored now need not stay.
         let saving = async {
@@ -96,7 +122,7 @@ impl Agent {
                 }
             }
         };
-        let _ = tokio::time::timeout(WAIT, saving).await;
+        let _ = timeout_at(began + SAVED, saving).await;
         self.states.forget_where(|_| true);
     }
 
@@ -108,9 +134,7 @@ impl Agent {
             LockedBy::Person | LockedBy::Unknown => return,
         };
         let deed = Deed { note: Some(why.to_owned()), ..Deed::new("lock") };
-        tokio::time::timeout(WAIT, self.ledger.note_now(&Asker::unknown(), deed, Ending::DONE))
-            .await
-            .unwrap_or_default();
+        self.ledger.note_now(&Asker::unknown(), deed, Ending::DONE).await;
     }
 
     fn say_locked(&self, is_pause: bool) -> String {
@@ -147,6 +171,26 @@ impl Agent {
             let say = "keyfob is locked, and is unlocked on a terminal or in its window alone";
             return Err(Refusal::new(Code::Locked, say).hint("run `keyfob unlock` on a terminal"));
         }
+        let said = self.open_and_lift(before, is_person, passphrase).await?;
+        self.unless_locked_again().await?;
+        Ok(said)
+    }
+
+    /// Whoever opened a keychain while somebody locked closes it again.
+    async fn unless_locked_again(&self) -> Result<(), Refusal> {
+        let Err(refusal) = self.check_lock() else { return Ok(()) };
+        for holdings in self.all_holdings() {
+            let _ = tokio::time::timeout(WAIT, holdings.forget()).await;
+        }
+        Err(refusal)
+    }
+
+    async fn open_and_lift(
+        self: &Arc<Self>,
+        before: Option<Locked>,
+        is_person: bool,
+        passphrase: Option<Secret<String>>,
+    ) -> Result<String, Refusal> {
         // An edit may have named another keychain since the last question; one that is broken keeps nobody out.
         let config = self.config();
         if before.is_none() {
@@ -163,7 +207,7 @@ impl Agent {
             None => holdings.prove().await?,
         }
         let lifted = match before {
-            Some(before) => Some(self.lift(before).await?),
+            Some(before) => Some(self.lift(before).await),
             None => None,
         };
         // Those of an earlier configuration were closed, too.
@@ -187,26 +231,46 @@ impl Agent {
     }
 
     /// Lifts the lock that was on when the keychain was opened, and no later one. Says what is left of it.
-    async fn lift(&self, before: Locked) -> Result<Option<String>, Refusal> {
+    async fn lift(&self, before: Locked) -> Option<String> {
         let _turn = self.latch.turn().await;
-        match self.latch.standing() {
-            // Somebody else has lifted it meanwhile.
-            None => return Ok(None),
-            Some(now) if !now.is_same(&before) => return Err(self.latch.refusal()),
-            Some(_) => {}
-        }
+        // Somebody else may have lifted it meanwhile, and somebody may have locked again.
+        self.latch.standing().filter(|now| now.is_same(&before))?;
         let gone = self.latch.forget().await;
-        self.latch.open_up();
+        if !self.latch.open_up(&before) {
+            // Whoever has locked meanwhile waits for this turn, to write it down.
+            return None;
+        }
         self.watchers.lock(None);
-        Ok(gone.err().map(|error| {
-            let place = self.latch.path().display();
-            format!("keyfob is unlocked until the agent ends; `{place}` cannot be removed ({error})")
-        }))
+        let error = gone.err()?;
+        let place = self.latch.path().display();
+        Some(format!("keyfob is unlocked until the agent ends; `{place}` cannot be removed ({error})"))
     }
 
     /// Whether it is locked.
     pub fn is_locked(&self) -> bool {
         self.latch.is_shut()
+    }
+
+    /// Writes the lock down again where that has failed.
+    ///
+    /// # Errors
+    /// Why it cannot be: the lock ends with this program.
+    pub(crate) async fn keep_lock(&self) -> Result<(), String> {
+        let _turn = self.latch.turn().await;
+        let Some(locked) = self.latch.standing().filter(|locked| !locked.is_kept) else { return Ok(()) };
+        match tokio::time::timeout(WAIT, self.latch.keep(locked)).await {
+            Ok(Ok(())) => {
+                self.latch.set_kept(&locked, true);
+                Ok(())
+            }
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err("the disk does not answer".to_owned()),
+        }
+    }
+
+    /// Whether the next program would find it locked as it is now. Not while somebody locks or unlocks.
+    pub(crate) fn is_lock_kept(&self) -> bool {
+        self.latch.is_at_rest() && self.latch.standing().is_none_or(|locked| locked.is_kept)
     }
 
     /// Refuses where it is locked.

@@ -3,6 +3,9 @@
 //! The only reader of the environment in this crate. It sheds what its first caller left it, takes the lock, opens the
 //! doors and serves until it is told to stop.
 
+#[path = "main/start.rs"]
+mod beginning;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -15,21 +18,17 @@ use keyfob_agent::config::KeychainKind;
 use keyfob_agent::door::guard::Guard;
 use keyfob_agent::door::{Rooms, listen};
 use keyfob_agent::harden::Measure;
-#[cfg(unix)]
-use keyfob_agent::harden::handover::Reserve;
 #[cfg(windows)]
 use keyfob_agent::keychain::MemoryKeychain;
 use keyfob_agent::keychain::{Deadline, FileKeychain, Keychain, Passphrase, system};
 use keyfob_agent::lock::SystemBus;
 use keyfob_agent::notices::Desktop;
 use keyfob_agent::single::{Single, Taken};
-#[cfg(unix)]
-use keyfob_agent::upgrade::estate::{Estate, Heirs};
-#[cfg(unix)]
-use keyfob_agent::upgrade::{Handed, Upgrade};
 use keyfob_agent::{harden, log};
 use keyfob_ipc::place::fingerprint;
 use keyfob_ipc::{Code, Places, Refusal, Surroundings, start};
+
+use beginning::{Start, handed_over};
 
 const USAGE: &str = "\
 keyfobd: the Keyfob agent. It is started on demand by `keyfob`, or by the service manager.
@@ -77,7 +76,7 @@ fn main() -> ExitCode {
         Ok(places) => places,
         Err(refusal) => return refuse(None, &refusal),
     };
-    let start = match Start::of(&hardening) {
+    let start = match Start::of() {
         Ok(start) => start,
         Err(refusal) => return refuse(Some(&places), &refusal),
     };
@@ -120,7 +119,7 @@ fn cleansed() -> Option<ExitCode> {
 }
 
 fn run(places: &Places, hardening: &[Measure], mut start: Start) -> Result<(), Refusal> {
-    let single = match start.lock(places) {
+    let single = match start.lock(places, LAST_FLIGHTS + GRACE) {
         Ok(single) => single,
         Err(Taken::Running(record)) => {
             let pid = record.map(|record| format!(" (process {})", record.pid)).unwrap_or_default();
@@ -137,6 +136,8 @@ fn run(places: &Places, hardening: &[Measure], mut start: Start) -> Result<(), R
             tracing::warn!(reason, "this did not take hold: {name}");
         }
     }
+    #[cfg(unix)]
+    start.receive(hardening);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
         Refusal::new(Code::Internal, format!("the agent's runtime cannot start ({error})"))
     })?;
@@ -154,7 +155,7 @@ async fn serve(
     mut start: Start,
     hardening: &[Measure],
 ) -> Result<Guard, Refusal> {
-    let doors = match start.doors()? {
+    let doors = match start.doors(places)? {
         Some(doors) => doors,
         None => listen::open(places)?,
     };
@@ -202,10 +203,8 @@ async fn until_told_to_stop(agent: &Arc<Agent>, rooms: &Rooms, guard: &mut Guard
             _ = guard.keep() => {}
             () = awaited => {}
         }
-        if let Some(upgrade) = &mut upgrade
-            && let Err(why) = upgrade.take_over(agent, rooms, guard, &start.heirs).await
-        {
-            tracing::warn!("this version goes on: {why}");
+        if let Some(upgrade) = &mut upgrade {
+            upgrade.take_over(agent, rooms, guard, &start.heirs).await;
         }
     }
 }
@@ -216,91 +215,6 @@ async fn until_told_to_stop(agent: &Arc<Agent>, _: &Rooms, guard: &mut Guard, _:
         () = told_to_stop(agent) => {}
         _ = guard.keep() => {}
     }
-}
-
-/// What this process was started with: by the service manager, by the version of the agent that it ran before, or bare.
-#[cfg(unix)]
-struct Start {
-    handed: Handed,
-    reserve: Option<Reserve>,
-    heirs: Heirs,
-    /// Why the version before could not hand on what it had in memory.
-    lost: Option<String>,
-}
-
-#[cfg(unix)]
-impl Start {
-    /// To be called before anything opens a descriptor.
-    fn of(hardening: &[Measure]) -> Result<Self, Refusal> {
-        let count = usize::try_from(handed_over()).unwrap_or_default();
-        let (descriptors, reserve) = harden::handover::adopt(count).map_err(|error| {
-            Refusal::new(Code::Internal, format!("what was handed to the agent cannot be taken ({error})"))
-        })?;
-        let mut handed = Handed::new(descriptors, std::env::var("LISTEN_FDNAMES").ok().as_deref());
-        // Secrets come only into a process that is closed to others.
-        let is_closed = hardening.iter().all(|measure| measure.held.is_ok());
-        let received = match handed.estate() {
-            None => Ok(Estate::default()),
-            Some(_) if !is_closed => Err("this process is not closed to other programs".to_owned()),
-            Some(socket) => Estate::receive(socket),
-        };
-        let (estate, lost) = match received {
-            Ok(estate) => (estate, None),
-            Err(why) => (Estate::default(), Some(why)),
-        };
-        Ok(Self { handed, reserve: Some(reserve), heirs: Heirs::of(estate), lost })
-    }
-
-    fn lock(&mut self, places: &Places) -> Result<Single, Taken> {
-        match self.handed.lock() {
-            Some(lock) => Single::inherit(places, lock.into()),
-            None => Single::wait(places, LAST_FLIGHTS + GRACE),
-        }
-    }
-
-    fn doors(&mut self) -> Result<Option<listen::Doors>, Refusal> {
-        if let Some(why) = &self.lost {
-            tracing::warn!("the version before this one could not hand on what it had in memory: {why}");
-        }
-        listen::inherited(&mut self.handed)
-    }
-
-    fn upgrade(&mut self) -> Option<Upgrade> {
-        let environment = start::passed_on(std::env::vars_os());
-        Upgrade::of(std::env::current_exe().ok()?, self.reserve.take()?, environment)
-    }
-}
-
-/// Nothing is handed over here.
-#[cfg(windows)]
-struct Start;
-
-#[cfg(windows)]
-impl Start {
-    #[expect(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
-    fn of(_: &[Measure]) -> Result<Self, Refusal> {
-        Ok(Self)
-    }
-
-    fn lock(&mut self, places: &Places) -> Result<Single, Taken> {
-        Single::wait(places, LAST_FLIGHTS + GRACE)
-    }
-
-    #[expect(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
-    fn doors(&mut self) -> Result<Option<listen::Doors>, Refusal> {
-        Ok(None)
-    }
-}
-
-/// How many descriptors the service manager handed to this process (sd_listen_fds(3)).
-fn handed_over() -> u32 {
-    let number = |name| std::env::var(name).ok()?.parse().ok();
-    handed_to(std::process::id(), number("LISTEN_PID"), number("LISTEN_FDS"))
-}
-
-/// Whatever a service starts inherits its variables. The descriptors are for the process that they name.
-fn handed_to(me: u32, process: Option<u32>, count: Option<u32>) -> u32 {
-    count.filter(|_| process == Some(me)).unwrap_or(0)
 }
 
 #[cfg_attr(windows, expect(unused_variables, reason = "nothing is handed over there"))]
@@ -378,17 +292,4 @@ fn say(text: &str, code: ExitCode) -> ExitCode {
     // A closed stream changes nothing.
     let _ = std::io::stderr().write_all(text.as_bytes());
     code
-}
-
-#[cfg(test)]
-mod tests {
-    use super::handed_to;
-
-    #[test]
-    fn descriptors_are_for_the_process_that_they_name() {
-        assert_eq!(handed_to(7, Some(7), Some(2)), 2);
-        for (process, count) in [(None, Some(2)), (Some(8), Some(2)), (Some(7), None)] {
-            assert_eq!(handed_to(7, process, count), 0, "{process:?} {count:?}");
-        }
-    }
 }

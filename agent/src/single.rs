@@ -14,7 +14,10 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// The lock. The system lets go of it when the process ends, however that comes.
 pub struct Single {
     lock: File,
+    #[cfg(unix)]
+    place: PathBuf,
     record: PathBuf,
+    is_inherited: bool,
 }
 
 /// What there is instead of a lock.
@@ -54,7 +57,7 @@ impl Single {
         let lock = open(&places.lock(), false).map_err(|error| refused(&error))?;
         match lock.try_lock() {
             Ok(()) => {
-                let mut single = Self { lock, record: places.record_file() };
+                let mut single = Self::of(places, lock, false);
                 // The last agent may have left one when it was killed.
                 single.forget();
                 Ok(single)
@@ -64,25 +67,51 @@ impl Single {
         }
     }
 
+    fn of(places: &Places, lock: File, is_inherited: bool) -> Self {
+        Self {
+            lock,
+            #[cfg(unix)]
+            place: places.lock(),
+            record: places.record_file(),
+            is_inherited,
+        }
+    }
+
     /// Takes on the lock of the program that this process ran before ([`crate::upgrade`]): it was never free.
     ///
     /// # Errors
-    /// [`Taken`] where this is not the lock, or somebody else has it.
+    /// [`Taken`] where this is not the lock, nobody held it, or somebody else has it.
     #[cfg(unix)]
     pub fn inherit(places: &Places, lock: File) -> Result<Self, Taken> {
-        use std::os::unix::fs::MetadataExt as _;
-        let file = |metadata: &fs::Metadata| (metadata.dev(), metadata.ino());
-        let refused = |error: &io::Error| Taken::Refused(unwritable(&places.lock(), error));
-        let (held, named) = lock
-            .metadata()
-            .and_then(|held| Ok((file(&held), file(&fs::metadata(places.lock())?))))
-            .map_err(|error| refused(&error))?;
+        let refused = |error: &io::Error| {
+            let place = places.lock();
+            let say = format!("what was handed over is not the agent's lock `{}` ({error})", place.display());
+            Taken::Refused(Refusal::new(Code::PlaceUnsafe, say).hint("keyfob agent start"))
+        };
+        check_held(&lock, &places.lock()).map_err(|error| refused(&error))?;
+        // Held it is; this succeeds where it is by this very descriptor.
         match lock.try_lock() {
-            Ok(()) if held == named => Ok(Self { lock, record: places.record_file() }),
-            Ok(()) => Err(refused(&io::Error::other("another file is there"))),
+            Ok(()) => Ok(Self::of(places, lock, true)),
             Err(TryLockError::WouldBlock) => Err(Taken::Running(places.record())),
             Err(TryLockError::Error(error)) => Err(refused(&error)),
         }
+    }
+
+    /// Whether it came from the program that this process ran before.
+    pub fn is_inherited(&self) -> bool {
+        self.is_inherited
+    }
+
+    /// Whether the next program in this process can take it on, and can say where the doors are.
+    ///
+    /// # Errors
+    /// What is in its way.
+    #[cfg(unix)]
+    pub fn check_inheritable(&mut self, record: &Record) -> Result<(), String> {
+        check_held(&self.lock, &self.place).map_err(|error| {
+            format!("the agent's lock `{}` is not at its place ({error})", self.place.display())
+        })?;
+        self.record(record).map_err(|refusal| refusal.say)
     }
 
     /// The lock itself, to be handed over.
@@ -130,6 +159,23 @@ impl Single {
     }
 }
 
+/// Whether this is the lock that is at its place, and somebody holds it.
+#[cfg(unix)]
+fn check_held(lock: &File, place: &Path) -> io::Result<()> {
+    use std::os::unix::fs::MetadataExt as _;
+    let file = |metadata: &fs::Metadata| (metadata.dev(), metadata.ino());
+    // Where the disk takes nothing, it can be opened like this all the same.
+    let named = File::open(place)?;
+    if file(&lock.metadata()?) != file(&named.metadata()?) {
+        return Err(io::Error::other("another file is there"));
+    }
+    match named.try_lock() {
+        Err(TryLockError::WouldBlock) => Ok(()),
+        Ok(()) => Err(io::Error::other("nobody holds it")),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
 /// Opens a file of this user's alone.
 fn open(path: &Path, empty: bool) -> io::Result<File> {
     let mut options = OpenOptions::new();
@@ -143,4 +189,48 @@ fn unwritable(path: &Path, error: &io::Error) -> Refusal {
     let say = format!("the file `{}` cannot be written ({error})", path.display());
     let folder = path.parent().unwrap_or(path);
     Refusal::new(Code::PlaceUnsafe, say).hint(keyfob_ipc::start::way_to_write(folder, error))
+}
+
+#[cfg(unix)]
+#[cfg(test)]
+mod tests {
+    use keyfob_ipc::Surroundings;
+
+    use super::*;
+
+    fn places(folder: &Path) -> Places {
+        let at = |name: &str| Some(folder.join(name));
+        let own_runtime = at("run");
+        Places::of(&Surroundings {
+            own_state: at("state"),
+            own_runtime,
+            home: at("home"),
+            ..Surroundings::default()
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn only_the_lock_that_is_held_is_inherited() {
+        let folder = tempfile::tempdir().unwrap();
+        let places = places(folder.path());
+        keyfob_ipc::start::create_private(&places.state).unwrap();
+        let again = || open(&places.lock(), false).unwrap();
+        let refused = |lock: File| match Single::inherit(&places, lock) {
+            Err(Taken::Refused(refusal)) => refusal.say,
+            Err(Taken::Running(_)) => "it runs".to_owned(),
+            Ok(_) => "it is taken".to_owned(),
+        };
+        assert!(refused(again()).contains("nobody holds it"));
+        let lock = again();
+        lock.lock().unwrap();
+        let other = open(&places.state.join("other"), false).unwrap();
+        other.lock().unwrap();
+        assert!(refused(other).contains("another file is there"));
+        assert_eq!(refused(again()), "it runs", "whoever holds it is another one");
+        let single = Single::inherit(&places, lock.try_clone().unwrap());
+        assert!(single.is_ok_and(|single| single.is_inherited()));
+        fs::remove_file(places.lock()).unwrap();
+        assert!(refused(lock).contains("No such file"));
+    }
 }

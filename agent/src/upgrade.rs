@@ -9,7 +9,6 @@
 pub mod estate;
 mod program;
 
-use std::convert::Infallible;
 use std::ffi::OsString;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
@@ -69,6 +68,13 @@ impl Handed {
             .or_else(|| Some((self.0.get_mut(usual)?.1.take()?, false)))
     }
 
+    /// Whether it comes from an agent, or somebody says so: then its lock must be among it.
+    pub fn is_of_an_agent(&self) -> bool {
+        self.0
+            .iter()
+            .any(|(name, one)| one.is_some() && (name.ends_with(OWN) || name == ESTATE || name == LOCK))
+    }
+
     /// The agent's lock, which the program before us had.
     pub fn lock(&mut self) -> Option<OwnedFd> {
         self.take(LOCK)
@@ -93,6 +99,8 @@ pub struct Upgrade {
     ready: Option<Stamp>,
     /// A try that did not find its moment.
     not_before: Option<Instant>,
+    /// Why the one that is ready waits, as it was said.
+    said: Option<String>,
     sight: Sight,
     reserve: Reserve,
     /// What the next program gets, without what says which descriptors it gets.
@@ -110,6 +118,7 @@ impl Upgrade {
             refused: None,
             ready: None,
             not_before: None,
+            said: None,
             sight: Sight::new(),
             reserve,
             environment,
@@ -139,6 +148,7 @@ impl Upgrade {
                             "another version is installed, and takes over when nothing is in the middle"
                         );
                         self.ready = Some(fresh);
+                        self.said = None;
                     }
                     Err(why) => {
                         tracing::warn!("the new `{}` {why}: this version goes on", self.program.display());
@@ -156,53 +166,88 @@ impl Upgrade {
     }
 
     /// `false` where there is yet another file.
-    async fn wait_for_a_moment(&self, agent: &Arc<Agent>, rooms: &Rooms, fresh: Stamp) -> bool {
+    async fn wait_for_a_moment(&mut self, agent: &Arc<Agent>, rooms: &Rooms, fresh: Stamp) -> bool {
         while self.fresh() == Some(fresh) {
+            let mut pause = LOOK;
             if is_quiet(agent, rooms) && keeps_nothing_from_a_closed_keychain(agent).await {
-                return true;
+                match write_down(agent).await {
+                    Ok(()) => return true,
+                    Err(why) => {
+                        self.say(why);
+                        pause = AGAIN;
+                    }
+                }
             }
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(pause).await;
         }
         false
     }
 
-    /// Becomes the new program. Where that does not work, callers are served as before.
-    ///
-    /// # Errors
-    /// Why not.
-    pub async fn take_over(
-        &mut self,
-        agent: &Arc<Agent>,
-        rooms: &Rooms,
-        guard: &mut Guard,
-        heirs: &Heirs,
-    ) -> Result<Infallible, String> {
-        guard.pause().await;
-        let failed = if drained(agent, rooms).await {
-            // From here to the end nothing is waited for, so that nothing can begin.
-            let failed = self.hand_over(guard, heirs);
-            self.refused = self.ready.take();
-            failed
-        } else {
-            self.not_before = Some(Instant::now() + AGAIN);
-            "callers are still being served, and it is tried again".to_owned()
+    /// Says once why another version waits.
+    fn say(&mut self, why: String) {
+        if self.said.as_ref() != Some(&why) {
+            tracing::warn!("another version waits, and this version goes on: {why}");
+            self.said = Some(why);
+        }
+    }
+
+    /// Becomes the new program. Returns only where that did not work; callers are served as before.
+    pub async fn take_over(&mut self, agent: &Arc<Agent>, rooms: &Rooms, guard: &mut Guard, heirs: &Heirs) {
+        let failed = match self.check_surroundings().and_then(|()| guard.check_inheritable()) {
+            Err(why) => Failed::Now(why),
+            Ok(()) => {
+                guard.pause().await;
+                let failed = if drained(agent, rooms).await {
+                    // From here to the end nothing is waited for, so that nothing can begin.
+                    self.hand_over(guard, heirs)
+                } else {
+                    Failed::Now("callers are still being served".to_owned())
+                };
+                guard.resume();
+                failed
+            }
         };
-        guard.resume();
-        Err(failed)
+        match failed {
+            Failed::Now(why) => {
+                self.not_before = Some(Instant::now() + AGAIN);
+                self.say(why);
+            }
+            Failed::ForGood(why) => {
+                self.refused = self.ready.take();
+                tracing::warn!("this version goes on: {why}");
+            }
+        }
+    }
+
+    /// The new program takes from the environment what is allowed then, and by it knows where its doors are.
+    fn check_surroundings(&self) -> Result<(), String> {
+        let allowed = keyfob_ipc::start::allowed(self.environment.iter().cloned());
+        let is_same = allowed.len() == self.environment.len();
+        is_same
+            .then_some(())
+            .ok_or_else(|| "a folder that the environment names is not ours alone".to_owned())
     }
 
     /// Returns only where it failed.
-    fn hand_over(&mut self, guard: &Guard, heirs: &Heirs) -> String {
+    fn hand_over(&mut self, guard: &Guard, heirs: &Heirs) -> Failed {
+        // What was tried out must be what is started.
+        if Stamp::of(&self.program) != self.ready {
+            self.ready = None;
+            return Failed::Now("there is yet another file".to_owned());
+        }
+        if let Err(why) = program::look(&self.program) {
+            return Failed::ForGood(format!("the new `{}` {why}", self.program.display()));
+        }
         let keeper = match keep(heirs) {
             Ok(keeper) => keeper,
-            Err(why) => return why,
+            Err(failed) => return failed,
         };
         let error = self.become_new(guard, keeper.as_ref());
         self.reserve.empty();
         if let Some(keeper) = keeper {
             keeper.dismiss();
         }
-        format!("the new `{}` cannot be started ({error})", self.program.display())
+        Failed::ForGood(format!("the new `{}` cannot be started ({error})", self.program.display()))
     }
 
     fn become_new(&mut self, guard: &Guard, keeper: Option<&Keeper>) -> std::io::Error {
@@ -228,6 +273,14 @@ impl Upgrade {
     }
 }
 
+/// Why another version does not take over.
+enum Failed {
+    /// It is tried again.
+    Now(String),
+    /// Until there is another file.
+    ForGood(String),
+}
+
 fn name(door: &str, is_own: bool) -> String {
     format!("{door}{}", if is_own { OWN } else { "" })
 }
@@ -238,16 +291,16 @@ fn socket_of(listener: &interprocess::local_socket::tokio::Listener) -> Borrowed
 }
 
 /// Puts the estate outside of this process, if there is one.
-fn keep(heirs: &Heirs) -> Result<Option<Keeper>, String> {
-    let estate = heirs.estate().map_err(|_| "a keychain is being used".to_owned())?;
+fn keep(heirs: &Heirs) -> Result<Option<Keeper>, Failed> {
+    let estate = heirs.estate().map_err(|_| Failed::Now("a keychain is being used".to_owned()))?;
     if estate.is_empty() {
         return Ok(None);
     }
-    let mut bytes: Zeroizing<Vec<u8>> = estate
-        .to_bytes()
-        .ok_or("the keychain in memory is too large to be handed over; run: keyfob agent restart")?;
+    let too_large = "the keychain in memory is too large to be handed over; run: keyfob agent restart";
+    let mut bytes: Zeroizing<Vec<u8>> =
+        estate.to_bytes().ok_or_else(|| Failed::ForGood(too_large.to_owned()))?;
     let keeper = Keeper::start(&mut bytes);
-    keeper.map(Some).map_err(|error| format!("the keychain cannot be handed over ({error})"))
+    keeper.map(Some).map_err(|error| Failed::ForGood(format!("the keychain cannot be handed over ({error})")))
 }
 
 /// Whether nothing is in the middle.
@@ -256,6 +309,16 @@ fn is_quiet(agent: &Agent, rooms: &Rooms) -> bool {
         && !rooms.control.has_conversation()
         && agent.open_questions() == 0
         && agent.all_unsaved().is_empty()
+}
+
+/// Writes down what must not end with this program, where that has failed before.
+async fn write_down(agent: &Agent) -> Result<(), String> {
+    agent.keep_lock().await.map_err(|error| format!("the lock cannot be written down ({error})"))?;
+    if !agent.consent.is_saved() {
+        let saved = agent.consent.save().await;
+        saved.map_err(|error| format!("the person's answers cannot be written down ({error})"))?;
+    }
+    Ok(())
 }
 
 /// What was read before the keychain was locked is served on by this program alone.
@@ -274,7 +337,7 @@ async fn drained(agent: &Arc<Agent>, rooms: &Rooms) -> bool {
         }
         if rooms.tool.is_empty() && rooms.control.is_empty() {
             agent.ledger.flush().await;
-            if is_quiet(agent, rooms) {
+            if is_quiet(agent, rooms) && agent.is_lock_kept() && agent.consent.is_saved() {
                 return true;
             }
         }
@@ -295,9 +358,18 @@ mod tests {
     #[test]
     fn doors_are_found_by_name_or_in_the_usual_order() {
         let mut by_name = handed(Some("control:agent-own:lock"), 3);
+        assert!(by_name.is_of_an_agent());
         assert!(by_name.door("agent", 0).is_some_and(|(_, is_own)| is_own));
         assert!(by_name.door("control", 1).is_some_and(|(_, is_own)| !is_own));
         assert!(by_name.lock().is_some() && by_name.lock().is_none() && by_name.estate().is_none());
+        for of_an_agent in ["agent:control-own", "agent:control:estate", "lock"] {
+            assert!(handed(Some(of_an_agent), 3).is_of_an_agent(), "{of_an_agent}");
+        }
+        assert!(!handed(Some("agent:control"), 2).is_of_an_agent());
+        assert!(
+            !handed(Some("agent:control:lock"), 2).is_of_an_agent(),
+            "a name without a descriptor is nothing"
+        );
         let mut by_order = handed(None, 2);
         assert!(by_order.door("agent", 0).is_some_and(|(_, is_own)| !is_own));
         assert!(by_order.door("control", 1).is_some());

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use keyfob_ipc::limits::WATCHERS;
-use keyfob_ipc::reply::{Event, LedgerLine, LockReport, Notice, Question};
+use keyfob_ipc::reply::{Event, LedgerLine, LockReport, Notice, Outcome, Question};
 use keyfob_ipc::{Code, Refusal};
 use tokio::sync::{Notify, watch};
 
@@ -17,7 +17,7 @@ use crate::consent::Seat;
 /// Notices that wait for one watcher.
 const NOTICES: usize = 32;
 
-/// Lines of the ledger that wait for one watcher. A slow one misses the oldest: they are in the file.
+/// Lines of the ledger that wait for one watcher. A slow one misses the oldest, and is told how many: they are in the file.
 const LINES: usize = 1024;
 
 /// What a watcher is sent beside changes and the lock.
@@ -62,6 +62,8 @@ struct Queue {
     /// Questions and what became of them, in order.
     questions: VecDeque<Event>,
     ledger: VecDeque<LedgerLine>,
+    /// How many lines were not shown, and when the last of them was written.
+    missed: Option<(u64, String)>,
     lock: Option<Option<LockReport>>,
     is_over: bool,
 }
@@ -158,8 +160,11 @@ impl Watchers {
     pub fn ledger(&self, line: &LedgerLine) {
         for seat in self.seats().taken.values().filter(|seat| seat.wants.ledger) {
             seat.fill(|queue| {
-                if queue.ledger.len() >= LINES {
-                    queue.ledger.pop_front();
+                if queue.ledger.len() >= LINES
+                    && let Some(lost) = queue.ledger.pop_front()
+                {
+                    let before = queue.missed.take().map_or(0, |(count, _)| count);
+                    queue.missed = Some((before + 1, lost.at));
                 }
                 queue.ledger.push_back(line.clone());
             });
@@ -234,6 +239,9 @@ impl Watch {
                 if let Some(lock) = queue.lock.take() {
                     return Some(Event::Lock(lock));
                 }
+                if let Some((count, at)) = queue.missed.take() {
+                    return Some(Event::Ledger(missed(count, at)));
+                }
                 if let Some(line) = queue.ledger.pop_front() {
                     return Some(Event::Ledger(line));
                 }
@@ -252,6 +260,24 @@ impl Drop for Watch {
         let mut seats = self.watchers.seats();
         seats.taken.remove(&self.id);
         self.watchers.count(&seats);
+    }
+}
+
+/// Stands where lines are missing.
+fn missed(count: u64, at: String) -> LedgerLine {
+    let note = match count {
+        1 => "1 line was not shown to this watcher; it is in the file".to_owned(),
+        count => format!("{count} lines were not shown to this watcher; they are in the file"),
+    };
+    LedgerLine {
+        at,
+        act: "ledger".to_owned(),
+        outcome: Outcome::Done,
+        entry: None,
+        target: None,
+        code: None,
+        asking: None,
+        note: Some(note),
     }
 }
 
@@ -309,6 +335,22 @@ mod tests {
         }
         assert_eq!(slow.next().await, None);
         assert_eq!(*watchers.showing().borrow(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_slow_watcher_is_told_how_many_lines_it_missed() {
+        let watchers = Watchers::default();
+        let mut watch = watchers.sit(Wants { ledger: true, ..Wants::default() }).unwrap();
+        let line = |at: usize| LedgerLine { note: None, ..missed(0, at.to_string()) };
+        for (lost, said) in [(1, "1 line was not shown"), (5, "5 lines were not shown")] {
+            (0..LINES + lost).for_each(|at| watchers.ledger(&line(at)));
+            let Some(Event::Ledger(marker)) = watch.next().await else { panic!("no line") };
+            assert_eq!((marker.act.as_str(), marker.at), ("ledger", (lost - 1).to_string()));
+            assert!(marker.note.as_ref().is_some_and(|note| note.starts_with(said)), "{:?}", marker.note);
+            for at in lost..LINES + lost {
+                assert_eq!(watch.next().await, Some(Event::Ledger(line(at))));
+            }
+        }
     }
 
     #[test]

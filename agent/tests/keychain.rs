@@ -5,6 +5,8 @@
 
 #[path = "keychain/desktop.rs"]
 mod desktop;
+#[path = "keychain/prompt.rs"]
+mod prompt;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -37,12 +37,12 @@ mod lock;
 mod permissions;
 #[path = "ring/person.rs"]
 mod person;
-#[path = "ring/refresh.rs"]
-mod refresh;
 #[path = "ring/policy.rs"]
 mod policy;
 #[path = "ring/policy_programs.rs"]
 mod programs;
+#[path = "ring/refresh.rs"]
+mod refresh;
 #[path = "ring/reminders.rs"]
 mod reminders;
 #[path = "ring/rotation.rs"]

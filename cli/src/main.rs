@@ -64,7 +64,7 @@ fn main() -> ExitCode {
                 environment,
                 now: now(),
                 clock: now,
-                end_with_reader,
+                is_read,
                 program: keyfob_ipc::start::own_file().ok(),
                 input: Input { is_terminal: io::stdin().is_terminal(), reader: Box::new(io::stdin()) },
                 printer,
@@ -82,16 +82,17 @@ fn now() -> Moment {
 }
 
 /// `keyfob log --follow | head` must not wait for a line that nobody will read.
-fn end_with_reader() {
+fn is_read() -> bool {
     #[cfg(unix)]
-    std::thread::spawn(|| {
-        use rustix::event::{PollFd, PollFlags, poll};
+    {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
         let output = io::stdout();
         // Asked for nothing, it tells of the other end alone. Files and terminals have none that goes.
         let mut looked = [PollFd::new(&output, PollFlags::empty())];
-        while poll(&mut looked, None) == Err(rustix::io::Errno::INTR) {}
-        if looked[0].revents().intersects(PollFlags::ERR | PollFlags::HUP) {
-            std::process::exit(0);
-        }
-    });
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let is_known = poll(&mut looked, Some(&now)).is_ok();
+        !(is_known && looked[0].revents().intersects(PollFlags::ERR | PollFlags::HUP))
+    }
+    #[cfg(windows)]
+    true
 }

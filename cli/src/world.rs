@@ -20,8 +20,8 @@ pub struct World {
     pub now: Moment,
     /// The time at each moment, for a command that waits for a person.
     pub clock: fn() -> Moment,
-    /// Ends this program quietly once nobody reads its standard output any more, for a command that goes on by itself.
-    pub end_with_reader: fn(),
+    /// Whether anybody still reads standard output, as far as the system tells, for a command that goes on by itself.
+    pub is_read: fn() -> bool,
     /// This program's own file, links resolved; `None` where the system does not tell.
     pub program: Option<PathBuf>,
     /// Standard input.

@@ -20,10 +20,9 @@ pub fn check(data: &[u8]) {
     match request::read(&mut &data[..]) {
         Ok(request) => {
             assert!(data.len() <= limits::HELPER_INPUT);
-            match serde_json::from_slice::<Value>(data) {
-                Ok(value) => assert_eq!(value["uri"].as_str(), Some(request.uri.as_str())),
-                // What is ignored may be as deep as it likes; taken in as a value it may not.
-                Err(error) => assert!(error.to_string().starts_with("recursion limit"), "{error}"),
+            // What is ignored may be as deep as it likes, and holds strings that are none; as a value it may not.
+            if let Ok(value) = serde_json::from_slice::<Value>(data) {
+                assert_eq!(value["uri"].as_str(), Some(request.uri.as_str()));
             }
         }
         Err(refusal) => {

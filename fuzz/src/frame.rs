@@ -11,7 +11,7 @@ use serde_json::Value;
 const CHUNK: usize = 8 * 1024;
 
 /// Of a stream that is longer nothing more is looked at: each read clears its chunk.
-const STREAM: usize = 512;
+const STREAM: usize = 256;
 
 #[derive(Debug, PartialEq)]
 enum End {

@@ -1,17 +1,19 @@
 //! A network that answers as it is told.
 
 use std::future::Future;
-use std::pin::pin;
 use std::sync::{Arc, LazyLock};
-use std::task::{Context, Poll, Waker};
 
 use http::{Request, Response};
 use keyfob_agent::config::Network;
 use keyfob_agent::keychain::Pending;
 use keyfob_agent::upstream::http::{Http, HttpError, StandIn, Whole};
+use tokio::runtime::{Builder, Runtime};
 
 static BASE: LazyLock<Http> =
     LazyLock::new(|| Http::new(&Network::default(), false).expect("a client is made without a network"));
+
+static RUNTIME: LazyLock<Runtime> =
+    LazyLock::new(|| Builder::new_current_thread().enable_time().build().expect("a runtime is made"));
 
 /// A client whose every request is answered by this function.
 pub(crate) fn answering(
@@ -25,12 +27,9 @@ pub(crate) fn answering(
     }))
 }
 
-/// The result of work that waits for nothing.
+/// The result of work that waits for no network; some of it sets itself a limit in time.
 pub(crate) fn now<T>(work: impl Future<Output = T>) -> T {
-    match pin!(work).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(done) => done,
-        Poll::Pending => panic!("somebody waits"),
-    }
+    RUNTIME.block_on(work)
 }
 
 /// A piece of data as a line of words, and the rest.

@@ -174,14 +174,24 @@ impl Client {
     /// # Errors
     /// The agent's refusal, or [`Code::AgentUnreachable`] where it has gone.
     pub fn event(&mut self) -> Result<Event, Refusal> {
-        let frame = loop {
-            match self.frame(Instant::now() + QUIET) {
-                Err(FrameError::Io(error)) if is_late(&error) => {}
-                frame => break frame,
+        loop {
+            if let Some(event) = self.event_within(QUIET)? {
+                return Ok(event);
             }
+        }
+    }
+
+    /// The same for a while; `None` where nothing happens.
+    ///
+    /// # Errors
+    /// As [`Client::event`].
+    pub fn event_within(&mut self, patience: Duration) -> Result<Option<Event>, Refusal> {
+        let frame = match self.frame(Instant::now() + patience) {
+            Err(FrameError::Io(error)) if is_late(&error) => return Ok(None),
+            frame => frame,
         };
         match reply_in(frame)? {
-            Reply::Event(event) => Ok(event),
+            Reply::Event(event) => Ok(Some(event)),
             _ => Err(refuse_frame(FrameError::Malformed)),
         }
     }

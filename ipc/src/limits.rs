@@ -22,6 +22,10 @@ pub const IDLE: Duration = Duration::from_secs(60);
 /// allows fewer open files, there are fewer (`agent/src/door/room.rs`).
 pub const CONNECTIONS: usize = 1024;
 
+/// Newcomers per door that are taken in before those have gone who were told to go for them: many at once must not wait for
+/// one after the other.
+pub const SPARE: usize = 64;
+
 /// Connections on which a person signs in or a window watches, beside those: they last, and are never let go for others.
 pub const CONVERSATIONS: usize = 48;
 

@@ -124,9 +124,7 @@ pub fn allowed(all: impl IntoIterator<Item = (OsString, OsString)>) -> Vec<(OsSt
     let mut all: Vec<_> = all.into_iter().collect();
     let is_own_profile =
         all.iter().any(|(name, value)| !value.is_empty() && OWN_PROFILE.iter().any(|known| name == known));
-    all.retain(|(name, value)| {
-        is_allowed(name.to_str(), value) || (is_own_profile && name == SYSTEM_BUS)
-    });
+    all.retain(|(name, value)| is_allowed(name.to_str(), value) || (is_own_profile && name == SYSTEM_BUS));
     all
 }
 

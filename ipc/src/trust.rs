@@ -38,7 +38,7 @@ pub struct Question {
     pub asking: Asking,
     /// `get`, `credential-process`, `why`.
     pub act: String,
-    /// Scheme, host and port, where there are any.
+    /// Host and port, where there are any; without the port where it is 443.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
     /// How often it has asked since the question was opened.
@@ -106,7 +106,7 @@ pub struct LedgerLine {
     /// The entry, where one was found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entry: Option<String>,
-    /// Scheme, host and port, where there are any.
+    /// Host and port, where there are any; without the port where it is 443.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
     /// Why it was refused.

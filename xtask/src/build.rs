@@ -38,7 +38,7 @@ pub struct Product {
 /// Builds them and says where they are.
 pub fn product(checkout: &Checkout, release: bool) -> Result<Product, Failure> {
     let keyfob = keyfob(checkout, release)?;
-    let keyfobd = program(checkout, "keyfob-agent", "keyfobd", release, &[])?;
+    let keyfobd = program(checkout, "keyfob-agent", "keyfobd", release, &[], &[])?;
     let folder = keyfob.parent().unwrap_or(&checkout.root);
     add_other_names(&keyfob, folder)?;
     say(&format!("built {} and {}", keyfob.display(), keyfobd.display()));
@@ -57,8 +57,12 @@ pub fn keyfob(checkout: &Checkout, release: bool) -> Result<PathBuf, Failure> {
             rustc.extend(PACKED);
         }
     }
-    program(checkout, "keyfob", "keyfob", release, &rustc)
+    program(checkout, "keyfob", "keyfob", release, &SMALL, &rustc)
 }
+
+/// For all of this program, libraries too: it may have 2 MiB, most of it is words for people, and a `get` is as fast. The agent
+/// keeps the profile's own. A single package so makes it larger: nothing is inlined from one level into another.
+const SMALL: [&str; 2] = ["--config", "profile.release.opt-level=\"z\""];
 
 const STATIC: [&str; 2] = ["-C", "target-feature=+crt-static"];
 /// Relocations in a twentieth of their size (`DT_RELR`): a static program has 50 KB of them.
@@ -109,11 +113,13 @@ fn program(
     package: &str,
     name: &str,
     release: bool,
+    released: &[&str],
     rustc: &[&str],
 ) -> Result<PathBuf, Failure> {
     let mut arguments = vec!["rustc", "--package", package, "--bin", name];
     if release {
         arguments.push("--release");
+        arguments.extend(released);
     }
     let built = checkout.artifacts(&arguments, rustc)?;
     let found = built.into_iter().find(|artifact| artifact.name == name && artifact.kind == Kind::Program);

@@ -1,5 +1,6 @@
 //! From processes to a chain: which program is Keyfob's own, which only passes a command on, which is a Bazel server.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use keyfob_ipc::Caller;
@@ -73,6 +74,7 @@ fn link(process: &Process, own: &[FileId]) -> Link {
     let is_attested = process.is_in_our_namespace() == Some(true);
     let role = match program.file {
         Some(file) if is_attested && own.contains(&file) => Role::Keyfob,
+        Some(_) if is_attested && is_called_keyfob(&program.path) => Role::Copy,
         Some(file) if is_attested => role(process, &program.path, file),
         _ => Role::Program,
     };
@@ -86,9 +88,19 @@ fn link(process: &Process, own: &[FileId]) -> Link {
     }
 }
 
+fn is_called_keyfob(path: &Path) -> bool {
+    OWN.contains(&name(path).as_ref())
+}
+
+/// The name of a program, without what Windows adds to each.
+fn name(path: &Path) -> Cow<'_, str> {
+    let name = if cfg!(windows) { path.file_stem() } else { path.file_name() };
+    name.unwrap_or_default().to_string_lossy()
+}
+
 /// What a program is by its own word. Its arguments are read only where they can matter: whoever reads them waits for it.
 fn role(process: &Process, path: &Path, file: FileId) -> Role {
-    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    let name = name(path);
     let is_shell = SHELLS.contains(&name.as_ref());
     if !is_shell && name != "java" && install_base(path).is_none() {
         return Role::Program;
@@ -188,6 +200,20 @@ mod tests {
             let arguments: Vec<_> = line.split(' ').map(str::to_owned).collect();
             assert_eq!(is_one_command(&arguments), expected, "{line}");
         }
+    }
+
+    #[test]
+    fn what_is_called_keyfob_and_is_another_file_is_told_from_others() {
+        for (path, expected) in [
+            ("/tmp/keyfob", true),
+            ("/tmp/bazel-credential-keyfob", true),
+            ("/usr/bin/keyfobd", false),
+            ("/usr/bin/python3", false),
+        ] {
+            assert_eq!(is_called_keyfob(Path::new(path)), expected, "{path}");
+        }
+        #[cfg(unix)]
+        assert!(!SHELLS.contains(&name(Path::new("/tmp/sh.anything")).as_ref()));
     }
 
     #[test]

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use keyfob_ipc::peer::FileId;
 use keyfob_ipc::reply::{Approval, GrantReport, Question, Weight};
 use keyfob_ipc::text::escape;
 use keyfob_ipc::{Code, Refusal};
@@ -68,7 +67,11 @@ impl Agent {
             note: Some(format!("{} {what}, {}", escape(&grant.program.display().to_string()), given(by))),
             ..Deed::new(if grant.is_allowed { "approve" } else { "deny" })
         };
-        self.ledger.note_now(asker, deed, Ending::DONE).await;
+        if !self.ledger.note_now(asker, deed, Ending::DONE).await && grant.is_allowed {
+            self.swept().take_out(Some(&grant.id));
+            let say = "nothing is approved, for the ledger cannot be written";
+            return Err(Refusal::new(Code::PlaceUnsafe, say).hint("keyfob doctor"));
+        }
         let (say, revoke) = (sentence(&who, &grant), format!("keyfob grants revoke {}", grant.id));
         let told = who.replace('`', "");
         let verb = if grant.is_allowed { "may use" } else { "may not use" };
@@ -207,8 +210,8 @@ fn check_terminal(open: &Open, asker: &Asker, typed: Option<&str>) -> Result<(),
     Ok(())
 }
 
-/// For people. Looks at the program's file.
-pub(super) fn report(grant: &Grant) -> GrantReport {
+/// For people.
+pub(super) fn report(grant: &Grant, is_stale: bool) -> GrantReport {
     let end = match grant.span {
         Span::Always => None,
         Span::Until(until) => Some(until),
@@ -224,7 +227,7 @@ pub(super) fn report(grant: &Grant) -> GrantReport {
         given: rfc3339(grant.given),
         until: end.map(rfc3339),
         by: grant.by.word().to_owned(),
-        is_stale: FileId::of(&grant.program).ok() != Some(grant.file),
+        is_stale,
     }
 }
 

@@ -8,7 +8,7 @@ use super::Seat;
 use super::question::{Open, random};
 use crate::clock::after;
 use crate::ledger::Deed;
-use crate::policy::{Chain, Grant, Rules, SET_BACK, Span, grant_for, named};
+use crate::policy::{Chain, Grant, Rules, SET_BACK, Span, named};
 
 /// Most open questions: more than a person could tell apart.
 pub(super) const QUESTIONS: usize = 16;
@@ -59,10 +59,7 @@ impl Book {
     }
 
     /// Counts a use of the answer that decided.
-    pub fn use_up(&mut self, rules: &Rules, chain: &Chain, now: Timestamp) {
-        let Some(id) = grant_for(rules, chain, &self.grants, now).map(|grant| grant.id.clone()) else {
-            return;
-        };
+    pub fn use_up(&mut self, id: &str, now: Timestamp) {
         let grant = self.grants.iter_mut().find(|grant| grant.id == id);
         if let Some(Span::Once { used: used @ None }) = grant.map(|grant| &mut grant.span) {
             *used = Some(now);

@@ -168,7 +168,7 @@ fn a_once_lasts_for_its_burst_and_is_not_kept() {
     book.put(once);
     for now in [100, 105, 109] {
         book.sweep(at(now));
-        book.use_up(&rules(Confirm::Always), &chain(1), at(now));
+        book.use_up(&book.grants[0].id.clone(), at(now));
         assert_eq!(book.grants[0].span, Span::Once { used: Some(at(100)) });
     }
     assert!(book.to_keep().is_empty());
@@ -248,4 +248,25 @@ fn a_file_that_this_build_would_not_write_is_put_aside_and_gives_nothing() {
     let path = folder.path().join("grants.json");
     std::fs::write(&path, &good).unwrap();
     assert_eq!(Consent::open(path).book().grants.len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_taken_back_in_memory_alone_is_not_saved() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("grants.json");
+    let consent = Consent::open(path.clone());
+    assert!(consent.is_saved());
+    consent.book().put(grant(1, Span::Always));
+    assert!(!consent.is_saved());
+    consent.save().await.unwrap();
+    assert!(consent.is_saved() && Consent::open(path).is_saved());
+    // The disk takes nothing.
+    std::fs::create_dir_all(folder.path().join("grants.json.new/x")).unwrap();
+    consent.book().take_out(None);
+    assert!(consent.save().await.is_err() && !consent.is_saved());
+    std::fs::remove_dir_all(folder.path().join("grants.json.new")).unwrap();
+    consent.save().await.unwrap();
+    assert!(consent.is_saved());
+    consent.book().put(grant(2, Span::Once { used: None }));
+    assert!(consent.is_saved(), "one that ends with the agent is never written");
 }

@@ -14,6 +14,7 @@ use crate::footing::Footing;
 use crate::holding::Holding;
 use crate::kind::SsoSession;
 use crate::ledger::{Deed, Ending};
+use crate::policy::Rules;
 use crate::watch::Wants;
 
 pub(super) async fn converse(agent: &Arc<Agent>, mut connection: Connection) {
@@ -145,11 +146,12 @@ impl Agent {
         let mut deed = act(&ask).map(|(act, name)| Deed { entry: self.named(name), ..Deed::new(act) });
         let is_unlock = matches!(ask, ControlAsk::Unlock { .. });
         let is_lasting = is_unlock || matches!(ask, ControlAsk::Lock | ControlAsk::TokenRescue { .. });
+        let is_approval = matches!(ask, ControlAsk::Answer { .. });
         let works_locked = works_locked(&ask);
         let may = || if works_locked { Ok(()) } else { self.check_lock() };
-        let reply = match may() {
+        let reply = match may().and_then(|()| self.check_person(&ask, asker, is_window)) {
             Ok(()) => self.answer_control(ask, seat, asker, is_window).await,
-            Err(locked) => Err(locked),
+            Err(refusal) => Err(refusal),
         };
         // What failed because it was locked meanwhile says so.
         let reply = reply.or_else(|refusal| may().and(Err(refusal)));
@@ -157,14 +159,61 @@ impl Agent {
             deed.note = Some(if is_window { "in a window" } else { "on a terminal" }.to_owned())
                 .filter(|_| is_window || asker.has_terminal());
         }
-        match deed {
-            Some(deed) if is_lasting => {
-                self.ledger.note_now(asker, deed, Ending::of_control(&reply)).await;
-            }
-            Some(deed) => self.ledger.note(asker, deed, Ending::of_control(&reply)).await,
-            None => {}
+        if is_approval && reply.is_err() {
+            // What succeeds has its line already, and must have it.
+            deed = Some(Deed::new("approve"));
+        }
+        let Some(deed) = deed else { return reply };
+        if is_lasting {
+            self.ledger.note_now(asker, deed.clone(), Ending::of_control(&reply)).await;
+        } else {
+            self.ledger.note(asker, deed.clone(), Ending::of_control(&reply)).await;
+        }
+        if carries_value(&reply)
+            && let Err(locked) = self.check_lock()
+        {
+            let hint = "keyfob unlock, and do it again";
+            let refused =
+                Err(Refusal::new(locked.code, "keyfob was locked meanwhile, and no value is given")
+                    .hint(hint));
+            self.ledger.note(asker, deed, Ending::of_control(&refused)).await;
+            return refused;
         }
         reply
+    }
+
+    /// What answers with a value is for a person, where a policy says who may have what the entry gives.
+    fn check_person(&self, ask: &ControlAsk, asker: &Asker, is_window: bool) -> Result<(), Refusal> {
+        let (names, command) = match ask {
+            ControlAsk::TokenRescue { name } => ([Some(name), None], "keyfob token rescue"),
+            ControlAsk::Admin { name, act } => match act {
+                AdminAct::Rotate { into, .. } | AdminAct::CreateMachine { into, .. } => {
+                    ([name.as_ref(), into.as_ref()], "keyfob admin tokens")
+                }
+                AdminAct::List { .. } | AdminAct::SetPermissions { .. } | AdminAct::Delete { .. } => {
+                    return Ok(());
+                }
+            },
+            _ => return Ok(()),
+        };
+        if is_window || asker.has_terminal() {
+            return Ok(());
+        }
+        let config = self.config()?;
+        let is_meant = |entry: &EntryName| {
+            names.iter().flatten().any(|name| entry.to_string() == **name || entry.name == **name)
+        };
+        // An administrator that is not named is any.
+        let is_any = names[0].is_none();
+        let guarded = config.entries.iter().find(|entry| {
+            let is_administrator =
+                || entry.source.as_token().is_some_and(|token| token.service.administration().is_some());
+            (is_meant(&entry.name) || is_any && is_administrator())
+                && !Rules::texts(&config, entry).is_empty()
+        });
+        let Some(entry) = guarded else { return Ok(()) };
+        let say = format!("`{}` has a policy, so what it gives is shown on a terminal alone", entry.name);
+        Err(Refusal::new(Code::NotAllowed, say).hint(format!("run `{command}` on a terminal")))
     }
 
     /// The entry that a person means, for the ledger: only one that is there.
@@ -328,6 +377,14 @@ pub(crate) fn session_entry(
     match name {
         Some(name) => config.find(name, Ask::SignIn).cloned(),
         None => config.only(Ask::SignIn, command).cloned(),
+    }
+}
+
+fn carries_value(reply: &Result<Reply, Refusal>) -> bool {
+    match reply {
+        Ok(Reply::Value { .. }) => true,
+        Ok(Reply::Issued(issued)) => issued.value.is_some(),
+        _ => false,
     }
 }
 

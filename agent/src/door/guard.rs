@@ -11,7 +11,9 @@ mod mend;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+#[cfg(unix)]
+use std::time::Instant;
 
 use keyfob_ipc::Door;
 use keyfob_ipc::place::Record;
@@ -25,13 +27,19 @@ use crate::sight::Sight;
 use crate::single::Single;
 
 /// After the first repair the next one waits this long, and twice as long each time.
+#[cfg(unix)]
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// At most so long: a caller looks for a lost agent for four seconds.
+#[cfg(unix)]
 const LONGEST: Duration = Duration::from_secs(2);
 
 /// After so much peace the pace begins anew; and so often is looked at what could not be mended.
 const PEACE: Duration = Duration::from_secs(60);
+
+/// What the record is called where something is wrong with it.
+#[cfg(unix)]
+const RECORD: &str = "record of the doors";
 
 /// How the doors stand, for `doctor`.
 #[derive(Debug, Default)]
@@ -88,9 +96,11 @@ pub struct Guard {
     rooms: Rooms,
     doors: [Guarded; 2],
     single: Single,
+    #[cfg_attr(windows, expect(dead_code, reason = "its pipes have no names that somebody could take away"))]
     record: Record,
     sight: Sight,
     closing: watch::Sender<bool>,
+    #[cfg(unix)]
     repairs: Pace,
 }
 
@@ -121,7 +131,12 @@ impl Guard {
             agent: doors.tool.address.clone(),
             control: doors.control.address.clone(),
         };
-        single.record(&record)?;
+        match single.record(&record) {
+            // The old program served here, and so does the new one. It is written when the disk takes it.
+            #[cfg(unix)]
+            Err(refusal) if single.is_inherited() => agent.doors.say(RECORD, Some(refusal.say)),
+            written => written?,
+        }
         let doors = [(Door::Tool, doors.tool), (Door::Control, doors.control)]
             .map(|(door, open)| Guarded::of(door, open));
         let closing = watch::Sender::new(false);
@@ -133,6 +148,7 @@ impl Guard {
             record,
             sight: Sight::new(),
             closing,
+            #[cfg(unix)]
             repairs: Pace::default(),
         };
         guard.resume();
@@ -171,6 +187,19 @@ impl Guard {
         for door in &mut self.doors {
             door.accept(&self.agent, &self.rooms, &self.closing);
         }
+    }
+
+    /// Whether the next program in this process can go on with the doors, the lock and the record.
+    ///
+    /// # Errors
+    /// What is in its way.
+    #[cfg(unix)]
+    pub fn check_inheritable(&mut self) -> Result<(), String> {
+        let places = self.agent.places();
+        for (door, place) in self.doors.iter().zip([places.agent_socket(), places.control_socket()]) {
+            super::listen::check_place(&door.open, &place).map_err(|refusal| refusal.say)?;
+        }
+        self.single.check_inheritable(&self.record)
     }
 
     /// The doors, to be handed over, and the agent's lock.
@@ -212,15 +241,16 @@ impl Guarded {
 }
 
 /// How fast repairs may follow each other.
+#[cfg(unix)]
 #[derive(Debug, Default)]
 struct Pace {
     last: Option<Instant>,
     pause: Duration,
 }
 
+#[cfg(unix)]
 impl Pace {
     /// How long the next look waits after a repair.
-    #[cfg_attr(windows, expect(dead_code, reason = "pipes have no names that somebody could remove"))]
     fn next(&mut self, now: Instant) -> Duration {
         let in_peace = self.last.is_none_or(|last| now.saturating_duration_since(last) > PEACE);
         self.pause = if in_peace { PAUSE } else { (self.pause * 2).min(LONGEST) };
@@ -229,7 +259,7 @@ impl Pace {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
 

@@ -129,9 +129,9 @@ fn remove_stale(address: &Path) -> Result<(), Refusal> {
 /// or come in that order. `None` where there are none.
 ///
 /// # Errors
-/// [`Code::PlaceUnsafe`] where what was handed over is not both doors.
+/// [`Code::PlaceUnsafe`] where what was handed over is not both doors, or one is where it must not be.
 #[cfg(unix)]
-pub fn inherited(handed: &mut Handed) -> Result<Option<Doors>, Refusal> {
+pub fn inherited(handed: &mut Handed, places: &Places) -> Result<Option<Doors>, Refusal> {
     if handed.is_empty() {
         return Ok(None);
     }
@@ -144,14 +144,39 @@ pub fn inherited(handed: &mut Handed) -> Result<Option<Doors>, Refusal> {
     let open = |found: Option<(OwnedFd, bool)>, name: &str| {
         found.and_then(|(socket, is_own)| handed_over(socket, is_own)).ok_or_else(|| wrong(name))
     };
-    Ok(Some(Doors { tool: open(tool, "agent")?, control: open(control, "control")? }))
+    let doors = Doors { tool: open(tool, "agent")?, control: open(control, "control")? };
+    check_place(&doors.tool, &places.agent_socket())?;
+    check_place(&doors.control, &places.control_socket())?;
+    Ok(Some(doors))
+}
+
+/// Whether a door may be where it is: an agent's own is at its place, and any in a folder that nobody else can enter.
+///
+/// # Errors
+/// [`Code::PlaceUnsafe`] naming the component.
+#[cfg(unix)]
+pub fn check_place(door: &Opened, place: &Path) -> Result<(), Refusal> {
+    let address = &door.address;
+    if door.is_own && address != place {
+        let say = format!(
+            "the socket that was handed over is at `{}`, and the agent's own place is `{}`",
+            address.display(),
+            place.display()
+        );
+        return Err(Refusal::new(Code::PlaceUnsafe, say).hint("keyfob agent start"));
+    }
+    keyfob_ipc::peer::check_folder(address.parent().unwrap_or(Path::new("/")))
 }
 
 #[cfg(unix)]
 fn handed_over(socket: OwnedFd, is_own: bool) -> Option<Opened> {
-    use rustix::net::sockopt::{socket_acceptconn, socket_type};
-    let listens =
-        socket_acceptconn(&socket).ok()? && socket_type(&socket).ok()? == rustix::net::SocketType::STREAM;
+    use rustix::net::sockopt;
+    // macOS does not tell whether a socket listens.
+    #[cfg(not(target_vendor = "apple"))]
+    let listens = sockopt::socket_acceptconn(&socket).ok()?;
+    #[cfg(target_vendor = "apple")]
+    let listens = true;
+    let listens = listens && sockopt::socket_type(&socket).ok()? == rustix::net::SocketType::STREAM;
     let listener = std::os::unix::net::UnixListener::from(listens.then_some(socket)?);
     let address = listener.local_addr().ok()?.as_pathname()?.to_owned();
     listener.set_nonblocking(true).ok()?;

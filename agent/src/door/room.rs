@@ -24,6 +24,8 @@ const SMALL: usize = 4 * 1024;
 pub struct Size {
     /// Connections.
     pub places: usize,
+    /// More of them, for a moment.
+    pub spare: usize,
     /// Conversations beside them.
     pub conversations: usize,
 }
@@ -32,12 +34,17 @@ pub struct Size {
 pub fn sizes(descriptors: usize) -> [Size; 2] {
     let kept = (descriptors / 4).clamp(LEAST_KEPT, MOST_KEPT);
     let all = descriptors.saturating_sub(kept) / limits::DESCRIPTORS;
+    let most = limits::CONNECTIONS + limits::SPARE;
     let conversations = (all / 8).clamp(1, limits::CONVERSATIONS);
-    let control = (all / 5).clamp(2, limits::CONNECTIONS);
-    let tool = all.saturating_sub(control + conversations).clamp(1, limits::CONNECTIONS);
+    let control = (all / 5).clamp(2, most);
+    let tool = all.saturating_sub(control + conversations).clamp(1, most);
     // What the tool door cannot use is the control door's.
-    let control = all.saturating_sub(tool + conversations).clamp(control, limits::CONNECTIONS);
-    [Size { places: tool, conversations: 0 }, Size { places: control, conversations }]
+    let control = all.saturating_sub(tool + conversations).clamp(control, most);
+    let size = |all: usize, conversations| {
+        let spare = (all / 8).min(limits::SPARE);
+        Size { places: all - spare, spare, conversations }
+    };
+    [size(tool, 0), size(control, conversations)]
 }
 
 /// The room at one door. Clones are the same.
@@ -57,6 +64,7 @@ struct Floor {
 struct Plan {
     /// Places taken, also by those who were told to go and have not gone yet.
     taken: usize,
+    leaving: usize,
     conversations: usize,
     bytes: usize,
     /// Bytes of those who were told to go and have not gone yet.
@@ -89,12 +97,12 @@ impl Room {
             freed.as_mut().enable();
             {
                 let mut plan = self.plan();
-                if plan.taken < self.0.size.places {
+                while plan.taken - plan.leaving >= self.0.size.places && plan.let_go(|_| true) {}
+                if plan.taken < self.0.size.places + self.0.size.spare {
                     plan.taken += 1;
                     drop(plan);
                     return Place::of(self.clone());
                 }
-                plan.let_go(|_| true);
             }
             freed.await;
         }
@@ -138,6 +146,7 @@ impl Plan {
     fn let_go(&mut self, fits: impl Fn(&Waiting) -> bool) -> bool {
         let first = self.waiting.iter().find(|(_, waiting)| fits(waiting)).map(|(turn, _)| *turn);
         let Some(waiting) = first.and_then(|turn| self.waiting.remove(&turn)) else { return false };
+        self.leaving += 1;
         self.going += waiting.bytes;
         waiting.go.notify_one();
         true
@@ -147,6 +156,7 @@ impl Plan {
     fn leave(&mut self, turn: u64, bytes: usize) -> bool {
         let was_told = self.waiting.remove(&turn).is_none();
         if was_told {
+            self.leaving -= 1;
             self.going -= bytes;
         }
         was_told

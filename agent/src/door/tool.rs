@@ -73,7 +73,11 @@ impl Agent {
     ) -> Result<Reply, Refusal> {
         // On the heap: what a connection is made of must not hold the room that an answer needs.
         let answer = timeout(limit, Box::pin(self.answer_tool(ask, asker, deed))).await;
-        self.unless_locked(answer.unwrap_or_else(|_| Err(pending())))
+        let answer = self.unless_locked(answer.unwrap_or_else(|_| Err(pending())));
+        if answer.is_ok() {
+            self.count_use(asker);
+        }
+        answer
     }
 
     /// Nothing is given that was on its way when it was locked.
@@ -162,7 +166,11 @@ impl Agent {
         let (subject, entry) = entry;
         let policy = self.would_permit(&config, &entry, asker).await;
         let is_allowed = matches!(policy, Some(Ok(())));
-        let refusal = self.try_out(&entry).await.err().or_else(|| policy?.err());
+        // What stands in everybody's way is said first.
+        let refusal = match self.check_lock() {
+            Err(locked) => Some(locked),
+            Ok(()) => self.try_out(&entry).await.err().or_else(|| policy?.err()),
+        };
         let report = self.report(&entry).await;
         let say = match &refusal {
             None if is_allowed => format!("`{}` answers, and its policy allows this program", entry.name),

@@ -32,21 +32,26 @@ const KEEPER: u32 = 15;
 /// called once, before anything else opens a descriptor.
 ///
 /// # Errors
-/// Where the system has no descriptors left.
+/// Where there are more than can be handed over, or fewer than was said, or the system has no descriptors left.
 pub fn adopt(count: usize) -> io::Result<(Vec<OwnedFd>, Reserve)> {
+    // Whoever starts a program says whatever they like in its environment.
+    if count > HANDED {
+        return Err(io::Error::other(format!("LISTEN_FDS says {count}, and at most {HANDED} are taken")));
+    }
     let null = || {
         let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::CLOEXEC;
         rustix::fs::open("/dev/null", flags, rustix::fs::Mode::empty())
     };
     let mut numbers = Vec::new();
-    for number in FIRST.. {
-        let index = numbers.len();
-        if index >= count && index >= HANDED {
-            break;
-        }
+    for (index, number) in (FIRST..).take(HANDED).enumerate() {
         let place = if index < count {
-            // SAFETY: the number is within those that were handed to this process and belong to nobody else in it; this
-            // runs once, before anything has opened a descriptor.
+            if !is_open(number) {
+                return Err(io::Error::other(format!(
+                    "LISTEN_FDS says {count}, and descriptor {number} is not open"
+                )));
+            }
+            // SAFETY: the number is open, within those that were handed to this process, and belongs to nobody else in it;
+            // this runs once, before anything has opened a descriptor.
             unsafe { OwnedFd::from_raw_fd(number) }
         } else {
             null()?
@@ -62,6 +67,11 @@ pub fn adopt(count: usize) -> io::Result<(Vec<OwnedFd>, Reserve)> {
     let adopted = adopted.collect::<Result<Vec<_>, _>>()?;
     reserve.empty();
     Ok((adopted, reserve))
+}
+
+fn is_open(number: RawFd) -> bool {
+    // SAFETY: this asks about a number, open or not, and changes nothing.
+    unsafe { libc::fcntl(number, libc::F_GETFD) != -1 }
 }
 
 /// The numbers that descriptors are handed over by.
@@ -170,9 +180,14 @@ unsafe fn wait_outside(socket: c_int, bytes: *mut u8, length: usize) -> ! {
     unsafe {
         // The doors, the lock and everything else belong to the agent alone: it may end before this does.
         close_all_but(socket);
-        for signal in [libc::SIGTERM, libc::SIGINT] {
+        for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGALRM] {
             libc::signal(signal, libc::SIG_DFL);
         }
+        // Whoever started the agent may have had the alarm held back, and that is inherited.
+        let mut alarm = std::mem::zeroed();
+        libc::sigemptyset(&raw mut alarm);
+        libc::sigaddset(&raw mut alarm, libc::SIGALRM);
+        libc::sigprocmask(libc::SIG_UNBLOCK, &raw const alarm, ptr::null_mut());
         libc::alarm(KEEPER);
         let mut word = 0u8;
         if again(|| libc::read(socket, (&raw mut word).cast(), 1)) == 1 && word == READY {
@@ -217,5 +232,54 @@ unsafe fn close_all_but(kept: c_int) {
         for number in (0..c_int::try_from(most).unwrap_or(1024)).filter(|number| *number != kept) {
             libc::close(number);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_than_can_be_handed_over_is_refused_before_anything_is_touched() {
+        for count in [HANDED + 1, 100, 2_147_483_647, usize::MAX] {
+            let error = adopt(count).unwrap_err().to_string();
+            assert!(error.contains("at most 4"), "{error}");
+        }
+    }
+
+    /// A line of `/proc/PID/status` about signals (proc(5)), as a set.
+    #[cfg(target_os = "linux")]
+    fn signals(process: Pid, name: &str) -> u64 {
+        let path = format!("/proc/{}/status", process.as_raw_nonzero());
+        let status = std::fs::read_to_string(path).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        u64::from_str_radix(line.trim(), 16).unwrap()
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_keeper_ends_in_time_whatever_it_inherited() {
+        use std::time::{Duration, Instant};
+        const ALARM: u64 = 1 << (libc::SIGALRM - 1);
+        let me = Pid::from_raw(std::process::id().try_into().unwrap()).unwrap();
+        // A keeper is forked by a thread, and has its mask.
+        let keeper = std::thread::spawn(|| {
+            // SAFETY: this thread's own mask, and a signal that nothing else here uses.
+            unsafe {
+                let mut all = std::mem::zeroed();
+                libc::sigfillset(&raw mut all);
+                libc::pthread_sigmask(libc::SIG_BLOCK, &raw const all, ptr::null_mut());
+                libc::signal(libc::SIGALRM, libc::SIG_IGN);
+            }
+            Keeper::start(&mut [7; 100]).unwrap()
+        });
+        let keeper = keeper.join().unwrap();
+        assert_ne!(signals(me, "SigIgn:") & ALARM, 0, "it is inherited by every child");
+        let end = Instant::now() + Duration::from_secs(10);
+        while (signals(keeper.process, "SigIgn:") | signals(keeper.process, "SigBlk:")) & ALARM != 0 {
+            assert!(Instant::now() < end, "the alarm does not reach it");
+            std::thread::yield_now();
+        }
+        keeper.dismiss();
     }
 }

@@ -21,7 +21,9 @@ pub fn shed(keep: u32) {
         // Fails for the leader of a group, which is in a session of its own choosing already.
         let _ = rustix::process::setsid();
     }
-    let first = 3 + i32::try_from(keep).unwrap_or(0);
+    // More than that is refused later.
+    let most = u32::try_from(super::handover::HANDED).unwrap_or_default();
+    let first = 3 + keep.min(most).cast_signed();
     let folder = if cfg!(target_os = "linux") { "/proc/self/fd" } else { "/dev/fd" };
     let Ok(open) = std::fs::read_dir(folder) else { return };
     let inherited: Vec<i32> = open
@@ -84,8 +86,8 @@ fn platform() -> [Measure; 1] {
 /// Lets this process have as many open files as both doors full of callers need. Most systems start a program with a soft
 /// limit of 1024, which one door alone would use up.
 pub fn make_room() {
-    use keyfob_ipc::limits::{CONNECTIONS, CONVERSATIONS, DESCRIPTORS};
-    let wanted = (DESCRIPTORS * (2 * CONNECTIONS + CONVERSATIONS) + 512) as u64;
+    use keyfob_ipc::limits::{CONNECTIONS, CONVERSATIONS, DESCRIPTORS, SPARE};
+    let wanted = (DESCRIPTORS * (2 * (CONNECTIONS + SPARE) + CONVERSATIONS) + 512) as u64;
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let reachable = maximum.map_or(wanted, |maximum| maximum.min(wanted));
     if current.is_some_and(|current| current < reachable) {

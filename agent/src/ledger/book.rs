@@ -19,8 +19,12 @@ const SIZE: u64 = 4 * 1024 * 1024;
 /// Files that were put aside and are kept.
 const KEPT: u32 = 3;
 
-/// The longest line, in bytes with its end. Only a list of programs can be as long, and goes without it.
-pub(super) const LONGEST: usize = 16 * 1024;
+/// The longest line, in bytes with its end. Only programs can be as long; the farthest go first.
+pub(super) const LONGEST: usize = 4 * 1024;
+
+/// The longest path of the one who asks, and the longest of any other text, in bytes.
+const PATH: usize = 1024;
+const TEXT: usize = 512;
 
 /// The file, and those that were put aside.
 pub(super) struct Book {
@@ -70,12 +74,7 @@ impl Batch {
     }
 
     pub(super) fn push(&mut self, mut line: LedgerLine) {
-        let mut text = text(&line);
-        if text.len() > LONGEST {
-            line.asking = None;
-            line.note = Some("who asked is too long to be kept".to_owned());
-            text = self::text(&line);
-        }
+        let mut text = shortened(&mut line);
         self.bytes.append(&mut text);
         self.lines.push((line, self.bytes.len()));
     }
@@ -83,6 +82,46 @@ impl Batch {
     /// The first lines.
     pub(super) fn written(&self, count: usize) -> impl Iterator<Item = &LedgerLine> {
         self.lines.iter().take(count).map(|(line, _)| line)
+    }
+}
+
+/// The text of a line, of which no more is kept than a line may have.
+fn shortened(line: &mut LedgerLine) -> Vec<u8> {
+    for text in line.note.iter_mut().chain(&mut line.target) {
+        cut(text, TEXT);
+    }
+    if let Some(asking) = &mut line.asking {
+        cut(&mut asking.program, PATH);
+        asking.behind.iter_mut().chain(&mut asking.claims).for_each(|text| cut(text, TEXT));
+    }
+    let mut text = text(line);
+    let mut kept = line.asking.as_ref().map_or(0, |asking| asking.behind.len());
+    while text.len() > LONGEST
+        && kept > 0
+        && let Some(asking) = &mut line.asking
+    {
+        kept -= 1;
+        asking.behind.truncate(kept);
+        asking.behind.push(CUT.to_owned());
+        text = self::text(line);
+    }
+    if text.len() > LONGEST {
+        line.asking = None;
+        line.note = Some("who asked is too long to be kept".to_owned());
+        text = self::text(line);
+    }
+    text
+}
+
+/// Where something was left out.
+const CUT: &str = "\u{2026}";
+
+/// Takes out the middle of what is longer than this, in bytes: what it is stands at the end, where it is at the beginning.
+fn cut(text: &mut String, longest: usize) {
+    if text.len() > longest {
+        let head = text.floor_char_boundary(longest / 2);
+        let tail = text.ceil_char_boundary(text.len() - (longest / 2 - CUT.len()));
+        text.replace_range(head..tail, CUT);
     }
 }
 

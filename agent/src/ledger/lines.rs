@@ -6,21 +6,35 @@ use std::ops::ControlFlow;
 
 use keyfob_ipc::reply::LedgerLine;
 
-use super::book::{Book, LONGEST};
+use super::book::Book;
 
 /// What is read at once, in bytes.
 const BLOCK: u64 = 64 * 1024;
 
+/// The longest line that is read wherever it stands, in bytes with its end: earlier builds wrote longer ones.
+const LONGEST: usize = 16 * 1024;
+
+/// What is given out at most, in bytes of lines: an answer of the control door must hold it.
+const SIZE: usize = 4 * 1024 * 1024;
+
 /// The newest lines of these files, the newest file first; the oldest line first. What is no line is passed over.
 pub(super) fn newest(files: Vec<File>, last: usize, entry: Option<&str>) -> Vec<LedgerLine> {
     let mut found = Vec::new();
+    let mut room = SIZE;
     for mut file in files {
         // A file that cannot be read says nothing more.
         let _ = backwards(&mut file, |line| {
             if found.len() >= last {
                 return ControlFlow::Break(());
             }
-            found.extend(parse(line, entry));
+            let Some(parsed) = parse(line, entry) else { return ControlFlow::Continue(()) };
+            let Some(left) = room.checked_sub(line.len() + 1) else {
+                // Nothing older either: a gap would not be seen.
+                room = 0;
+                return ControlFlow::Break(());
+            };
+            room = left;
+            found.push(parsed);
             ControlFlow::Continue(())
         });
     }
@@ -99,6 +113,27 @@ mod tests {
                 read.reverse();
                 assert_eq!(read, lines, "{length}");
             }
+        }
+    }
+
+    #[test]
+    fn no_more_is_given_out_than_an_answer_holds_the_newest_first() {
+        let mut file = tempfile::tempfile().unwrap();
+        let count = 1000;
+        for number in 0..count {
+            let padding = "\u{e9}".repeat(7 * 1024);
+            let line = format!(
+                r#"{{"at":"{number}","act":"get","outcome":"given","entry":"token.a","note":"{padding}"}}"#
+            );
+            writeln!(file, "{line}").unwrap();
+        }
+        for entry in [None, Some("token.a")] {
+            let found = newest(vec![file.try_clone().unwrap()], count, entry);
+            let ats: Vec<usize> = found.iter().map(|line| line.at.parse().unwrap()).collect();
+            assert_eq!(ats, (count - found.len()..count).collect::<Vec<_>>());
+            let size = serde_json::to_vec(&found).unwrap().len();
+            assert!(size <= SIZE && size > SIZE - 2 * LONGEST, "{size}");
+            const { assert!(SIZE * 3 / 2 < keyfob_ipc::limits::CONTROL_FRAME) };
         }
     }
 

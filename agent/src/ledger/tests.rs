@@ -56,14 +56,14 @@ async fn a_line_has_what_is_known_and_nothing_else() {
     let ledger = Ledger::open(path.clone(), clock, Watchers::default());
     ledger.note(&Asker::unknown(), Deed::new("get"), Ending { outcome: Outcome::Empty, code: None }).await;
     let refused = Ending { outcome: Outcome::Refused, code: Some(Code::Locked) };
-    let target = Some("https://x.example:8443".to_owned());
+    let target = Some("x.example:8443".to_owned());
     ledger.note(&Asker::unknown(), Deed { target, ..deed("a", 1) }, refused).await;
     assert!(ledger.flush().await);
     assert_eq!(
         std::fs::read_to_string(&path).unwrap(),
         "{\"at\":\"2026-11-21T08:00:00.700Z\",\"act\":\"get\",\"outcome\":\"empty\"}\n\
          {\"at\":\"2026-11-21T08:00:00.700Z\",\"act\":\"get\",\"outcome\":\"refused\",\"entry\":\"token.a\",\
-         \"target\":\"https://x.example:8443\",\"code\":\"locked\",\"note\":\"1\"}\n"
+         \"target\":\"x.example:8443\",\"code\":\"locked\",\"note\":\"1\"}\n"
     );
     #[cfg(unix)]
     {
@@ -242,10 +242,9 @@ async fn what_is_not_ours_is_neither_followed_nor_written() {
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
 }
 
-#[tokio::test]
-async fn a_line_that_would_be_too_long_goes_without_who_asked() {
+/// A line as it is kept, where so much is known of who asked.
+fn kept(asking: Asking, note: Option<String>) -> LedgerLine {
     let mut batch = Batch::after(0, Timestamp::UNIX_EPOCH);
-    let asking = Asking { program: "x".repeat(book::LONGEST), ..Asking::default() };
     batch.push(LedgerLine {
         at: moment(Timestamp::UNIX_EPOCH),
         act: "get".to_owned(),
@@ -254,10 +253,99 @@ async fn a_line_that_would_be_too_long_goes_without_who_asked() {
         target: None,
         code: None,
         asking: Some(asking),
-        note: None,
+        note,
     });
-    let line = batch.written(1).next().unwrap();
-    assert_eq!((line.asking.is_none(), line.note.is_some()), (true, true));
+    let line = batch.written(1).next().unwrap().clone();
+    assert!(serde_json::to_vec(&line).unwrap().len() < book::LONGEST);
+    line
+}
+
+#[test]
+fn of_a_line_that_would_be_too_long_the_least_is_left_out() {
+    let ends = |text: &str| text.starts_with("/first") && text.ends_with("last") && text.contains('\u{2026}');
+    let long = |filling: &str| format!("/first{}last", filling.repeat(4096));
+    let behind: Vec<String> = (0..32).map(|number| format!("/bin/{number}-{}", "x".repeat(300))).collect();
+    let asking = Asking { program: long("x"), behind: behind.clone(), ..Asking::default() };
+    let line = kept(asking, Some(long("\u{e9}")));
+    let asking = line.asking.unwrap();
+    assert!(ends(&asking.program) && ends(line.note.as_ref().unwrap()));
+    let (mark, nearest) = asking.behind.split_last().unwrap();
+    assert!(mark == "\u{2026}" && nearest.len() > 3 && behind.starts_with(nearest), "{nearest:?}");
+    // Control: what usual machines have stays as it is.
+    let behind: Vec<String> = (0..20).map(|number| format!("/usr/lib/a-usual-place/{number}")).collect();
+    let asking = Asking { program: "/usr/bin/terraform".to_owned(), behind, ..Asking::default() };
+    assert_eq!(kept(asking.clone(), None).asking, Some(asking));
+    // What is written with an escape for each character is longer than it looks.
+    let line = kept(
+        Asking { program: "\\".repeat(5000), claims: Some("\u{1}".repeat(5000)), ..Asking::default() },
+        None,
+    );
+    assert!(line.asking.is_none() && line.note.is_some());
+}
+
+#[tokio::test]
+async fn a_disk_that_hangs_costs_lines_and_holds_nobody_up() {
+    let folder = TempDir::new().unwrap();
+    let ledger = ledger(&folder);
+    let (ready, writer) = (std::sync::mpsc::channel(), std::sync::mpsc::channel::<()>());
+    let desk = ledger.0.clone();
+    let keeps = std::thread::spawn(move || {
+        let _book = locked(&desk.book);
+        ready.0.send(()).unwrap();
+        writer.1.recv().unwrap();
+    });
+    ready.1.recv().unwrap();
+    note(&ledger, 0..WAITING).await;
+    let patient = timeout(3 * PLACE, note(&ledger, [WAITING])).await;
+    assert!(patient.is_ok(), "a connection waits for the disk");
+    assert_eq!(ledger.read(1, None).await, None, "nor does a reader wait for ever");
+    assert_eq!(ledger.trouble().as_deref(), Some("the disk does not answer"));
+    writer.0.send(()).unwrap();
+    keeps.join().unwrap();
+    assert!(ledger.flush().await);
+    let missing = "1 line is missing here: the file could not be written".to_owned();
+    let expected: Vec<String> = [missing].into_iter().chain(numbers(0..WAITING)).collect();
+    assert_eq!(notes(&lines(&folder.path().join("ledger.jsonl"))), expected);
+    assert_eq!(ledger.trouble(), None);
+}
+
+/// Somebody who is looked at for a moment.
+struct Slow(Mutex<std::sync::mpsc::Receiver<()>>);
+
+impl crate::asker::Origin for Slow {
+    fn is_alive(&self) -> bool {
+        true
+    }
+
+    fn has_terminal(&self) -> bool {
+        false
+    }
+
+    fn chain(&self, _: usize) -> crate::policy::Chain {
+        let _ = self.0.lock().unwrap().recv();
+        crate::policy::Chain::default()
+    }
+}
+
+#[tokio::test]
+async fn a_line_whose_asker_is_still_looked_up_is_waited_for_at_the_end() {
+    let folder = TempDir::new().unwrap();
+    let ledger = Arc::new(ledger(&folder));
+    let (seen, looks) = std::sync::mpsc::channel();
+    let noting = tokio::spawn({
+        let ledger = ledger.clone();
+        let asker = Asker::behind(Arc::new(Slow(Mutex::new(looks))));
+        async move { ledger.note(&asker, deed("a", 1), GIVEN).await }
+    });
+    let mut coming = ledger.0.coming.subscribe();
+    coming.wait_for(|count| *count == 1).await.unwrap();
+    let mut flushed = std::pin::pin!(ledger.flush());
+    let early = timeout(Duration::from_millis(50), &mut flushed).await;
+    assert!(early.is_err(), "it is not waited for");
+    seen.send(()).unwrap();
+    assert!(flushed.await);
+    assert_eq!(notes(&lines(&folder.path().join("ledger.jsonl"))), ["1"]);
+    noting.await.unwrap();
 }
 
 /// Far below what a busy machine does; `docs/performance.md` has the measured figures.

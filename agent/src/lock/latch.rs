@@ -30,7 +30,7 @@ pub struct Locked {
     pub(super) is_pause: bool,
     /// Whether it is in the state folder.
     pub(super) is_kept: bool,
-    /// Counts the times that it was locked.
+    /// Counts the times that somebody locked, also where it was locked already.
     number: u64,
 }
 
@@ -44,10 +44,6 @@ struct Kept {
 impl Locked {
     pub(super) fn new(since: Timestamp, by: LockedBy) -> Self {
         Self { since, by, is_pause: false, is_kept: false, number: 0 }
-    }
-
-    pub(super) fn kept(self, is_kept: bool) -> Self {
-        Self { is_kept, ..self }
     }
 
     pub(super) fn is_same(&self, other: &Self) -> bool {
@@ -121,19 +117,42 @@ impl Latch {
         self.turn.lock().await
     }
 
-    pub(super) fn shut(&self, locked: Locked) {
-        self.gate.set(true);
+    /// Whether nobody locks or unlocks at this moment.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.turn.try_lock().is_ok()
+    }
+
+    /// Locks, at once. Says how it is locked, and how it was before. Whoever unlocks at this moment has lost.
+    pub(super) fn shut(&self, now: Timestamp, by: LockedBy) -> (Locked, Option<Locked>) {
+        let (mut is, mut was) = (Locked::new(now, by), None);
         self.standing.send_modify(|(count, standing)| {
-            if standing.is_none() {
-                *count += 1;
-            }
-            *standing = Some(Locked { number: *count, ..locked });
+            self.gate.set(true);
+            *count += 1;
+            was = *standing;
+            is = Locked { number: *count, ..was.unwrap_or(is) };
+            *standing = Some(is);
+        });
+        (is, was)
+    }
+
+    /// Whether this lock is in the state folder.
+    pub(super) fn set_kept(&self, locked: &Locked, is_kept: bool) {
+        self.standing.send_if_modified(|(_, standing)| {
+            let this = standing.as_mut().filter(|standing| standing.is_same(locked));
+            this.is_some_and(|this| std::mem::replace(&mut this.is_kept, is_kept) != is_kept)
         });
     }
 
-    pub(super) fn open_up(&self) {
-        self.gate.set(false);
-        self.standing.send_modify(|(_, standing)| *standing = None);
+    /// Lifts this lock; `false` where there is a later one.
+    pub(super) fn open_up(&self, locked: &Locked) -> bool {
+        self.standing.send_if_modified(|(_, standing)| {
+            let is_this = standing.is_some_and(|standing| standing.is_same(locked));
+            if is_this {
+                self.gate.set(false);
+                *standing = None;
+            }
+            is_this
+        })
     }
 
     pub(super) fn is_pause(&self, is_pause: bool) {
@@ -144,14 +163,18 @@ impl Latch {
         });
     }
 
-    /// Writes it down; it is on the disk when this returns.
+    /// Writes it down; it is on the disk when this returns. What was kept before and is still there will do.
     pub(super) async fn keep(&self, locked: Locked) -> io::Result<()> {
         let path = self.path.clone();
-        let Locked { since, by, .. } = locked;
+        let Locked { since, by, is_kept, .. } = locked;
         aside(move || {
             let mut bytes = serde_json::to_vec(&Kept { format: FORMAT, since, by })?;
             bytes.push(b'\n');
-            own_file::replace(&path, &bytes)
+            own_file::replace(&path, &bytes).or_else(|error| match read(&path) {
+                Ok(None) => Err(error),
+                Ok(Some(_)) | Err(_) if !is_kept => Err(error),
+                Ok(Some(_)) | Err(_) => Ok(()),
+            })
         })
         .await
     }

@@ -42,6 +42,8 @@ pub enum Role {
     OneCommand,
     /// A Bazel server, by its own word: `bazel(workspace)`.
     BazelServer(String),
+    /// Called as Keyfob's own, and another file: it would ask for whoever runs it.
+    Copy,
     /// Nothing else.
     Program,
     /// It had ended when it was looked at: nothing is known of it, and it hides nothing.
@@ -65,7 +67,7 @@ impl Chain {
     pub fn begins_like(&self, before: &Self, count: usize) -> bool {
         let is_same = |(now, then): (&Link, &Link)| {
             let of = |link: &Link| (link.process, link.file, link.is_replaced, link.is_attested);
-            of(now) == of(then)
+            of(now) == of(then) && now.role == then.role
         };
         self.links.len() >= count
             && before.links.len() >= count
@@ -87,7 +89,7 @@ impl Chain {
             is_unattested: self.links[..=nearer].iter().any(hides),
             claims: match &asking.role {
                 Role::BazelServer(claim) => Some(escape(claim)),
-                Role::Keyfob | Role::OneCommand | Role::Program | Role::Gone => None,
+                Role::Keyfob | Role::OneCommand | Role::Copy | Role::Program | Role::Gone => None,
             },
         }
     }

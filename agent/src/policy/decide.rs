@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use super::{Admitted, Chain, Confirm, Grant, Link, Rules, Span};
+use super::{Admitted, Chain, Confirm, Grant, Link, Role, Rules, Span};
 use crate::config::EntryName;
 
 /// What becomes of a request.
@@ -27,6 +27,8 @@ pub enum Reason {
     Elsewhere(PathBuf),
     /// Another file is at its path by now.
     Replaced(PathBuf),
+    /// It is called as Keyfob's own program, and is another file.
+    Copy(PathBuf),
     /// `allow` of this entry does not name it.
     NotAllowed(EntryName),
     /// The person has said never, by the answer with this id.
@@ -47,7 +49,7 @@ pub enum Reason {
 /// | | `always` | for a while, until revoked (given when the policy said `first`) | ask |
 ///
 /// Where there is an `allow` or a `confirm`, a chain that cannot be read, a program from another namespace and one that
-/// was replaced are refused.
+/// was replaced are refused, and so is a copy of `keyfob` that is not the agent's own.
 pub fn decide(rules: &Rules, asker: &Chain, grants: &[Grant], now: Timestamp) -> Verdict {
     if rules.are_open() {
         return Verdict::Give;
@@ -99,6 +101,8 @@ fn asking(asker: &Chain) -> Result<&Link, Reason> {
     }
     match link.file {
         _ if link.is_replaced => Err(Reason::Replaced(link.path.clone())),
+        // Whoever runs it would get what was given to it.
+        _ if link.role == Role::Copy => Err(Reason::Copy(link.path.clone())),
         Some(_) => Ok(link),
         None => Err(Reason::Unknown),
     }

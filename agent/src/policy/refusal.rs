@@ -29,6 +29,10 @@ impl Reason {
             Self::Replaced(path) => {
                 (format!("`{}` was replaced while it ran", shown(path)), "start it again".to_owned())
             }
+            Self::Copy(path) => (
+                format!("`{}` is not the `keyfob` of this agent, and asks for whoever runs it", shown(path)),
+                "run the `keyfob` that is installed beside the agent".to_owned(),
+            ),
             Self::Never(id) => (
                 format!("you have refused `{entry}` to {}", named_asker(asker)),
                 format!("keyfob grants revoke {id}"),
@@ -46,7 +50,9 @@ pub(crate) fn named(path: &Path, role: &Role) -> String {
         .map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
     match role {
         Role::BazelServer(claim) => format!("`{}` (calls itself `{}`)", escape(&name), escape(claim)),
-        Role::Keyfob | Role::OneCommand | Role::Program | Role::Gone => format!("`{}`", escape(&name)),
+        Role::Keyfob | Role::OneCommand | Role::Copy | Role::Program | Role::Gone => {
+            format!("`{}`", escape(&name))
+        }
     }
 }
 
@@ -79,7 +85,7 @@ fn not_allowed(whose: &EntryName, rules: &Rules, asker: &Chain) -> Refusal {
 fn line(link: &Link) -> String {
     match link.role {
         Role::BazelServer(_) => format!("\"{BAZEL_SERVER}\""),
-        Role::Keyfob | Role::OneCommand | Role::Program | Role::Gone => {
+        Role::Keyfob | Role::OneCommand | Role::Copy | Role::Program | Role::Gone => {
             let path = shown(&link.path);
             // In a basic string of TOML these two have a meaning.
             format!("\"{}\"", path.replace('\\', "\\\\").replace('"', "\\\""))

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use keyfob_ipc::peer::FileId;
 
 use super::{Allowed, Chain, Confirm, Link, Policy, Role};
+use crate::asker::file_at;
 use crate::config::{Config, Entry, EntryName};
 
 /// What must hold before an entry gives anything. Each entry behind it has a say: what is bought with a session is bound by
@@ -55,7 +56,7 @@ impl Rules {
     /// Looks up the files that are named. May wait for a disk or a network.
     pub fn read(entry: EntryName, texts: &[(EntryName, Policy)]) -> Self {
         let admitted = |allowed: &Allowed| match allowed {
-            Allowed::Program(path) => Admitted::Program { path: path.clone(), file: FileId::of(path).ok() },
+            Allowed::Program(path) => Admitted::Program { path: path.clone(), file: file_at(path) },
             Allowed::BazelServer => Admitted::BazelServer,
         };
         let allow = texts.iter().filter(|(_, policy)| !policy.allow.is_empty()).map(|(entry, policy)| {

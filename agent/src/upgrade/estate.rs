@@ -31,6 +31,9 @@ pub const MOST: usize = 16 * 1024 * 1024;
 /// How long the next program waits for it: callers wait for the program.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// Between two looks at whether its keeper has ended.
+const LOOK: Duration = Duration::from_millis(2);
+
 /// Names of items are short.
 const MAX_NAME: usize = 256;
 
@@ -100,6 +103,7 @@ impl Estate {
     pub fn receive(socket: OwnedFd) -> Result<Self, String> {
         let mut socket = UnixStream::from(socket);
         let deadline = Instant::now() + PATIENCE;
+        socket.set_write_timeout(Some(PATIENCE)).map_err(|error| error.to_string())?;
         socket.write_all(&[READY]).map_err(|error| error.to_string())?;
         let mut bytes = Zeroizing::new(Vec::new());
         let mut chunk = Zeroizing::new(vec![0; 64 * 1024]);
@@ -122,8 +126,14 @@ impl Estate {
                 }
             }
         }
-        // It has closed its end as the last thing that it did, and is the only child of this process.
-        let _ = wait(WaitOptions::empty());
+        // It has closed its end as the last thing that it did. Where somebody else is a child of this process, nobody
+        // waits for their end.
+        while let Ok(None) = wait(WaitOptions::NOHANG) {
+            if Instant::now() >= deadline {
+                break;
+            }
+            std::thread::sleep(LOOK);
+        }
         Self::of_bytes(&bytes)
             .ok_or_else(|| "it is not whole, or in a form that this version does not know".to_owned())
     }

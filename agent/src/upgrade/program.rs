@@ -47,12 +47,47 @@ impl Stamp {
 /// # Errors
 /// Why not, as the end of a sentence.
 pub(super) async fn check(program: &Path) -> Result<(), String> {
-    let metadata = std::fs::metadata(program).map_err(|error| format!("cannot be looked at ({error})"))?;
-    judge(metadata.is_file(), metadata.uid(), metadata.mode(), rustix::process::geteuid().as_raw())?;
+    look(program)?;
     let path = program.to_owned();
     tokio::task::spawn_blocking(move || try_out(&path))
         .await
         .unwrap_or_else(|_| Err("cannot be tried out".to_owned()))
+}
+
+/// Whether nobody else could have written the program, or put another one in its place.
+///
+/// # Errors
+/// Why not, as the end of a sentence.
+pub(super) fn look(program: &Path) -> Result<(), String> {
+    let me = rustix::process::geteuid().as_raw();
+    let unseen = |error: std::io::Error| format!("cannot be looked at ({error})");
+    let metadata = std::fs::metadata(program).map_err(unseen)?;
+    judge(metadata.is_file(), metadata.uid(), metadata.mode(), me)?;
+    let real = std::fs::canonicalize(program).map_err(unseen)?;
+    for folder in program.ancestors().skip(1).chain(real.ancestors().skip(1)) {
+        let metadata = std::fs::metadata(folder).map_err(unseen)?;
+        judge_folder(folder, metadata.uid(), metadata.mode(), me)?;
+    }
+    Ok(())
+}
+
+/// Between the look at a file and its start, whoever can write to a folder above it puts another one there. Many systems
+/// let a group do that in `/usr/local/bin`: there the person decides when it is started.
+fn judge_folder(folder: &Path, owner: u32, mode: u32, me: u32) -> Result<(), String> {
+    const STICKY: u32 = 0o1000;
+    let place = folder.display();
+    if owner != me && owner != 0 {
+        return Err(format!(
+            "lies below `{place}`, which belongs to user {owner}; run: keyfob agent restart"
+        ));
+    }
+    if mode & 0o022 != 0 && mode & STICKY == 0 {
+        let mode = mode & 0o7777;
+        return Err(format!(
+            "lies below `{place}`, which others can write to (mode {mode:o}); run: keyfob agent restart"
+        ));
+    }
+    Ok(())
 }
 
 fn judge(is_file: bool, owner: u32, mode: u32, me: u32) -> Result<(), String> {
@@ -115,5 +150,18 @@ mod tests {
         for mode in [0o777, 0o775, 0o757, 0o722] {
             assert!(judge(true, 77, mode, 77).unwrap_err().contains("written by others"), "{mode:o}");
         }
+    }
+
+    #[test]
+    fn nobody_else_can_put_another_file_in_its_place() {
+        let judge = |owner, mode| judge_folder(Path::new("/usr/local/bin"), owner, mode, 77);
+        for (owner, mode) in [(77, 0o755), (0, 0o755), (77, 0o700), (0, 0o1777), (0, 0o1775)] {
+            assert_eq!(judge(owner, mode), Ok(()), "{owner} {mode:o}");
+        }
+        for mode in [0o2775, 0o775, 0o777, 0o757] {
+            let why = judge(0, mode).unwrap_err();
+            assert!(why.contains("/usr/local/bin") && why.contains("keyfob agent restart"), "{why}");
+        }
+        assert!(judge(78, 0o755).unwrap_err().contains("user 78"));
     }
 }

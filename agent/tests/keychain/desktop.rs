@@ -143,7 +143,7 @@ impl Desktop {
         kill_process(Pid::from_child(&keyring.0), signal).unwrap();
     }
 
-    fn address(&self) -> String {
+    pub fn address(&self) -> String {
         format!("unix:path={}", self.path("bus").display())
     }
 

@@ -12,6 +12,8 @@ use keyfob_agent::policy::{
 };
 use keyfob_ipc::peer::FileId;
 use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
 
 /// Few files and few paths, so that they meet; a file may be at any of the paths.
 fn file() -> impl Strategy<Value = FileId> {
@@ -72,8 +74,10 @@ fn rules() -> impl Strategy<Value = Rules> {
     })
 }
 
+/// On both sides of every limit in time there is.
 fn moment() -> impl Strategy<Value = Timestamp> {
-    (0i64..1500).prop_map(|seconds| Timestamp::from_second(1_800_000_000 + seconds).unwrap())
+    let seconds = vec![0, 1, 9, 10, 11, 30, 59, 60, 61, 599, 600, 601, 660, 1400];
+    prop::sample::select(seconds).prop_map(|seconds| Timestamp::from_second(1_800_000_000 + seconds).unwrap())
 }
 
 fn span() -> impl Strategy<Value = Span> {
@@ -103,11 +107,56 @@ fn grants() -> impl Strategy<Value = Vec<Grant>> {
     prop::collection::vec(grant(), 0..12)
 }
 
-/// A grant that fits the program which asks, so that there is something to give.
-fn fitting(grant: Grant, rules: &Rules, asker: &Chain) -> Grant {
-    let program = asker.asking().and_then(|(_, link)| Some((link.path.clone(), link.file?)));
-    let Some((program, file)) = program else { return grant };
-    Grant { entry: rules.entry.clone(), program, file, ..grant }
+/// Somebody asks.
+#[derive(Debug, Clone)]
+struct Scene {
+    rules: Rules,
+    asker: Chain,
+    grants: Vec<Grant>,
+    /// An answer about this program and this entry.
+    fitting: Grant,
+    now: Timestamp,
+}
+
+impl Scene {
+    fn verdict(&self) -> Verdict {
+        decide(&self.rules, &self.asker, &self.grants, self.now)
+    }
+
+    /// Makes an answer one about the program that asks.
+    fn fit(&self, grant: &mut Grant) {
+        let Some((_, link)) = self.asker.asking() else { return };
+        let Some(file) = link.file else { return };
+        (grant.entry, grant.program, grant.file) = (self.rules.entry.clone(), link.path.clone(), file);
+    }
+}
+
+/// Rules that name programs of the chain, and answers that are about it, more often than chance would have it.
+fn scene() -> impl Strategy<Value = Scene> {
+    let wanted = prop::collection::vec(prop::bool::weighted(0.6), 24);
+    let which = any::<prop::sample::Index>();
+    (rules(), chain(), grants(), grant(), moment(), wanted, which).prop_map(
+        |(rules, asker, grants, fitting, now, wanted, which)| {
+            let mut wanted = wanted.into_iter().cycle();
+            let mut is_wanted = move || wanted.next().unwrap_or_default();
+            let mut scene = Scene { rules, asker, grants, fitting, now };
+            for admitted in scene.rules.allow.iter_mut().flat_map(|allow| &mut allow.admitted) {
+                if let Admitted::Program { file, .. } = admitted
+                    && !scene.asker.links.is_empty()
+                    && is_wanted()
+                {
+                    *file = which.get(&scene.asker.links).file;
+                }
+            }
+            let mut grants = std::mem::take(&mut scene.grants);
+            grants.iter_mut().filter(|_| is_wanted()).for_each(|grant| scene.fit(grant));
+            scene.grants = grants;
+            let mut fitting = scene.fitting.clone();
+            scene.fit(&mut fitting);
+            scene.fitting = fitting;
+            scene
+        },
+    )
 }
 
 /// Whether an allowing answer counts, said in another way than the product says it.
@@ -125,16 +174,14 @@ fn is_live(grant: &Grant, now: Timestamp) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1024, ..ProptestConfig::default() })]
 
     #[test]
-    fn nothing_is_given_against_allow(
-        rules in rules(), asker in chain(), grants in grants(), now in moment()
-    ) {
-        if decide(&rules, &asker, &grants, now) == Verdict::Give {
-            for allow in &rules.allow {
+    fn nothing_is_given_against_allow(scene in scene()) {
+        if scene.verdict() == Verdict::Give {
+            for allow in &scene.rules.allow {
                 // By hand: a program of the chain, seen for certain, that runs the very file.
-                let seen = asker.links.iter().take_while(|link| link.is_attested);
+                let seen = scene.asker.links.iter().take_while(|link| link.is_attested);
                 let mut seen = seen.filter(|link| !link.is_replaced);
                 let is_named = seen.any(|link| allow.admitted.iter().any(|admitted| match admitted {
                     Admitted::Program { file, .. } => file.is_some() && *file == link.file,
@@ -146,18 +193,16 @@ proptest! {
     }
 
     #[test]
-    fn nothing_is_given_under_confirm_without_a_live_answer_for_that_program_and_entry(
-        rules in rules(), asker in chain(), some in grants(), extra in grant(), now in moment()
-    ) {
-        let extra = fitting(extra, &rules, &asker);
-        let grants: Vec<Grant> = some.into_iter().chain([extra]).collect();
-        if rules.confirm != Confirm::Never && decide(&rules, &asker, &grants, now) == Verdict::Give {
+    fn nothing_is_given_under_confirm_without_a_live_answer_for_that_program_and_entry(scene in scene()) {
+        let Scene { rules, asker, grants, now, .. } = &scene;
+        if rules.confirm != Confirm::Never && scene.verdict() == Verdict::Give {
             let (_, program) = asker.asking().unwrap();
             let is_about = |grant: &&Grant| {
                 grant.entry == rules.entry && grant.program == program.path && Some(grant.file) == program.file
             };
+            prop_assert!(!program.is_replaced);
             prop_assert!(!grants.iter().filter(is_about).any(|grant| !grant.is_allowed), "the person said never");
-            let mut live = grants.iter().filter(is_about).filter(|grant| is_live(grant, now));
+            let mut live = grants.iter().filter(is_about).filter(|grant| is_live(grant, *now));
             let is_enough =
                 |grant: &Grant| rules.confirm == Confirm::First || matches!(grant.span, Span::Once { .. });
             prop_assert!(live.any(is_enough));
@@ -165,40 +210,31 @@ proptest! {
     }
 
     #[test]
-    fn whoever_cannot_be_seen_for_certain_is_refused(
-        rules in rules(), mut asker in chain(), grants in grants(), now in moment()
-    ) {
-        if let Some(first) = asker.links.first_mut() {
+    fn whoever_cannot_be_seen_for_certain_is_refused(mut scene in scene()) {
+        if let Some(first) = scene.asker.links.first_mut() {
             first.is_attested = false;
         }
-        let verdict = decide(&rules, &asker, &grants, now);
-        let is_open = rules.allow.is_empty() && rules.confirm == Confirm::Never;
+        let is_open = scene.rules.allow.is_empty() && scene.rules.confirm == Confirm::Never;
+        let verdict = scene.verdict();
         prop_assert_eq!(matches!(verdict, Verdict::Refuse(_)), !is_open);
         prop_assert_eq!(verdict == Verdict::Give, is_open);
     }
 
     #[test]
-    fn what_stands_behind_one_that_cannot_be_seen_for_certain_has_no_say(
-        rules in rules(), asker in chain(), others in chain(), grants in grants(), now in moment()
-    ) {
-        let Some(hiding) = asker.links.iter().position(|link| !link.is_attested) else { return Ok(()) };
-        let nearer = asker.links[..=hiding].iter().cloned();
-        let other = Chain { links: nearer.chain(others.links).collect() };
-        let given = |asker: &Chain| decide(&rules, asker, &grants, now) == Verdict::Give;
-        prop_assert_eq!(given(&asker), given(&other));
+    fn what_stands_behind_one_that_cannot_be_seen_for_certain_has_no_say(scene in scene(), others in chain()) {
+        let links = &scene.asker.links;
+        let Some(hiding) = links.iter().position(|link| !link.is_attested) else { return Ok(()) };
+        let links = links[..=hiding].iter().cloned().chain(others.links).collect();
+        let other = Scene { asker: Chain { links }, ..scene.clone() };
+        prop_assert_eq!(scene.verdict() == Verdict::Give, other.verdict() == Verdict::Give);
     }
 
     #[test]
-    fn another_yes_takes_nothing_away_and_a_never_gives_nothing(
-        rules in rules(), asker in chain(), grants in grants(), extra in grant(), place in 0usize..12,
-        now in moment()
-    ) {
-        let before = decide(&rules, &asker, &grants, now);
-        let extra = fitting(extra, &rules, &asker);
-        let mut more = grants;
-        more.insert(place.min(more.len()), extra.clone());
-        let then = decide(&rules, &asker, &more, now);
-        if extra.is_allowed {
+    fn another_yes_takes_nothing_away_and_a_never_gives_nothing(scene in scene(), place in 0usize..12) {
+        let mut more = scene.clone();
+        more.grants.insert(place.min(scene.grants.len()), scene.fitting.clone());
+        let (before, then) = (scene.verdict(), more.verdict());
+        if scene.fitting.is_allowed {
             prop_assert!(before != Verdict::Give || then == Verdict::Give, "{then:?}");
         } else {
             prop_assert!(then != Verdict::Give || before == Verdict::Give);
@@ -206,24 +242,37 @@ proptest! {
     }
 
     #[test]
-    fn the_order_of_answers_says_nothing(
-        rules in rules(), asker in chain(), grants in grants(), extra in grant(), now in moment()
-    ) {
-        let mut grants: Vec<Grant> = [fitting(extra, &rules, &asker)].into_iter().chain(grants).collect();
-        let one = decide(&rules, &asker, &grants, now);
-        grants.reverse();
-        prop_assert_eq!(decide(&rules, &asker, &grants, now), one);
+    fn the_order_of_answers_says_nothing(mut scene in scene()) {
+        let one = scene.verdict();
+        scene.grants.reverse();
+        prop_assert_eq!(scene.verdict(), one);
     }
 
     #[test]
-    fn time_turns_no_refusal_into_a_yes(
-        rules in rules(), asker in chain(), some in grants(), extra in grant(), now in moment(),
-        seconds in 0u64..2000
-    ) {
-        let grants: Vec<Grant> = [fitting(extra, &rules, &asker)].into_iter().chain(some).collect();
-        if let Verdict::Refuse(_) = decide(&rules, &asker, &grants, now) {
-            let later = decide(&rules, &asker, &grants, after(now, Duration::from_secs(seconds)));
+    fn time_turns_no_refusal_into_a_yes(scene in scene(), seconds in 0u64..2000) {
+        if let Verdict::Refuse(_) = scene.verdict() {
+            let now = after(scene.now, Duration::from_secs(seconds));
+            let later = Scene { now, ..scene }.verdict();
             prop_assert!(matches!(later, Verdict::Refuse(_)), "{later:?}");
         }
     }
+}
+
+/// What is asked of all scenes is asked of something.
+#[test]
+fn every_verdict_is_among_the_scenes() {
+    let mut runner = TestRunner::deterministic();
+    let mut counts = [0; 4];
+    for _ in 0..2000 {
+        let scene = scene().new_tree(&mut runner).unwrap().current();
+        let is_confirmed = scene.rules.confirm != Confirm::Never;
+        let place = match scene.verdict() {
+            Verdict::Give if is_confirmed => 0,
+            Verdict::Give => 1,
+            Verdict::Ask => 2,
+            Verdict::Refuse(_) => 3,
+        };
+        counts[place] += 1;
+    }
+    assert!(counts.iter().all(|count| *count >= 60), "{counts:?}");
 }

@@ -16,7 +16,9 @@ async fn refresh_under_way(company: &Company) -> Asking {
     company.pass(2 * HOUR);
     company.faults().set_times(Endpoint::Token, Fault::Slow(Duration::from_millis(800)), 1);
     let (agent, entry) = (company.agent.clone(), company.entry("okta"));
-    let asking = tokio::spawn(async move { entry.source.headers(&agent, &entry, &keyfob_agent::policy::Permit::of_a_test()).await });
+    let asking = tokio::spawn(async move {
+        entry.source.headers(&agent, &entry, &keyfob_agent::policy::Permit::of_a_test()).await
+    });
     eventually("a refresh is under way", async || company.token_calls() == 2).await;
     asking
 }
@@ -102,7 +104,9 @@ async fn an_edit_during_a_renewal_does_not_get_the_keys_of_the_old_role() {
     company.sign_in().await.unwrap();
     company.faults().set_times(Endpoint::Sts, Fault::Slow(Duration::from_millis(500)), 1);
     let (agent, entry) = (company.agent.clone(), company.entry("dev"));
-    let asking = tokio::spawn(async move { entry.source.aws_credentials(&agent, &entry, &keyfob_agent::policy::Permit::of_a_test()).await });
+    let asking = tokio::spawn(async move {
+        entry.source.aws_credentials(&agent, &entry, &keyfob_agent::policy::Permit::of_a_test()).await
+    });
     eventually("STS is asked", async || company.sts_calls() == 1).await;
     company.configure(&CONFIG.replace("role/OktaRole", "role/ReadOnlyRole"));
     company.agent.config().unwrap();

@@ -1,5 +1,7 @@
 //! Locked: nothing is given, little is kept, and only a person unlocks it.
 
+#[path = "lock/again.rs"]
+mod again;
 #[cfg(target_os = "linux")]
 #[path = "lock/logind.rs"]
 mod logind;

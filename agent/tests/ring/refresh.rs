@@ -25,7 +25,9 @@ async fn a_new_refresh_token_is_stored_before_what_it_came_with_is_handed_out() 
     company.vault.hold_stores();
     let agent = company.agent.clone();
     let entry = company.entry("okta");
-    let asking = tokio::spawn(async move { entry.source.headers(&agent, &entry, &keyfob_agent::policy::Permit::of_a_test()).await });
+    let asking = tokio::spawn(async move {
+        entry.source.headers(&agent, &entry, &keyfob_agent::policy::Permit::of_a_test()).await
+    });
     eventually("the keychain is asked to store", async || company.vault.stores() == 2).await;
     assert_eq!(company.counts().refreshes(), 1);
     assert!(!asking.is_finished());

@@ -30,6 +30,7 @@ struct Told {
     bad_store: Option<(usize, KeychainError)>,
     loads: usize,
     stores: usize,
+    closes: usize,
 }
 
 impl Default for Vault {
@@ -89,6 +90,11 @@ impl Vault {
     /// Stores that began.
     pub fn stores(&self) -> usize {
         self.told().stores
+    }
+
+    /// How often it was told to forget what opens it.
+    pub fn closes(&self) -> usize {
+        self.told().closes
     }
 
     /// An item as it lies there.
@@ -176,6 +182,11 @@ impl Keychain for Vault {
             self.answers().await?;
             self.items.remove(item).await
         })
+    }
+
+    fn close(&self) -> Pending<'_, ()> {
+        self.told().closes += 1;
+        Box::pin(std::future::ready(()))
     }
 
     fn unlock<'a>(&'a self, passphrase: &'a Secret<String>) -> Pending<'a, Result<(), KeychainError>> {

@@ -34,6 +34,7 @@ pub enum Command {
 ///
 /// Starts the agent that is installed beside this command, unless one runs already, and tells its process and version.
 #[derive(Debug, Args)]
+#[group(skip)]
 #[command(
     after_long_help = "EXAMPLE\n  keyfob agent start\n\nEXIT CODES\n  0 it runs, 4 it cannot be started"
 )]
@@ -44,6 +45,7 @@ pub struct Start {}
 /// Ends the agent once running renewals are stored, and returns when it is gone. Keychain and configuration stay as they
 /// are; the next command or tool call starts it again.
 #[derive(Debug, Args)]
+#[group(skip)]
 #[command(
     after_long_help = "EXAMPLE\n  keyfob agent stop\n\nEXIT CODES\n  0 none runs, 1 refused, 4 it does not end"
 )]
@@ -54,6 +56,7 @@ pub struct Stop {}
 /// For a new version, or a changed proxy in the environment. Short-lived credentials are obtained anew; nobody has to
 /// sign in again, unless the keychain is kept in memory.
 #[derive(Debug, Args)]
+#[group(skip)]
 #[command(
     after_long_help = "EXAMPLE\n  keyfob agent restart\n\nEXIT CODES\n  0 it runs, 1 refused, 4 it does not end or start"
 )]
@@ -63,6 +66,7 @@ pub struct Restart {}
 ///
 /// Shows process, version, age and memory of the running agent, and where its socket is. It starts none.
 #[derive(Debug, Args)]
+#[group(skip)]
 #[command(
     after_long_help = "EXAMPLE\n  keyfob agent status --json\n\nEXIT CODES\n  0 it runs, 4 it does not"
 )]

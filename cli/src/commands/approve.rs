@@ -89,6 +89,8 @@ pub fn run(options: &Options, world: &mut World) -> Outcome {
             }
             Err(refusal) => {
                 world.printer.refuse(&refusal);
+                // A connection on which nobody says anything for a minute is closed, as the question is.
+                client = world.reach.control()?;
                 FAILED
             }
         };

@@ -26,6 +26,7 @@ pub enum Command {
 ///
 /// Reads the configuration again and lists each error with its line. With any, the last good configuration stays in force.
 #[derive(Debug, Args)]
+#[group(skip)]
 #[command(after_long_help = "\
 EXAMPLE
   keyfob config check
@@ -39,6 +40,7 @@ pub struct Check {}
 /// Lists the credentials that an edit of the configuration would send to a new host, issuer or service, and lets them go
 /// there once you type `yes`. Without a terminal nothing is confirmed, unless --yes is given.
 #[derive(Debug, Args)]
+#[group(skip)]
 #[command(after_long_help = "\
 EXAMPLES
   keyfob config confirm

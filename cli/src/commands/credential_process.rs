@@ -12,6 +12,7 @@ use crate::world::World;
 /// entry names. The agent keeps them and renews them ahead of their end, so a call costs no request to AWS.
 /// Standard input is never read, nobody is asked anything. `keyfob setup aws` writes the profiles that call it.
 #[derive(Debug, Args)]
+#[group(skip)]
 #[command(after_long_help = "\
 EXAMPLES
   keyfob credential-process aws.dev

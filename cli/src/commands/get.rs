@@ -13,6 +13,7 @@ use crate::world::World;
 /// the agent), never asks a person, and writes nothing to standard output but the answer. Bazel runs it under the name
 /// bazel-credential-keyfob, which `keyfob setup bazel` configures.
 #[derive(Debug, Args)]
+#[group(skip)]
 #[command(after_long_help = "\
 EXAMPLE
   echo '{\"uri\":\"https://cache.acme.dev/\"}' | keyfob get

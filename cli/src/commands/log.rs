@@ -15,8 +15,8 @@ use crate::world::World;
 /// Show who got what, for which target, and when.
 ///
 /// The agent keeps a ledger: one line for each answer to a tool, and for what you did yourself. It names the program, the
-/// entry, scheme, host and port of the target, and what became of it; never a value, a path or a query. Times are those of
-/// this machine's time zone; with --json they are in UTC. With --follow new lines are shown as they are written, until
+/// entry, host and port of the target, and what became of it; never a value, a path or a query. Times are those of this
+/// machine's time zone; with --json they are in UTC. With --follow new lines are shown as they are written, until
 /// Ctrl-C; where the agent ends, it is waited for, and what the next one has written meanwhile is shown, too.
 #[derive(Debug, Args)]
 #[group(skip)]

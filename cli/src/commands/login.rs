@@ -21,6 +21,7 @@ const GRACE: Duration = Duration::from_secs(15);
 /// With --json nothing is opened: each step is one line {"step":...}, and the end is {"done":...} or {"refused":...}.
 /// Ctrl-C calls the sign-in off.
 #[derive(Debug, Args)]
+#[group(skip)]
 #[command(after_long_help = "\
 EXAMPLES
   keyfob login                   the only SSO session of the configuration
@@ -45,6 +46,7 @@ pub struct Options {
 /// Removes the session from the keychain, takes back what was obtained with it, and revokes it at the provider where that
 /// can be done. Tools get nothing more from it until the next `keyfob login`.
 #[derive(Debug, Args)]
+#[group(skip)]
 #[command(after_long_help = "\
 EXAMPLE
   keyfob logout okta

@@ -19,6 +19,7 @@ use crate::world::World;
 /// the cluster, the token service, the identity provider, AWS, you, or the configuration. What nobody tells is `unknown`;
 /// `no effect` is a permission that the cluster has no use for. Answers are kept for an hour.
 #[derive(Debug, Args)]
+#[group(skip)]
 #[command(after_long_help = "\
 EXAMPLES
   keyfob permissions

@@ -25,6 +25,7 @@ use crate::world::World;
 /// configuration come before all that.
 /// A life of `about` some days is assumed from the configuration; `unknown` is a token whose end nobody told.
 #[derive(Debug, Args)]
+#[group(skip)]
 #[command(after_long_help = "\
 EXAMPLES
   keyfob status

@@ -18,6 +18,7 @@ use crate::world::World;
 /// Takes the address that a build failed on, a host, or an entry's name, and tells which entry answers, for whom, until
 /// when, and the one next step if something stands in the way. Only scheme, host and port of an address are looked at.
 #[derive(Debug, Args)]
+#[group(skip)]
 #[command(after_long_help = "\
 EXAMPLES
   keyfob why https://cache.acme.dev/ac/1f2e

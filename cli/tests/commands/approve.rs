@@ -162,20 +162,26 @@ fn no_open_question_is_said_with_what_to_do() {
 
 #[test]
 fn a_question_that_closes_while_the_person_types_is_nobodys_fault() {
-    let mut over = question("0a", "aws.dev");
-    over.closes = minutes_ago(0);
-    let profile = agent(vec![over], || refused(Refusal::new(Code::BadRequest, "there is no such question")));
-    let mut session = Session::start(&profile, &["approve"], &[], false);
-    session.sees("leave it open: ");
-    session.types("dev\n");
-    let (code, screen, _) = session.ends();
-    assert_eq!(code, Some(1), "{screen}");
-    assert!(
-        screen.contains(
-            "the question about `aws.dev` had closed before the answer came, so nothing is allowed"
-        ),
-        "{screen}"
-    );
+    let refuse = || refused(Refusal::new(Code::BadRequest, "there is no such question")).into();
+    // A connection that nobody uses meanwhile is closed, too.
+    for answer in [refuse, || Act::Nothing { open: false }] {
+        let profile = Profile::with_agent(Door::Control, move |_, ask| {
+            let mut over = question("0a", "aws.dev");
+            over.closes = minutes_ago(0);
+            match ask == "questions" {
+                true => Reply::Questions(vec![over]).into(),
+                false => answer(),
+            }
+        });
+        let mut session = Session::start(&profile, &["approve"], &[], false);
+        session.sees("leave it open: ");
+        session.types("dev\n");
+        let (code, screen, _) = session.ends();
+        assert_eq!(code, Some(1), "{screen}");
+        let say = "the question about `aws.dev` had closed before the answer came, so nothing is allowed";
+        assert!(screen.contains(say), "{screen}");
+        assert_eq!(screen.matches("keyfob: ").count(), 1, "one sentence: {screen}");
+    }
 }
 
 #[test]

@@ -10,7 +10,10 @@ use crate::{day, done, entry, fact, in_days, permitted, refused, report, rights,
 use keyfob_ipc::reply::Right::{No, Unknown, Yes};
 
 /// An agent with this entry, that answers everything else so.
-pub fn token_door(facts: &[(&str, &str)], answer: impl Fn(&Value) -> Reply + Send + Sync + 'static) -> Profile {
+pub fn token_door(
+    facts: &[(&str, &str)],
+    answer: impl Fn(&Value) -> Reply + Send + Sync + 'static,
+) -> Profile {
     let facts: Vec<(String, String)> =
         facts.iter().map(|(name, fact)| ((*name).to_owned(), (*fact).to_owned())).collect();
     Profile::with_agent(Door::Control, move |_, ask| {

@@ -116,10 +116,10 @@ impl Process {
         (length > 0).then(|| first_texts(&block[..length], at_most))
     }
 
-    /// Whether it had a controlling terminal when it was pinned. It has one as soon as it or one that it descends from was
-    /// started in a terminal, also in the background.
+    /// Whether it has a controlling terminal, and stands in its foreground now: what a terminal's shell runs in the
+    /// background has the terminal, too, and nobody types to it.
     pub fn has_terminal(&self) -> bool {
-        self.noted.has_terminal
+        stat_of(self.id, &self.hold).is_ok_and(|now| !now.has_ended && now.is_in_front)
     }
 
     fn open(&self, name: &str, flags: OFlags) -> io::Result<OwnedFd> {
@@ -134,8 +134,8 @@ struct Stat {
     has_ended: bool,
     /// Field 4: the number of the parent; 0 where it is out of our sight.
     parent: u32,
-    /// Field 7.
-    has_terminal: bool,
+    /// Fields 5, 7 and 8: its group is the one in the foreground of its terminal.
+    is_in_front: bool,
     /// Field 22: clock ticks after boot.
     started: u64,
 }
@@ -153,11 +153,13 @@ fn parse(stat: &[u8]) -> Option<Stat> {
     let name_ends = stat.iter().rposition(|byte| *byte == b')')?;
     let text = std::str::from_utf8(&stat[name_ends + 1..]).ok()?;
     let mut fields = text.split_ascii_whitespace();
+    let (state, parent, group) = (fields.next()?, fields.next()?, fields.next()?);
+    let (_session, terminal, in_front) = (fields.next()?, fields.next()?, fields.next()?);
     Some(Stat {
-        has_ended: matches!(fields.next()?, "Z" | "X"),
-        parent: fields.next()?.parse().ok()?,
-        has_terminal: fields.nth(2)? != "0",
-        started: fields.nth(14)?.parse().ok()?,
+        has_ended: matches!(state, "Z" | "X"),
+        parent: parent.parse().ok()?,
+        is_in_front: terminal != "0" && group == in_front,
+        started: fields.nth(13)?.parse().ok()?,
     })
 }
 
@@ -200,8 +202,8 @@ mod tests {
 
     #[test]
     fn a_name_with_brackets_or_half_a_character_does_not_shift_the_fields() {
-        let rest = b") S 5 7 7 34816 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 4242 1 1";
-        let expected = Stat { has_ended: false, parent: 5, has_terminal: true, started: 4242 };
+        let rest = b") S 5 7 7 34816 7 4194560 1 0 0 0 0 0 0 0 20 0 1 0 4242 1 1";
+        let expected = Stat { has_ended: false, parent: 5, is_in_front: true, started: 4242 };
         for name in [&b"a) b) 1"[..], b"caf\xc3", b""] {
             let line = [b"7 (", name, rest].concat();
             assert_eq!(parse(&line).as_ref(), Some(&expected));

@@ -32,6 +32,14 @@ fn answers(profile: &Profile) {
     assert_eq!(answer.json()["headers"]["X-Aspect"][0], VALUE);
 }
 
+/// Kills the agent; nothing of it listens any more when this returns.
+#[track_caller]
+fn kill(profile: &Profile) {
+    profile.kill_agent();
+    let lock = profile.state().join("agent.lock");
+    wait_for("its files are closed", PATIENCE, || process::lock_holders(&lock).is_empty());
+}
+
 #[track_caller]
 fn is_locked(profile: &Profile) {
     for answer in [profile.get(URI), profile.credential_process("aspect")] {
@@ -150,7 +158,7 @@ fn a_window_unlocks_on_the_connection_on_which_it_watches() {
 fn no_end_of_the_agent_lifts_it() {
     let profile = with_a_passphrase();
     profile.run(&["lock"], "").ok();
-    profile.kill_agent();
+    kill(&profile);
     is_locked(&profile);
     profile.run(&["agent", "restart"], "").ok();
     is_locked(&profile);
@@ -160,11 +168,11 @@ fn no_end_of_the_agent_lifts_it() {
     is_locked(&profile);
     // Whoever damages the file does not lift it either; who may remove it could read the keychain's files as well.
     fs::write(profile.state().join("lock.json"), "nonsense").expect("our own file");
-    profile.kill_agent();
+    kill(&profile);
     is_locked(&profile);
     on_a_terminal(&profile, &["unlock"], "Passphrase", PASSPHRASE).ok();
     answers(&profile);
-    profile.kill_agent();
+    kill(&profile);
     let opened = without_a_terminal(&profile, &["unlock"], &format!("{PASSPHRASE}\n")).ok();
     assert!(opened.stdout.contains("the keychain is open"), "without a lock, a pipe will do: {opened:?}");
     answers(&profile);
@@ -182,7 +190,7 @@ fn a_passphrase_file_does_not_open_what_is_locked() {
     let said = profile.run(&["lock"], "").ok();
     assert!(said.stdout.contains("a pause"), "{said:?}");
     is_locked(&profile);
-    profile.kill_agent();
+    kill(&profile);
     is_locked(&profile);
     without_a_terminal(&profile, &["unlock"], "").exits(5);
     on_a_terminal(&profile, &["unlock"], "", "").ok();

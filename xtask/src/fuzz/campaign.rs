@@ -6,6 +6,8 @@ use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::thread;
 
+use tempfile::TempDir;
+
 use super::build::Programs;
 use crate::failure::{Doing as _, Failure};
 use crate::tally::Tally;
@@ -53,8 +55,7 @@ enum Found {
 impl Campaign<'_> {
     /// Runs the targets, as many at a time as there are cores.
     pub fn run(&self, targets: &[String], tally: &mut Tally) -> Result<(), Failure> {
-        // What targets write, and leave when they are ended.
-        let scratch = tempfile::tempdir().doing("make a folder for the fuzz targets")?;
+        let scratch = scratch()?;
         let waiting = Mutex::new(targets.iter());
         let results = Mutex::new(Vec::new());
         let workers = thread::available_parallelism().map_or(1, usize::from).min(targets.len());
@@ -99,6 +100,13 @@ impl Campaign<'_> {
             }
         }
     }
+}
+
+/// For what targets write, and leave when they are ended: in memory where that can be, for one of them waits for the disk.
+fn scratch() -> Result<TempDir, Failure> {
+    let memory = Path::new("/dev/shm");
+    let folder = tempfile::tempdir_in(memory).or_else(|_| tempfile::tempdir());
+    folder.doing("make a folder for the fuzz targets")
 }
 
 fn next<'a>(waiting: &Mutex<std::slice::Iter<'a, String>>) -> Option<&'a String> {

@@ -75,3 +75,30 @@ fn read_address(stdout: ChildStdout) -> Option<String> {
     let message: Value = serde_json::from_str(&line).ok()?;
     Some(message["address"].as_str()?.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(line: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", line]);
+        command
+    }
+
+    #[test]
+    fn an_attendant_says_where_it_is_and_ends_when_it_is_dismissed() {
+        let attendant = Attendant::start("it", shell("echo '{\"address\": \"/a b\"}'; cat")).unwrap();
+        assert_eq!(attendant.address(), "/a b");
+        attendant.dismiss().unwrap();
+        let ends_badly = Attendant::start("it", shell("echo '{\"address\": \"x\"}'; cat; exit 3")).unwrap();
+        assert!(ends_badly.dismiss().is_err());
+    }
+
+    #[test]
+    fn one_that_does_not_say_where_it_is_is_none() {
+        for line in ["true", "echo hello", "echo '{\"port\": 1}'"] {
+            assert!(Attendant::start("it", shell(line)).is_err(), "{line}");
+        }
+    }
+}

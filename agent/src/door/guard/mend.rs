@@ -1,14 +1,15 @@
 //! Looking at the names, and making them as they were.
 
+use std::fs::{self, Metadata};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::time::Duration;
 
 use keyfob_ipc::{Door, Refusal};
-use rustix::fs::{FileType, Mode, RawMode, Stat};
-use rustix::io::Errno;
 use tokio::net::UnixStream;
 
-use super::{Guard, Guarded};
+use super::{Guard, Guarded, RECORD};
 use crate::door::listen;
 use crate::sight::View;
 
@@ -29,31 +30,30 @@ pub(super) struct Name {
 
 impl Name {
     pub(super) fn of(address: &Path) -> Self {
-        let stat = rustix::fs::lstat(address).ok();
+        let metadata = fs::symlink_metadata(address).ok();
         Self {
-            file: stat.as_ref().map(file_of),
-            mode: stat.as_ref().map_or(0o600, mode_of),
+            file: metadata.as_ref().map(file_of),
+            mode: metadata.as_ref().map_or(0o600, mode_of),
             is_private: address.parent().is_some_and(keyfob_ipc::peer::is_ours),
         }
     }
 
     /// Whether it still does. The socket that we hold keeps its number from being used again.
     pub(super) fn leads_to_us(&self, address: &Path) -> bool {
-        rustix::fs::lstat(address).is_ok_and(|stat| Some(file_of(&stat)) == self.file)
+        fs::symlink_metadata(address).is_ok_and(|metadata| Some(file_of(&metadata)) == self.file)
     }
 }
 
-#[cfg_attr(
-    target_os = "linux",
-    expect(clippy::unnecessary_cast, clippy::useless_conversion, reason = "other types on macOS")
-)]
-fn file_of(stat: &Stat) -> (u64, u64) {
-    (stat.st_dev as u64, u64::from(stat.st_ino))
+fn file_of(metadata: &Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
 }
 
-#[cfg_attr(target_os = "linux", expect(clippy::useless_conversion, reason = "st_mode is u16 on macOS"))]
-fn mode_of(stat: &Stat) -> u32 {
-    u32::from(stat.st_mode) & 0o7777
+fn mode_of(metadata: &Metadata) -> u32 {
+    metadata.mode() & 0o7777
+}
+
+fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
 }
 
 /// What is at a door's name.
@@ -83,7 +83,7 @@ impl Guard {
                 tracing::warn!("the record of the doors was gone or another, and is written again");
                 mended = true;
             }
-            self.agent.doors.say("record of the doors", written.err().map(|refusal| refusal.say));
+            self.agent.doors.say(RECORD, written.err().map(|refusal| refusal.say));
         }
         mended
     }
@@ -112,9 +112,8 @@ impl Guard {
         match door.find().await? {
             Found::Ours { mode } if mode == door.name.mode => Ok(false),
             Found::Ours { .. } => {
-                let mode = RawMode::try_from(door.name.mode).unwrap_or(0o600);
-                rustix::fs::chmod(&door.open.address, Mode::from_raw_mode(mode))
-                    .map_err(|error| door.cannot("closed to others again", &error.into()))?;
+                set_mode(&door.open.address, door.name.mode)
+                    .map_err(|error| door.cannot("closed to others again", &error))?;
                 tracing::warn!(door = %door.open.address.display(), "the socket had another mode, and has its own again");
                 Ok(true)
             }
@@ -145,12 +144,10 @@ impl Guarded {
     fn close_folder(&self) -> Result<(), String> {
         let Some(folder) = self.open.address.parent().filter(|_| self.name.is_private) else { return Ok(()) };
         // One that is gone is made again with the door.
-        let Ok(stat) = rustix::fs::lstat(folder) else { return Ok(()) };
-        let is_ours = FileType::from_raw_mode(stat.st_mode) == FileType::Directory
-            && stat.st_uid == rustix::process::geteuid().as_raw();
-        if is_ours && mode_of(&stat) & 0o077 != 0 {
-            rustix::fs::chmod(folder, Mode::RWXU)
-                .map_err(|error| self.cannot("closed to others again", &error.into()))?;
+        let Ok(metadata) = fs::symlink_metadata(folder) else { return Ok(()) };
+        let is_ours = metadata.is_dir() && metadata.uid() == rustix::process::geteuid().as_raw();
+        if is_ours && mode_of(&metadata) & 0o077 != 0 {
+            set_mode(folder, 0o700).map_err(|error| self.cannot("closed to others again", &error))?;
             tracing::warn!(folder = %folder.display(), "the folder was open to others, and is closed again");
         }
         keyfob_ipc::peer::check_folder(folder).map_err(|refusal| refusal.say)
@@ -158,15 +155,17 @@ impl Guarded {
 
     async fn find(&self) -> Result<Found, String> {
         let address = &self.open.address;
-        let stat = match rustix::fs::lstat(address) {
-            Ok(stat) => stat,
-            Err(Errno::NOENT | Errno::NOTDIR) => return Ok(Found::Nothing),
-            Err(error) => return Err(self.cannot("looked at", &error.into())),
+        let metadata = match fs::symlink_metadata(address) {
+            Ok(metadata) => metadata,
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                return Ok(Found::Nothing);
+            }
+            Err(error) => return Err(self.cannot("looked at", &error)),
         };
-        if Some(file_of(&stat)) == self.name.file {
-            return Ok(Found::Ours { mode: mode_of(&stat) });
+        if Some(file_of(&metadata)) == self.name.file {
+            return Ok(Found::Ours { mode: mode_of(&metadata) });
         }
-        if FileType::from_raw_mode(stat.st_mode) != FileType::Socket {
+        if !metadata.file_type().is_socket() {
             return Ok(Found::Other("something that is no socket lies".to_owned()));
         }
         match tokio::time::timeout(ANSWER, UnixStream::connect(address)).await {
@@ -179,18 +178,18 @@ impl Guarded {
                 let who = process.map(|process| format!(" (process {process})")).unwrap_or_default();
                 Ok(Found::Other(format!("another program{who} answers")))
             }
-            Ok(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
+            Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused => {
                 // Dead: nobody will ever answer there.
-                std::fs::remove_file(address).map_err(|error| self.cannot("removed", &error))?;
+                fs::remove_file(address).map_err(|error| self.cannot("removed", &error))?;
                 Ok(Found::Nothing)
             }
-            Ok(Err(error)) if error.kind() == std::io::ErrorKind::NotFound => Ok(Found::Nothing),
+            Ok(Err(error)) if error.kind() == ErrorKind::NotFound => Ok(Found::Nothing),
             // Its queue is full, so somebody listens.
             Ok(Err(_)) | Err(_) => Ok(Found::Other("another program listens".to_owned())),
         }
     }
 
-    fn cannot(&self, what: &str, error: &std::io::Error) -> String {
+    fn cannot(&self, what: &str, error: &io::Error) -> String {
         format!("the socket `{}` or its folder cannot be {what} ({error})", self.open.address.display())
     }
 }

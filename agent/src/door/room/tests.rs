@@ -7,7 +7,7 @@ use super::*;
 const MANY: usize = 1024 * 1024;
 
 fn room(places: usize) -> Room {
-    Room::new(Size { places, conversations: 2 }, MANY)
+    Room::new(Size { places, spare: 0, conversations: 2 }, MANY)
 }
 
 /// What is ready without waiting for anybody.
@@ -25,22 +25,34 @@ fn is_told_to_go(place: &Place) -> bool {
 
 #[test]
 fn there_is_room_for_as_many_as_the_system_lets_there_be() {
-    for (descriptors, places) in [(64, [5, 2]), (128, [21, 6]), (256, [44, 12]), (1024, [170, 48])] {
-        let [tool, control] = sizes(descriptors);
-        let [tool, control] = [tool, control].map(|size| (size.places, size.conversations));
-        let all = tool.0 + control.0 + control.1;
-        assert!(all * limits::DESCRIPTORS + LEAST_KEPT <= descriptors, "{descriptors}: {tool:?} {control:?}");
-        assert!(tool.0 >= places[0] && control.0 >= places[1], "{descriptors}: {tool:?} {control:?}");
+    for (descriptors, places) in [(64, [5, 2]), (128, [19, 6]), (256, [38, 11]), (1024, [150, 45])] {
+        let sizes = sizes(descriptors);
+        let all: usize = sizes.iter().map(|size| size.places + size.spare + size.conversations).sum();
+        assert!(all * limits::DESCRIPTORS + LEAST_KEPT <= descriptors, "{descriptors}: {sizes:?}");
+        assert!(sizes[0].places >= places[0] && sizes[1].places >= places[1], "{descriptors}: {sizes:?}");
     }
-    let most = Size { places: limits::CONNECTIONS, conversations: 0 };
     for plenty in [8000, 20_000, usize::MAX] {
         let [tool, control] = sizes(plenty);
-        assert_eq!(tool, most);
-        assert_eq!((control.places, control.conversations), (limits::CONNECTIONS, limits::CONVERSATIONS));
+        let most = Size { places: limits::CONNECTIONS, spare: limits::SPARE, conversations: 0 };
+        assert_eq!((tool, control), (most, Size { conversations: limits::CONVERSATIONS, ..most }));
     }
     for none in [0, 1, 20] {
         assert_eq!(sizes(none).map(|size| size.places), [1, 2]);
     }
+}
+
+/// Many newcomers at once do not wait for one to go after the other; but there is an end to it.
+#[tokio::test]
+async fn a_few_are_taken_in_before_those_before_them_have_gone() {
+    let room = Room::new(Size { places: 4, spare: 2, conversations: 0 }, MANY);
+    let mut all = Vec::new();
+    for _ in 0..6 {
+        all.push(now(room.take()).expect("there is room"));
+    }
+    assert!(now(room.take()).is_none());
+    assert_eq!(all.iter().map(is_told_to_go).collect::<Vec<_>>(), [true, true, true, false, false, false]);
+    drop(all.remove(0));
+    assert!(now(room.take()).is_some());
 }
 
 #[tokio::test]

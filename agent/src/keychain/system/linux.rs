@@ -107,7 +107,9 @@ impl SecretService {
     /// Has the service ask the person, where its collection is locked.
     async fn ask(&self) -> Result<(), KeychainError> {
         let bus = self.bus().await.map_err(translate)?;
-        let service = secret_service::SecretService::connect_with_existing(EncryptionType::Dh, bus.clone());
+        // No value crosses this connection.
+        let service =
+            secret_service::SecretService::connect_with_existing(EncryptionType::Plain, bus.clone());
         let service = service.await.map_err(translate)?;
         let collection = service.get_default_collection().await.map_err(translate)?;
         match unlocked(&service).await {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use keyfob_agent::asker::Asker;
+use keyfob_ipc::Code;
 use keyfob_ipc::reply::Approval;
 
 use super::{ALWAYS, FIRST, House};
@@ -28,6 +29,18 @@ async fn once_is_for_the_next_use_and_what_comes_together_with_it() {
         assert!(!house.is_given("terraform").await, "ten seconds after the first use");
         assert!(house.grants().await.is_empty());
     }
+}
+
+#[tokio::test]
+async fn once_is_not_used_up_by_a_call_that_gets_nothing() {
+    let house = House::with(ALWAYS).await;
+    assert!(!house.is_given("terraform").await);
+    house.answer(Approval::Once).await.unwrap();
+    house.company.remove_token("aspect").await.unwrap();
+    assert_eq!(house.get("terraform").await.unwrap_err().code, Code::TokenNeeded);
+    house.company.pass(MINUTE);
+    house.company.add_token("aspect", "aw_2").await.unwrap();
+    assert!(house.is_given("terraform").await);
 }
 
 #[tokio::test]
@@ -109,7 +122,7 @@ async fn an_answer_survives_a_restart_but_not_once() {
             && house.is_given("bazel").await
             && !house.is_given("python3").await
     );
-    assert_eq!(house.get("stray").await.unwrap_err().code, keyfob_ipc::Code::NotAllowed);
+    assert_eq!(house.get("stray").await.unwrap_err().code, Code::NotAllowed);
     house.revoke(Some(&before[0].id)).await.unwrap();
     house.company.restart();
     assert!(!house.is_given("terraform").await && house.is_given("bazel").await);

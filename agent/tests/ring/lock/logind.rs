@@ -1,5 +1,8 @@
 //! `lock_on`, against a real message bus and a double of logind.
 
+#[path = "logind_late.rs"]
+mod late;
+
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::fd::OwnedFd;
 use std::path::Path;

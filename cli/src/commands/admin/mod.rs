@@ -35,6 +35,7 @@ pub enum Tokens {
 
 /// Which administrator.
 #[derive(Debug, Args)]
+#[group(skip)]
 struct With {
     /// The entry with the administrator's token; may be left out where only one can be it.
     #[arg(long, value_name = "ENTRY")]
@@ -46,6 +47,7 @@ struct With {
 /// Shows owner, end, last use and permissions of every token that the service knows, or of one owner. No value is shown:
 /// services keep none.
 #[derive(Debug, Args)]
+#[group(skip)]
 #[command(after_long_help = "\
 EXAMPLES
   keyfob admin tokens list
@@ -67,6 +69,7 @@ pub struct List {
 /// What is given replaces all that it may do: a cluster that is not named is taken away. Its value stays the same; clusters
 /// may take an hour to notice.
 #[derive(Debug, Args)]
+#[group(skip)]
 #[command(after_long_help = "\
 EXAMPLES
   keyfob admin tokens permissions 42 --cluster aw-remote-ext=read,write
@@ -90,6 +93,7 @@ pub struct Permissions {
 /// The old value is dead at once. The new one is kept by the entry of --into; else it is the only thing on standard output,
 /// and shown this once.
 #[derive(Debug, Args)]
+#[group(skip)]
 #[command(after_long_help = "\
 EXAMPLES
   keyfob admin tokens rotate 42 --into ci
@@ -112,6 +116,7 @@ pub struct Rotate {
 ///
 /// Whoever uses it is locked out. On a terminal you type its id; without one nothing is deleted, unless --yes is given.
 #[derive(Debug, Args)]
+#[group(skip)]
 #[command(after_long_help = "\
 EXAMPLES
   keyfob admin tokens delete 42
@@ -136,6 +141,7 @@ pub struct Delete {
 /// The value is kept by the entry of --into; else it is the only thing on standard output, and shown this once. Without
 /// --ends the service decides when it ends.
 #[derive(Debug, Args)]
+#[group(skip)]
 #[command(after_long_help = "\
 EXAMPLES
   keyfob admin tokens create bot-ci --cluster aw-remote-ext=read,write --ends 2027-03-01

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use keyfob_ipc::reply::{Check, ConfigReport, Health, Status};
-use keyfob_ipc::{Places, Refusal, peer};
+use keyfob_ipc::{Places, peer};
 
 use super::{attention, bad, good};
 use crate::world::World;
@@ -52,9 +52,11 @@ fn doors(status: Option<&Status>, places: &Places) -> Vec<Check> {
 #[cfg(unix)]
 fn socket(name: &str, path: &Path) -> Check {
     use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+
+    use keyfob_ipc::{Code, Refusal};
+
     let shown = path.display();
-    let wrong =
-        |say: String, hint: String| bad(name, &Refusal::new(keyfob_ipc::Code::PlaceUnsafe, say).hint(hint));
+    let wrong = |say: String, hint: String| bad(name, &Refusal::new(Code::PlaceUnsafe, say).hint(hint));
     let metadata = match std::fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
         Err(error) => {

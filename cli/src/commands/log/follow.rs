@@ -1,4 +1,5 @@
-//! `keyfob log --follow`: no line is lost and none is shown twice, also across agents.
+//! `keyfob log --follow`: no line is shown twice, also across agents, and where lines are missing it is said: the agent keeps a
+//! number of them for a reader who is slow, and then tells how many it did not show.
 //!
 //! The watch begins before the ledger is read, so what is written meanwhile comes both ways. A line has no number: lines that
 //! are alike are counted, and each is shown as often as it was written.
@@ -20,11 +21,12 @@ use crate::world::World;
 const BACK: u32 = 1000;
 /// How many lines are remembered: those of two readings.
 const REMEMBERED: usize = 4 * BACK as usize;
+/// Between two looks whether anybody still reads.
+const GLANCE: Duration = Duration::from_secs(1);
 /// Between two looks whether an agent runs again.
 const LOOK: Duration = Duration::from_millis(250);
 
 pub fn run(options: &Options, lines: &mut Lines, world: &mut World) -> Outcome {
-    (world.end_with_reader)();
     let mut known = Known::default();
     let mut client = world.reach.control()?;
     let mut shows = usize::try_from(options.last()).unwrap_or(usize::MAX);
@@ -40,7 +42,8 @@ pub fn run(options: &Options, lines: &mut Lines, world: &mut World) -> Outcome {
         if world.is_watched && !world.json {
             world.printer.note("the agent has ended; what the next one writes is shown as soon as it runs");
         }
-        client = again(world)?;
+        let Some(next) = again(world)? else { return Ok(DONE) };
+        client = next;
         // From here on everything that is new is shown.
         shows = usize::MAX;
     }
@@ -77,16 +80,18 @@ fn follow(
         return Ok(Reader::Gone);
     }
     loop {
-        let line = match client.event() {
-            Ok(Event::Ledger(line)) => line,
-            Ok(_) => continue,
+        let line = match client.event_within(GLANCE) {
+            Ok(Some(Event::Ledger(line))) => line,
+            Ok(_) if (world.is_read)() => continue,
+            Ok(_) => return Ok(Reader::Gone),
             Err(refusal) if refusal.code == Code::AgentUnreachable => return Ok(Reader::Waits),
             Err(refusal) => return Err(refusal),
         };
-        let is_meant = options
-            .name
-            .as_ref()
-            .is_none_or(|name| line.entry.as_ref().is_some_and(|entry| is_named(entry, name)));
+        let is_meant = options.name.as_ref().is_none_or(|name| match &line.entry {
+            Some(entry) => is_named(entry, name),
+            // That lines are missing concerns whoever follows any of them.
+            None => line.act == "ledger",
+        });
         if !is_meant || take(&mut written, &line) {
             continue;
         }
@@ -97,14 +102,16 @@ fn follow(
     }
 }
 
-/// The next agent, which somebody else starts: looking at a log is no reason for one to run.
-fn again(world: &World) -> Result<Client, Refusal> {
-    loop {
+/// The next agent, which somebody else starts: looking at a log is no reason for one to run. `None` where nobody reads any
+/// more.
+fn again(world: &World) -> Result<Option<Client>, Refusal> {
+    while (world.is_read)() {
         match world.reach.running() {
             Err(refusal) if refusal.code == Code::AgentUnreachable => std::thread::sleep(LOOK),
-            other => return other,
+            other => return other.map(Some),
         }
     }
+    Ok(None)
 }
 
 /// Lines that were read or shown, the oldest first.

@@ -59,6 +59,7 @@ EXIT CODES
 
 /// What all tools have in common.
 #[derive(Debug, Args)]
+#[group(skip)]
 pub struct Options {
     /// Write the lines to standard output and change no file.
     #[arg(long, conflicts_with = "remove")]

@@ -35,6 +35,7 @@ pub enum Command {
 /// those can be seen by every process. White space around it is dropped. The token service is asked who the token belongs
 /// to, until when and what it may do; a token of another person or one that has ended is refused.
 #[derive(Debug, Args)]
+#[group(skip)]
 #[command(after_long_help = "\
 EXAMPLES
   keyfob token add aspect
@@ -58,6 +59,7 @@ pub struct Add {
 /// `keyfob token add`; standard input is read only then. Tools get the old value until the new one is stored and proven.
 /// What the new token may no longer do is reported.
 #[derive(Debug, Args)]
+#[group(skip)]
 #[command(after_long_help = "\
 EXAMPLES
   keyfob token rotate aspect
@@ -83,6 +85,7 @@ pub struct Rotate {
 /// Removes the token from the keychain, and deletes it at its service where that can be done. Elsewhere it stays valid:
 /// withdraw it on its page if nobody else uses it.
 #[derive(Debug, Args)]
+#[group(skip)]
 #[command(after_long_help = "\
 EXAMPLES
   keyfob token remove aspect
@@ -104,6 +107,7 @@ pub struct Remove {
 /// For services that cannot tell. It replaces the end that is taken from `lifetime` in the configuration, and moves the
 /// reminders.
 #[derive(Debug, Args)]
+#[group(skip)]
 #[command(after_long_help = "\
 EXAMPLE
   keyfob token ends aspect 2027-03-01
@@ -124,6 +128,7 @@ pub struct Ends {
 /// Without a number of days there is quiet until the next threshold of `reminders` in the configuration. `keyfob status`
 /// goes on to show the end.
 #[derive(Debug, Args)]
+#[group(skip)]
 #[command(after_long_help = "\
 EXAMPLES
   keyfob token snooze aspect
@@ -146,6 +151,7 @@ pub struct Snooze {
 /// memory and goes on trying; this command writes that value to standard output, so that it is not lost with the agent. No
 /// other value is ever shown.
 #[derive(Debug, Args)]
+#[group(skip)]
 #[command(after_long_help = "\
 EXAMPLE
   keyfob token rescue aspect | pass insert --echo aspect

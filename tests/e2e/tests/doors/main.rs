@@ -4,6 +4,7 @@
 
 mod descriptors;
 mod earlier;
+mod handed;
 mod load;
 mod removed;
 mod upgrade;

@@ -33,8 +33,8 @@ impl Installed {
     fn new(config: &str) -> Self {
         let profile = Profile::new(config);
         let programs = profile.path().join("bin");
-        fs::DirBuilder::new().mode(0o755).create(&programs).unwrap();
-        fs::copy(Stage::get().bin("keyfob"), programs.join("keyfob")).unwrap();
+        fs::DirBuilder::new().mode(0o755).create(&programs).expect("a new folder");
+        fs::copy(Stage::get().bin("keyfob"), programs.join("keyfob")).expect("a copy");
         let installed = Self { profile, programs };
         installed.replace();
         installed
@@ -48,8 +48,8 @@ impl Installed {
     fn put(&self, make: impl FnOnce(&Path), mode: u32) {
         let new = self.programs.join("keyfobd.new");
         make(&new);
-        fs::set_permissions(&new, fs::Permissions::from_mode(mode)).unwrap();
-        fs::rename(&new, self.agent()).unwrap();
+        fs::set_permissions(&new, fs::Permissions::from_mode(mode)).expect("a file of ours");
+        fs::rename(&new, self.agent()).expect("a file of ours");
     }
 
     fn replace(&self) {
@@ -57,7 +57,7 @@ impl Installed {
     }
 
     fn script(&self, text: &str, mode: u32) {
-        self.put(|new| fs::write(new, text).unwrap(), mode);
+        self.put(|new| fs::write(new, text).expect("a new file"), mode);
     }
 
     fn keyfob(&self, arguments: &[&str]) -> Command {
@@ -106,7 +106,7 @@ impl Installed {
 }
 
 fn copy_agent(to: &Path) {
-    fs::copy(Stage::get().bin("keyfobd"), to).unwrap();
+    fs::copy(Stage::get().bin("keyfobd"), to).expect("a copy");
 }
 
 /// When a process was started (proc(5), field 22): it stays when the process becomes another program.
@@ -256,7 +256,7 @@ fn contains(bytes: &[u8], text: &str) -> bool {
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).unwrap().flatten();
+    let entries = fs::read_dir(folder).expect("a folder of ours").flatten();
     entries
         .flat_map(|entry| match entry.file_type() {
             Ok(kind) if kind.is_dir() => files(&entry.path()),

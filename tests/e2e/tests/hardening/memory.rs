@@ -10,7 +10,7 @@ use keyfob_e2e::{Company, Examiner, MEMORY, Profile, Stage};
 use crate::story;
 
 /// How long the agent may take to give back what it does not need any more.
-const SOON: Duration = Duration::from_secs(5);
+const SOON: Duration = Duration::from_secs(10);
 
 /// Each of these is found: the search works, and they are where it looks.
 #[track_caller]
