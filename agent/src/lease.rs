@@ -48,6 +48,8 @@ pub struct Lease {
     /// Its end.
     pub until: Timestamp,
     used: AtomicBool,
+    /// The epoch of the holding that it was bought with ([`crate::holdings::Holdings::epoch`]), where that matters.
+    epoch: Option<u64>,
 }
 
 /// What a lease holds, by kind.
@@ -107,7 +109,18 @@ impl Lease {
     fn new(body: Body, since: Timestamp, renew: Duration, prefer: Duration, until: Timestamp) -> Self {
         let rest = after(since, REST.min(life(since, until) / 4));
         let (renew_from, prefer_until) = (before(until, renew).max(rest), before(until, prefer).max(rest));
-        Self { body, since, renew_from, prefer_until, until, used: AtomicBool::new(false) }
+        Self { body, since, renew_from, prefer_until, until, used: AtomicBool::new(false), epoch: None }
+    }
+
+    /// The same, bought in this epoch of its holding.
+    #[must_use]
+    pub fn of_epoch(self, epoch: u64) -> Self {
+        Self { epoch: Some(epoch), ..self }
+    }
+
+    /// Whether it was bought in this epoch.
+    pub fn is_of_epoch(&self, epoch: u64) -> bool {
+        self.epoch == Some(epoch)
     }
 
     /// How it may be used now.

@@ -188,6 +188,7 @@ impl SsoSession {
         entry: &Arc<Entry>,
         footing: &Footing,
         holding: Arc<Holding>,
+        epoch: u64,
     ) -> Result<Lease, Refusal> {
         let sign_in = sign_in(&entry.name);
         let session = Session::of(&holding, &entry.name)?;
@@ -242,7 +243,7 @@ impl SsoSession {
             Err(refusal) if refusal.code == Code::Pending => Err(refusal),
             Err(refusal) => {
                 // Not before the keychain has taken the new token, and then without spending that too.
-                agent.withheld.put(entry.name.clone(), Arc::new(lease));
+                agent.withheld.put(entry.name.clone(), Arc::new(lease.of_epoch(epoch)));
                 Err(refusal)
             }
         }
@@ -381,15 +382,18 @@ impl Source for SsoSession {
         footing: &'a Footing,
     ) -> Pending<'a, Result<Lease, Refusal>> {
         Box::pin(async move {
+            let epoch = footing.holdings.epoch(&entry.name);
             let holding = agent.usable_holding(footing, entry).await?;
             // The provider has said so: asking again before somebody signs in changes nothing.
             if agent.states.is_signed_out(&entry.name) {
                 return Err(ended(&entry.name));
             }
             // The keychain has everything by now: what waited for that is as good as new.
-            match agent.withheld.take(&entry.name) {
+            let withheld = agent.withheld.take(&entry.name);
+            // What an earlier session bought may still wait for a moment after somebody has signed in.
+            match withheld.filter(|lease| lease.is_of_epoch(epoch)) {
                 Some(lease) if lease.freshness(agent.clock.now()) == Freshness::Fresh => Ok(lease),
-                _ => self.refresh(agent, entry, footing, holding).await,
+                _ => self.refresh(agent, entry, footing, holding, epoch).await,
             }
         })
     }

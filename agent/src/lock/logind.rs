@@ -393,7 +393,16 @@ impl Logind {
                     hint.ok().and_then(|hint| bool::try_from(hint).ok()).unwrap_or(true)
                 }
                 // It ends at this moment, or its logind is too old to know.
-                Err(error) => !is_error(&error, "UnknownObject") && !is_error(&error, "UnknownProperty"),
+                Err(error) if is_error(&error, "UnknownObject") || is_error(&error, "UnknownProperty") => {
+                    false
+                }
+                // Whoever comes back is asked again.
+                Err(error)
+                    if !matches!(error, zbus::Error::MethodError(..)) || is_error(&error, "NoReply") =>
+                {
+                    return Err(error);
+                }
+                Err(_) => true,
             };
             if is_locked {
                 return Ok(true);
