@@ -1,5 +1,7 @@
 //! Messages: whatever can be read can be written and read again, as the same; and no secret is in its `Debug`.
 
+use std::fmt::Debug;
+
 use keyfob_ipc::frame::{PREFIX, decode, encode};
 use keyfob_ipc::{Answer, ControlAsk, Request, ToolAsk, limits};
 use serde::Serialize;
@@ -15,7 +17,7 @@ pub fn check(data: &[u8]) {
     }
 }
 
-fn survives<T: Serialize + DeserializeOwned>(data: &[u8], limit: usize) {
+fn survives<T: Debug + Serialize + DeserializeOwned>(data: &[u8], limit: usize) {
     let message = match decode::<T>(data) {
         Ok(message) => message,
         Err(error) => {
@@ -26,6 +28,8 @@ fn survives<T: Serialize + DeserializeOwned>(data: &[u8], limit: usize) {
     let first = encode(&message, limit).unwrap();
     let again = decode::<T>(&first[PREFIX..]).unwrap();
     assert_eq!(*encode(&again, limit).unwrap(), *first);
+    // What is lost on the way is lost on both ways.
+    assert_eq!(format!("{again:?}"), format!("{message:?}"));
 }
 
 fn keeps_its_secret(ask: &ControlAsk, data: &[u8]) {
