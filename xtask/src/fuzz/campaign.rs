@@ -23,8 +23,10 @@ const MEMORY: u32 = 2048;
 const KEPT: &str = "Test unit written to ";
 /// What it writes before the number of inputs, at the end.
 const COUNT: &str = "stat::number_of_executed_units:";
+/// What a panic begins with.
+const PANIC: &str = " panicked at ";
 /// Lines of a log that are shown when something was found.
-const SHOWN: usize = 40;
+const SHOWN: usize = 20;
 
 /// How much a target runs.
 #[derive(Clone, Copy)]
@@ -73,7 +75,12 @@ impl Campaign<'_> {
         let failures: Vec<Failure> = results.into_iter().filter_map(Result::err).collect();
         let failed = failures.len();
         tally.add(Tally { passed: (targets.len() - failed) as u64, failed: failed as u64 });
-        failures.into_iter().next().map_or(Ok(()), Err)
+        failures.iter().for_each(|failure| say(&failure.say));
+        if failed == 0 {
+            Ok(())
+        } else {
+            Err(Failure::new(format!("{failed} of the fuzz targets do not hold")))
+        }
     }
 
     fn run_one(&self, target: &str, scratch: &Path) -> Result<(), Failure> {
@@ -83,7 +90,8 @@ impl Campaign<'_> {
             fs::create_dir_all(folder).doing(format_args!("make {}", folder.display()))?;
         }
         let mut command = self.programs.command(target);
-        command.env("TMPDIR", scratch).arg(corpus).arg(self.checkout.root.join("fuzz/seeds").join(target));
+        command.env("TMPDIR", scratch).env("RUST_BACKTRACE", "0");
+        command.arg(corpus).arg(self.checkout.root.join("fuzz/seeds").join(target));
         add_options(&mut command, self.effort, &kept);
         let output =
             command.stdin(Stdio::null()).output().doing(format_args!("start the target {target}"))?;
@@ -95,7 +103,7 @@ impl Campaign<'_> {
                 Ok(())
             }
             Found::Input(input) => {
-                tail(&log).for_each(say);
+                told(&log).for_each(say);
                 Err(explain(target, input.as_deref()))
             }
         }
@@ -138,10 +146,12 @@ fn read_log(log: &str, is_success: bool) -> Found {
     Found::Input(kept.map(PathBuf::from))
 }
 
-fn tail(log: &str) -> impl Iterator<Item = &str> {
+/// What a target says of its end: its panic, or else the last lines.
+fn told(log: &str) -> impl Iterator<Item = &str> {
     let lines: Vec<&str> = log.lines().collect();
-    let first = lines.len().saturating_sub(SHOWN);
-    lines.into_iter().skip(first)
+    let panic = lines.iter().position(|line| line.contains(PANIC));
+    let first = panic.unwrap_or(lines.len().saturating_sub(SHOWN));
+    lines.into_iter().skip(first).take(SHOWN).take_while(|line| !line.starts_with("note: run with"))
 }
 
 fn explain(target: &str, input: Option<&Path>) -> Failure {
@@ -172,6 +182,13 @@ mod tests {
         assert_eq!(input, Path::new("/w/crash-da39"));
         let say = explain("frame", Some(&input)).say;
         assert!(say.contains("cargo xtask fuzz frame --input /w/crash-da39"), "{say}");
+    }
+
+    #[test]
+    fn what_is_shown_is_the_panic_and_no_more() {
+        let log = "#2 INITED\nthread 'x' (7) panicked at src/frame.rs:9:5:\ntoo long\nnote: run with `RUST_BACKTRACE=1`\n==7==\n";
+        let told: Vec<&str> = told(log).collect();
+        assert_eq!(told, ["thread 'x' (7) panicked at src/frame.rs:9:5:", "too long"]);
     }
 
     #[test]

@@ -51,7 +51,8 @@ fn a_removed_socket_is_there_again_and_who_is_connected_goes_on() {
 fn a_removed_or_renamed_folder_is_made_again_for_this_user_alone() {
     let profile = Profile::new(&config());
     let agent = profile.start_agent();
-    fs::remove_dir_all(profile.runtime()).unwrap();
+    // A socket may be there again before its folder is gone.
+    wait_for("the folder to go", SOON, || fs::remove_dir_all(profile.runtime()).is_ok());
     are_well(&profile, agent);
     fs::rename(profile.runtime(), profile.path().join("elsewhere")).unwrap();
     are_well(&profile, agent);
