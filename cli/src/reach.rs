@@ -60,6 +60,24 @@ impl Reach {
         self.control()?.ask(ask, limits::CONTROL_PATIENCE)
     }
 
+    /// Which agent runs, started where none does. One that was just ending, or was killed, is asked after again: to ask this
+    /// twice does nothing twice.
+    pub fn about(&self) -> Result<Reply, Refusal> {
+        let mut pauses = ENDING.iter();
+        loop {
+            let mut client = self.control()?;
+            let asked = Instant::now();
+            let answer = client.ask(ControlAsk::About, limits::CONTROL_PATIENCE);
+            let is_broken = answer
+                .as_ref()
+                .is_err_and(|refusal| is_broken_connection(refusal, asked, limits::CONTROL_PATIENCE));
+            match pauses.next() {
+                Some(pause) if is_broken => std::thread::sleep(*pause),
+                _ => return answer,
+            }
+        }
+    }
+
     /// Asks at the control door for something that the agent asks a service or a cluster about. `waiting` is called once where
     /// that takes over a second.
     pub fn ask_service(&self, ask: ControlAsk, waiting: impl FnOnce()) -> Result<Reply, Refusal> {

@@ -93,7 +93,7 @@ pub fn run(command: &Command, world: &mut World) -> Outcome {
 }
 
 fn start(world: &mut World) -> Outcome {
-    let about = about(world.reach.ask_control(ControlAsk::About)?)?;
+    let about = about(world.reach.about()?)?;
     show(&about, world);
     Ok(DONE)
 }
