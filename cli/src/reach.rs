@@ -60,14 +60,14 @@ impl Reach {
         self.control()?.ask(ask, limits::CONTROL_PATIENCE)
     }
 
-    /// Which agent runs, started where none does. One that was just ending, or was killed, is asked after again: to ask this
-    /// twice does nothing twice.
-    pub fn about(&self) -> Result<Reply, Refusal> {
+    /// Asks at the control door for something that changes nothing. An agent that was just ending, or was killed, closes the
+    /// connection unanswered: then the next one is asked.
+    pub fn look(&self, ask: impl Fn() -> ControlAsk) -> Result<Reply, Refusal> {
         let mut pauses = ENDING.iter();
         loop {
             let mut client = self.control()?;
             let asked = Instant::now();
-            let answer = client.ask(ControlAsk::About, limits::CONTROL_PATIENCE);
+            let answer = client.ask(ask(), limits::CONTROL_PATIENCE);
             let is_broken = answer
                 .as_ref()
                 .is_err_and(|refusal| is_broken_connection(refusal, asked, limits::CONTROL_PATIENCE));

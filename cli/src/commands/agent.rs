@@ -93,7 +93,7 @@ pub fn run(command: &Command, world: &mut World) -> Outcome {
 }
 
 fn start(world: &mut World) -> Outcome {
-    let about = about(world.reach.about()?)?;
+    let about = about(world.reach.look(|| ControlAsk::About)?)?;
     show(&about, world);
     Ok(DONE)
 }

@@ -36,7 +36,7 @@ EXIT CODES
 pub struct Options {}
 
 pub fn run(_options: &Options, world: &mut World) -> Outcome {
-    let Reply::Status(status) = world.reach.ask_control(ControlAsk::Status)? else {
+    let Reply::Status(status) = world.reach.look(|| ControlAsk::Status)? else {
         return Err(unexpected());
     };
     if world.json {

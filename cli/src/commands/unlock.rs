@@ -31,7 +31,7 @@ EXIT CODES
 pub struct Options {}
 
 pub fn run(_options: &Options, world: &mut World) -> Outcome {
-    let Reply::Status(status) = world.reach.ask_control(ControlAsk::Status)? else {
+    let Reply::Status(status) = world.reach.look(|| ControlAsk::Status)? else {
         return Err(unexpected());
     };
     let keychain = status.keychain;

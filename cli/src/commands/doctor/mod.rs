@@ -84,7 +84,7 @@ fn ask(world: &mut World) -> Result<(Box<Status>, Vec<Check>), Refusal> {
     let mut client = world.reach.control()?;
     client.send(ControlAsk::Doctor, limits::CONTROL_PATIENCE)?;
     // Meanwhile: a keychain that hangs takes its time once.
-    let Reply::Status(status) = world.reach.ask_control(ControlAsk::Status)? else {
+    let Reply::Status(status) = world.reach.look(|| ControlAsk::Status)? else {
         return Err(unexpected());
     };
     let asked = std::time::Instant::now();

@@ -149,7 +149,7 @@ fn remove_command(command: &str, options: &Options) -> String {
 }
 
 fn write(options: &Options, path: &Path, command: &str, make: MakeLines, world: &mut World) -> Outcome {
-    let Reply::Status(status) = world.reach.ask_control(ControlAsk::Status)? else {
+    let Reply::Status(status) = world.reach.look(|| ControlAsk::Status)? else {
         return Err(unexpected());
     };
     refuse_broken_configuration(&status)?;

@@ -49,7 +49,7 @@ pub fn take(entry: &EntryReport, occasion: Occasion, world: &mut World) -> Resul
 
 /// Services show a token once: nobody should make one that then cannot be kept.
 fn refuse_in_vain(entry: &EntryReport, occasion: Occasion, world: &World) -> Result<(), Refusal> {
-    let Reply::Status(status) = world.reach.ask_control(ControlAsk::Status)? else {
+    let Reply::Status(status) = world.reach.look(|| ControlAsk::Status)? else {
         return Err(unexpected());
     };
     status.keychain.refusal.map_or(Ok(()), Err)?;
