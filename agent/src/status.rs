@@ -33,6 +33,7 @@ impl Agent {
             entries,
             lock: self.lock_report_now().await,
             questions: self.open_questions(),
+            settings: keyfob_ipc::reply::Settings::default(),
         }
     }
 
@@ -110,6 +111,9 @@ impl Agent {
             facts: entry.source.facts().into_iter().chain(config.policy_facts(&entry.name)).collect(),
             refusal,
             notes,
+            since: None,
+            plan: Vec::new(),
+            quiet_until: None,
         }
     }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::ask::Request;
+use crate::ask::{ControlAsk, Request};
 use crate::frame::{self, FrameError};
 use crate::limits;
 use crate::line::{Line, NoLine};
@@ -154,7 +154,7 @@ impl Client {
     /// # Errors
     /// [`Code::TooLarge`], or [`Code::AgentUnreachable`] where the agent takes nothing.
     pub fn send<A: Serialize>(&mut self, ask: A, patience: Duration) -> Result<(), Refusal> {
-        self.line.set_patience(patience).map_err(|error| unreachable_agent(&error))?;
+        self.line.set_write_patience(patience).map_err(|error| unreachable_agent(&error))?;
         frame::write(&mut self.line, &Request { first: self.first, ..Request::new(ask) }, self.limit)
             .map_err(refuse_frame)
     }
@@ -168,7 +168,7 @@ impl Client {
         reply_in(frame)
     }
 
-    /// Waits for the next event of a watch ([`crate::ControlAsk::Watch`]), for as long as it takes: an agent that ends closes
+    /// Waits for the next event of a watch ([`ControlAsk::Watch`]), for as long as it takes: an agent that ends closes
     /// the connection.
     ///
     /// # Errors
@@ -197,6 +197,77 @@ impl Client {
     }
 }
 
+/// What comes on the connection of a window ([`Client::window`]).
+#[derive(Debug)]
+pub enum Heard {
+    /// Something happened.
+    Event(Event),
+    /// The answer to the oldest ask of [`Speaking`] that has none yet.
+    Answer(Result<Reply, Refusal>),
+}
+
+/// The half of a window's connection that hears.
+#[derive(Debug)]
+pub struct Listening(Client);
+
+/// The half of a window's connection that asks.
+#[derive(Debug)]
+pub struct Speaking {
+    line: Line,
+    limit: usize,
+}
+
+impl Client {
+    /// Watches as a window in which the person answers questions: notices, questions and the ledger are sent to it, and
+    /// [`ControlAsk::Answer`], [`ControlAsk::Lock`] and [`ControlAsk::Unlock`] may be sent on this very connection, from
+    /// another thread than the one that listens. Everything else is asked on another connection.
+    ///
+    /// # Errors
+    /// [`Code::Busy`] where too many watch, [`Code::AgentUnreachable`] where the agent has gone.
+    pub fn window(mut self, patience: Duration) -> Result<(Listening, Speaking), Refusal> {
+        let watch = ControlAsk::Watch { notices: true, questions: true, ledger: true };
+        match self.ask(watch, patience)? {
+            Reply::Event(Event::Watching) => {}
+            _ => return Err(refuse_frame(FrameError::Malformed)),
+        }
+        let line = self.line.again().map_err(|error| unreachable_agent(&error))?;
+        let limit = self.limit;
+        Ok((Listening(self), Speaking { line, limit }))
+    }
+}
+
+impl Listening {
+    /// Waits for what comes next, for as long as it takes.
+    ///
+    /// # Errors
+    /// [`Code::AgentUnreachable`] where the agent has gone, [`Code::VersionMismatch`] where it is not understood.
+    pub fn next(&mut self) -> Result<Heard, Refusal> {
+        loop {
+            let frame = match self.0.frame(Instant::now() + QUIET) {
+                Err(FrameError::Io(error)) if is_late(&error) => continue,
+                frame => frame.map_err(refuse_frame)?.ok_or_else(gone)?,
+            };
+            let answer: Answer = frame::decode(&frame).map_err(refuse_frame)?;
+            return Ok(match answer.reply {
+                Reply::Event(event) => Heard::Event(event),
+                Reply::Refused(refusal) => Heard::Answer(Err(refusal)),
+                reply => Heard::Answer(Ok(reply)),
+            });
+        }
+    }
+}
+
+impl Speaking {
+    /// Asks; the answer is heard by [`Listening`], in the order of the asks.
+    ///
+    /// # Errors
+    /// [`Code::AgentUnreachable`] where the agent takes nothing within `patience`, or has gone.
+    pub fn send(&mut self, ask: ControlAsk, patience: Duration) -> Result<(), Refusal> {
+        self.line.set_write_patience(patience).map_err(|error| unreachable_agent(&error))?;
+        frame::write(&mut self.line, &Request::new(ask), self.limit).map_err(refuse_frame)
+    }
+}
+
 impl Client {
     /// The deadline is for the whole frame: an agent that trickles does not extend it.
     fn frame(&mut self, deadline: Instant) -> Result<Option<Zeroizing<Vec<u8>>>, FrameError> {
@@ -208,7 +279,7 @@ impl Client {
             if left.is_zero() {
                 return Err(FrameError::Io(io::Error::from(io::ErrorKind::TimedOut)));
             }
-            self.line.set_patience(left)?;
+            self.line.set_read_patience(left)?;
             if !self.reader.fill(&mut self.line)? {
                 return if self.reader.is_empty() { Ok(None) } else { Err(FrameError::Half) };
             }
@@ -217,18 +288,17 @@ impl Client {
 }
 
 fn reply_in(frame: Result<Option<Zeroizing<Vec<u8>>>, FrameError>) -> Result<Reply, Refusal> {
-    let Some(frame) = frame.map_err(refuse_frame)? else {
-        return Err(Refusal::new(
-            Code::AgentUnreachable,
-            "the agent closed the connection without an answer",
-        )
-        .hint("keyfob agent status"));
-    };
+    let frame = frame.map_err(refuse_frame)?.ok_or_else(gone)?;
     let answer: Answer = frame::decode(&frame).map_err(refuse_frame)?;
     match answer.reply {
         Reply::Refused(refusal) => Err(refusal),
         reply => Ok(reply),
     }
+}
+
+fn gone() -> Refusal {
+    Refusal::new(Code::AgentUnreachable, "the agent closed the connection without an answer")
+        .hint("keyfob agent status")
 }
 
 fn is_late(error: &io::Error) -> bool {

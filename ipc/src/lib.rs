@@ -23,7 +23,7 @@ mod trust;
 
 pub use ask::{AdminAct, ControlAsk, Flow, Request, ToolAsk};
 pub use caller::Caller;
-pub use client::{Client, Door};
+pub use client::{Client, Door, Heard, Listening, Speaking};
 pub use place::{Places, Surroundings};
 pub use refusal::{Code, Refusal};
 pub use reply::{Answer, Reply};

@@ -180,6 +180,44 @@ pub struct Status {
     /// How many questions wait for the person (`keyfob approve`).
     #[serde(default)]
     pub questions: usize,
+    /// What the configuration says about the agent itself, as far as a person chooses it in the window.
+    #[serde(default)]
+    pub settings: Settings,
+}
+
+/// Some of `[agent]` in the configuration in force.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// When reminders come before an end: `30d`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reminders: Vec<String>,
+    /// What locks Keyfob: `screen`, `sleep`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lock_on: Vec<String>,
+}
+
+/// Something that will happen to an entry, as far as the agent knows now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Planned {
+    /// When (RFC 3339).
+    pub at: String,
+    /// What.
+    pub what: PlannedDeed,
+}
+
+/// What will happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PlannedDeed {
+    /// The agent reminds the person.
+    Remind,
+    /// The agent replaces it by itself.
+    Renew,
+    /// It ends.
+    End,
+    /// Something that only a newer version knows.
+    #[serde(other)]
+    Unknown,
 }
 
 /// Where secrets are kept, and whether it can be reached.
@@ -260,6 +298,15 @@ pub struct EntryReport {
     /// is not finished. The most urgent first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<Note>,
+    /// Since when what is held is held: the sign-in, the token's making or adding, the newest lease of a role.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+    /// What will happen to it within twelve months, in order of time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub plan: Vec<Planned>,
+    /// No reminders until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quiet_until: Option<String>,
 }
 
 /// State of an entry (the table is in `docs/architecture.md`).

@@ -218,6 +218,9 @@ mod tests {
             facts: Default::default(),
             refusal: None,
             notes: vec![],
+            since: None,
+            plan: Vec::new(),
+            quiet_until: None,
         }
     }
 
@@ -246,6 +249,7 @@ mod tests {
             entries,
             lock: None,
             questions: 0,
+            settings: keyfob_ipc::reply::Settings::default(),
         }
     }
 

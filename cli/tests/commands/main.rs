@@ -48,6 +48,9 @@ fn entry(name: &str) -> EntryReport {
         facts: Default::default(),
         refusal: None,
         notes: vec![],
+        since: None,
+        plan: Vec::new(),
+        quiet_until: None,
     }
 }
 
@@ -75,6 +78,7 @@ fn status() -> Reply {
         entries: vec![token, aws],
         lock: None,
         questions: 0,
+        settings: keyfob_ipc::reply::Settings::default(),
     }))
 }
 

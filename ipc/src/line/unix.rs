@@ -29,9 +29,17 @@ impl Line {
         }
     }
 
-    pub(crate) fn set_patience(&mut self, patience: Duration) -> io::Result<()> {
-        self.0.set_read_timeout(Some(patience))?;
+    pub(crate) fn set_read_patience(&mut self, patience: Duration) -> io::Result<()> {
+        self.0.set_read_timeout(Some(patience))
+    }
+
+    pub(crate) fn set_write_patience(&mut self, patience: Duration) -> io::Result<()> {
         self.0.set_write_timeout(Some(patience))
+    }
+
+    /// The same connection again, so that one thread reads while another writes: their patience is their own.
+    pub(crate) fn again(&self) -> io::Result<Self> {
+        self.0.try_clone().map(Self)
     }
 }
 

@@ -22,7 +22,8 @@ use crate::limits;
 #[derive(Debug)]
 pub(crate) struct Line {
     pipe: File,
-    patience: Duration,
+    reading: Duration,
+    writing: Duration,
 }
 
 impl Line {
@@ -36,16 +37,30 @@ impl Line {
             _ => NoLine::Io(error),
         })?;
         match crate::peer::server_is_ours(pipe.as_handle()) {
-            Ok(true) => Ok(Self { pipe, patience: limits::TOOL_PATIENCE }),
+            Ok(true) => {
+                let patience = limits::TOOL_PATIENCE;
+                Ok(Self { pipe, reading: patience, writing: patience })
+            }
             Ok(false) => Err(NoLine::Foreign),
             Err(error) => Err(NoLine::Io(error)),
         }
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "the same surface as on Unix, where this can fail")]
-    pub(crate) fn set_patience(&mut self, patience: Duration) -> io::Result<()> {
-        self.patience = patience;
+    pub(crate) fn set_read_patience(&mut self, patience: Duration) -> io::Result<()> {
+        self.reading = patience;
         Ok(())
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "the same surface as on Unix, where this can fail")]
+    pub(crate) fn set_write_patience(&mut self, patience: Duration) -> io::Result<()> {
+        self.writing = patience;
+        Ok(())
+    }
+
+    /// The same connection again, so that one thread reads while another writes: every operation has an event of its own.
+    pub(crate) fn again(&self) -> io::Result<Self> {
+        Ok(Self { pipe: self.pipe.try_clone()?, reading: self.reading, writing: self.writing })
     }
 }
 
@@ -76,13 +91,13 @@ fn is_busy(error: &io::Error) -> bool {
 
 impl Read for Line {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        crate::peer::read_within(self.pipe.as_handle(), buffer, self.patience)
+        crate::peer::read_within(self.pipe.as_handle(), buffer, self.reading)
     }
 }
 
 impl Write for Line {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        crate::peer::write_within(self.pipe.as_handle(), buffer, self.patience)
+        crate::peer::write_within(self.pipe.as_handle(), buffer, self.writing)
     }
 
     /// Nothing to do: the bytes are in the pipe when a write returns.
@@ -120,7 +135,8 @@ mod tests {
         let name = pipe_name("silent");
         let mut server = serve(&name, 1);
         let mut line = Line::connect(&name).unwrap();
-        line.set_patience(SOON).unwrap();
+        line.set_read_patience(SOON).unwrap();
+        line.set_write_patience(SOON).unwrap();
         let (begun, mut buffer) = (Instant::now(), [0; 16]);
         assert_eq!(line.read(&mut buffer).unwrap_err().kind(), io::ErrorKind::TimedOut);
         // Fills the pipe until it takes no more.

@@ -156,6 +156,9 @@ mod tests {
             facts: region.map(|region| ("region".to_owned(), region.to_owned())).into_iter().collect(),
             refusal: None,
             notes: vec![],
+            since: None,
+            plan: Vec::new(),
+            quiet_until: None,
         }
     }
 

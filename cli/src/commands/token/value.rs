@@ -157,6 +157,9 @@ mod tests {
             facts: facts.iter().map(|(name, fact)| ((*name).to_owned(), (*fact).to_owned())).collect(),
             refusal: None,
             notes: vec![],
+            since: None,
+            plan: Vec::new(),
+            quiet_until: None,
         }
     }
 

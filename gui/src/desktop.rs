@@ -1,0 +1,1 @@
+//! The real desktop: Tauri for tray and window, `notify-rust` for notifications.

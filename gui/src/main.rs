@@ -1,0 +1,2 @@
+//! The tray.
+fn main() {}
