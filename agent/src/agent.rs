@@ -192,14 +192,14 @@ impl Agent {
         self.states.forget_where(is_other);
         self.flights.forget_failures();
         self.rotations.stir();
-        self.watchers.changed(
-            before
-                .entries
-                .iter()
-                .chain(&config.entries)
-                .map(|entry| &entry.name)
-                .filter(|name| is_other(name)),
-        );
+        let shows_other =
+            |name: &EntryName| is_other(name) || !before.policy_facts(name).eq(config.policy_facts(name));
+        let names = before.entries.iter().chain(&config.entries).map(|entry| &entry.name);
+        if before.agent == config.agent {
+            self.watchers.changed(names.filter(|name| shows_other(name)));
+        } else {
+            self.watchers.changed_all(names);
+        }
         self.ends.changed.notify_one();
         self.latch.want(config.agent.lock_on);
         applied.config = config;

@@ -16,12 +16,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use keyfob_ipc::reply::Settings;
 use keyfob_ipc::{Code, Refusal};
 
 pub use fields::{nearest, of as fields_of};
 pub use host::{Host, HostError, HostPattern};
-pub(crate) use load::read_table;
 pub use load::{Limits, Problem, Reading, load};
+pub(crate) use load::{duration_text, read_table};
 pub use store::{Store, Version};
 
 use crate::kind::Source;
@@ -75,6 +76,18 @@ impl Default for AgentSettings {
             bazel_expires: true,
             reminders: [30, 14, 7, 3, 1].map(|days| Duration::from_secs(days * 24 * 3600)).to_vec(),
             lock_on: LockOn::default(),
+        }
+    }
+}
+
+impl AgentSettings {
+    /// As they cross the wire: what a person chooses in a window. `1w` is told as `7d`.
+    pub fn report(&self) -> Settings {
+        let LockOn { screen, sleep } = self.lock_on;
+        let lock_on = [("screen", screen), ("sleep", sleep)];
+        Settings {
+            reminders: self.reminders.iter().copied().map(duration_text).collect(),
+            lock_on: lock_on.iter().filter(|(_, is_on)| *is_on).map(|(name, _)| (*name).to_owned()).collect(),
         }
     }
 }

@@ -75,6 +75,15 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// When what is held began, as far as somebody knows: a rotation, its making by the service's word, its coming here. A
+    /// clock that was ahead says nothing about when something happened.
+    pub fn began(&self, now: Timestamp) -> Option<Timestamp> {
+        let past = |moment: &Timestamp| *moment <= now;
+        let created = self.token.told.as_ref().and_then(|(told, _)| told.created);
+        // A service that rotates may go on to tell when the first value was made.
+        self.token.replaced.filter(past).or(created.filter(past)).or(self.added.filter(past))
+    }
+
     /// Takes in what a token's service has just said. What it does not say stays as it was known before.
     pub fn learn(&mut self, told: Introspection, now: Timestamp) {
         let told = bounded(told);

@@ -15,13 +15,13 @@ use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use keyfob_ipc::reply::KeychainReport;
+use keyfob_ipc::reply::{KeychainReport, KeychainState};
 use keyfob_ipc::{Code, Refusal, Secret};
 use tokio::sync::watch;
 
 use crate::config::EntryName;
 use crate::holding::{Holding, ItemError};
-use crate::keychain::{Keychain, KeychainError};
+use crate::keychain::{Keychain, KeychainError, Stirring};
 pub use gate::{Gate, Pin};
 use slot::{NotTaken, Seen, Slot};
 
@@ -35,6 +35,8 @@ pub struct Holdings {
     slots: Arc<Mutex<HashMap<EntryName, Arc<Slot>>>>,
     /// Counts what the keychain did: whoever waits for it to open looks again.
     stirred: Arc<watch::Sender<u64>>,
+    /// What the keychain was last found to be.
+    state: Arc<watch::Sender<Option<KeychainState>>>,
     gate: Gate,
 }
 
@@ -46,24 +48,25 @@ impl Holdings {
 
     /// The same, for as long as this is open.
     pub fn behind(gate: Gate, keychain: Arc<dyn Keychain>) -> Self {
-        Self { keychain, slots: Arc::default(), stirred: Arc::default(), gate }
+        Self { keychain, slots: Arc::default(), stirred: Arc::default(), state: Arc::default(), gate }
     }
 
     /// Where secrets are kept, and whether it can be reached.
     pub async fn report(&self) -> KeychainReport {
         // Some are opened by a look at their state.
         let state = if self.gate.is_shut() && self.keychain.kind() == "file" {
-            keyfob_ipc::reply::KeychainState::Locked
+            KeychainState::Locked
         } else {
             self.keychain.state().await
         };
+        self.found(state);
         let error = match state {
-            keyfob_ipc::reply::KeychainState::Present => None,
-            keyfob_ipc::reply::KeychainState::Missing => Some(KeychainError::Missing),
-            keyfob_ipc::reply::KeychainState::Locked => Some(KeychainError::Locked),
-            keyfob_ipc::reply::KeychainState::Denied => Some(KeychainError::Denied),
+            KeychainState::Present => None,
+            KeychainState::Missing => Some(KeychainError::Missing),
+            KeychainState::Locked => Some(KeychainError::Locked),
+            KeychainState::Denied => Some(KeychainError::Denied),
             // A state has no words: what fails says why when it is used.
-            keyfob_ipc::reply::KeychainState::Failing => self.keychain.load(PROBE).await.err(),
+            KeychainState::Failing => self.keychain.load(PROBE).await.err(),
         };
         KeychainReport {
             kind: self.keychain.kind().to_owned(),
@@ -86,18 +89,33 @@ impl Holdings {
     /// The keychain's.
     pub async fn unlock(&self, passphrase: &Secret<String>) -> Result<(), Refusal> {
         self.keychain.unlock(passphrase).await.map_err(|error| self.refuse(&error))?;
+        self.found(KeychainState::Present);
         self.stir();
         Ok(())
     }
 
     /// Whether the keychain can be used now. Nothing is opened, and nobody is asked.
     pub async fn is_open(&self) -> bool {
-        !self.gate.is_shut() && self.keychain.state().await == keyfob_ipc::reply::KeychainState::Present
+        !self.gate.is_shut() && self.keychain.state().await == KeychainState::Present
     }
 
     /// Changes whenever the keychain has done something.
     pub fn stirred(&self) -> watch::Receiver<u64> {
         self.stirred.subscribe()
+    }
+
+    /// Changes whenever the keychain is found to be something else than before: open, locked, gone.
+    pub(crate) fn state(&self) -> watch::Receiver<Option<KeychainState>> {
+        self.state.subscribe()
+    }
+
+    /// Who tells of other hands ([`Keychain::stirring`]).
+    pub(crate) async fn stirring(&self) -> Option<Box<dyn Stirring>> {
+        self.keychain.stirring().await
+    }
+
+    fn found(&self, state: KeychainState) {
+        self.state.send_if_modified(|before| before.replace(state) != Some(state));
     }
 
     fn stir(&self) {
@@ -324,10 +342,15 @@ impl Holdings {
                 return Err(refusal);
             }
             let loaded = this.keychain.load(&item(&name)).await.map_err(|error| {
+                // One that fails may do so with one item alone.
+                if error.state() != KeychainState::Failing {
+                    this.found(error.state());
+                }
                 let refusal = this.refuse(&error);
                 slot.fail(&refusal);
                 refusal
             })?;
+            this.found(KeychainState::Present);
             let seen = match loaded {
                 None => Seen::Absent,
                 Some(bytes) => {

@@ -72,6 +72,11 @@ pub trait Keychain: Send + Sync {
         })
     }
 
+    /// Who tells of what other hands do to it, from here on; `None` where nobody does.
+    fn stirring(&self) -> Pending<'_, Option<Box<dyn Stirring>>> {
+        Box::pin(std::future::ready(None))
+    }
+
     /// Forgets whatever opens it, until it is opened again. What is to be stored is taken even so, where that can be.
     fn close(&self) -> Pending<'_, ()> {
         Box::pin(std::future::ready(()))
@@ -80,6 +85,22 @@ pub trait Keychain: Send + Sync {
     /// Whether [`Keychain::open`] would open it without asking anybody anything.
     fn opens_by_itself(&self) -> Pending<'_, bool> {
         Box::pin(async { self.state().await == KeychainState::Present })
+    }
+}
+
+/// Tells of what other hands do to a keychain.
+pub trait Stirring: Send {
+    /// Returns when its state may have changed; `false` where nobody tells any more. Nothing is lost where the wait is given
+    /// up.
+    fn next(&mut self) -> Pending<'_, bool>;
+}
+
+/// For a keychain that no other hand reaches.
+struct Still;
+
+impl Stirring for Still {
+    fn next(&mut self) -> Pending<'_, bool> {
+        Box::pin(std::future::pending())
     }
 }
 

@@ -171,6 +171,7 @@ async fn serve(
     let mut guard = Guard::over(agent.clone(), rooms.clone(), doors, single)?;
     tokio::spawn(agent.clone().renew_ahead());
     tokio::spawn(agent.clone().remind());
+    tokio::spawn(agent.clone().tell_news());
     tokio::spawn(agent.clone().mend_rotations());
     tokio::spawn(agent.clone().rotate_ahead());
     tokio::spawn(agent.clone().lock_with_the_desktop(system_bus(places)));

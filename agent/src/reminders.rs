@@ -18,7 +18,7 @@ pub use due::{Look, Standing};
 
 use crate::agent::Agent;
 use crate::clock::{after, rfc3339, seconds_left};
-use crate::config::{Ask, Config, Entry};
+use crate::config::{Ask, Config, Entry, EntryName};
 use crate::ends::{About, End};
 use crate::kind::Rotate;
 
@@ -42,6 +42,7 @@ impl Agent {
         let mut showing = self.watchers.showing();
         let mut before = *showing.borrow_and_update();
         loop {
+            let snoozed = self.snoozed_now();
             // Whoever came while a reminder was being told, too.
             let watchers = *showing.borrow_and_update();
             if watchers > before {
@@ -64,7 +65,21 @@ impl Agent {
                 _ = stirred.changed() => {}
                 _ = showing.changed() => {}
             }
+            // A snooze that ends is news, also where nothing is due.
+            let now = self.clock.now();
+            let is_over = |(_, until): &&(EntryName, Timestamp)| *until <= now;
+            self.watchers.changed(snoozed.iter().filter(is_over).map(|(name, _)| name));
         }
+    }
+
+    fn snoozed_now(&self) -> Vec<(EntryName, Timestamp)> {
+        let Ok(config) = self.config() else { return Vec::new() };
+        let now = self.clock.now();
+        let snoozed = |entry: &Arc<Entry>| {
+            let until = self.ends.end(entry, &config)?.about.standing().snoozed(now)?;
+            Some((entry.name.clone(), until))
+        };
+        reminded(&config).filter_map(snoozed).collect()
     }
 
     /// Tells what is due, one after the other, and says when to look again.
@@ -119,6 +134,8 @@ impl Agent {
             }
         }
         tracing::info!(entry = %entry.name, threshold, "a reminder is due");
+        // Whether or not anybody shows it, it does not come again.
+        self.watchers.changed([&entry.name]);
         let is_shown = self.notices.tell(text::told(entry, &end, now)).is_shown().await;
         if !is_shown {
             let again = after(self.clock.now(), AGAIN);
@@ -189,18 +206,33 @@ impl Agent {
         })
     }
 
+    /// What is known of the end of what a person gave, and when it is reminded of.
+    pub(crate) fn outlook(&self, entry: &Entry, config: &Config) -> Option<Outlook> {
+        if !entry.source.takes_value() {
+            return None;
+        }
+        self.learn_end(entry, config);
+        let end = self.ends.end(entry, config)?;
+        Some(Outlook { thresholds: thresholds(entry, config, &end), about: end.about })
+    }
+
     /// What `status` says about an end that comes near.
     pub fn reminder_notes(&self, entry: &Entry, end: Option<Timestamp>, is_assumed: bool) -> Vec<Note> {
-        let (Some(end), Ok(config)) = (end, self.config()) else { return Vec::new() };
-        if !entry.source.takes_value() {
-            return Vec::new();
-        }
-        self.learn_end(entry, &config);
+        let outlook = self.config().ok().and_then(|config| self.outlook(entry, &config));
+        outlook.map_or_else(Vec::new, |outlook| self.notes_of(entry, &outlook, end, is_assumed))
+    }
+
+    pub(crate) fn notes_of(
+        &self,
+        entry: &Entry,
+        outlook: &Outlook,
+        end: Option<Timestamp>,
+        is_assumed: bool,
+    ) -> Vec<Note> {
+        let (Some(end), Some(first)) = (end, outlook.thresholds.first().copied()) else { return Vec::new() };
         let now = self.clock.now();
-        let Some(known) = self.ends.end(entry, &config) else { return Vec::new() };
-        let Some(first) = thresholds(entry, &config, &known).first().copied() else { return Vec::new() };
         let left = seconds_left(now, end);
-        let snoozed = known.about.standing().snoozed(now);
+        let snoozed = outlook.about.standing().snoozed(now);
         let is_near = after(now, first) >= end;
         if !is_near && snoozed.is_none() {
             return Vec::new();
@@ -232,6 +264,15 @@ impl Agent {
             self.ends.learn(&entry.name, config.agent.keychain, holdings.at_hand(&entry.name).as_deref());
         }
     }
+}
+
+/// An end, and when it is reminded of.
+#[derive(Debug)]
+pub struct Outlook {
+    /// The end, and what was told of it.
+    pub about: About,
+    /// So long before it, the longest first; and at the end itself.
+    pub thresholds: Vec<Duration>,
 }
 
 /// What is reminded of.

@@ -90,7 +90,7 @@ impl Agent {
         if let Some(lease) = &current
             && need == Need::Tool
         {
-            self.use_lease(lease);
+            self.use_lease(&entry.name, lease);
         }
         match current.as_ref().map(|lease| lease.freshness(now)) {
             Some(Freshness::Fresh) if need != Need::New => {
@@ -121,7 +121,7 @@ impl Agent {
         match (outcome, current) {
             (Ok(lease), _) => {
                 if need == Need::Tool {
-                    self.use_lease(&lease);
+                    self.use_lease(&entry.name, &lease);
                 }
                 Ok(lease)
             }
@@ -145,9 +145,10 @@ impl Agent {
     }
 
     /// Notes that a tool got a lease; from the first time on it is renewed ahead of its end.
-    fn use_lease(&self, lease: &Lease) {
+    fn use_lease(&self, name: &EntryName, lease: &Lease) {
         if lease.mark_used() {
             self.flights.changed.notify_one();
+            self.watchers.changed([name]);
         }
     }
 
@@ -181,6 +182,7 @@ impl Agent {
             let ended = self.leases.get(&name).is_some_and(|lease| lease.until <= self.clock.now());
             if ended {
                 self.leases.drop_where(|gone| *gone == name);
+                self.watchers.changed([&name]);
                 not_before.remove(&name);
             }
         }

@@ -34,6 +34,7 @@ use crate::holding::RotationStep;
 use crate::permissions::Difference;
 use crate::service::Shape;
 
+pub(crate) use ahead::begins;
 use mend::Retry;
 pub(crate) use notes::lost;
 use standing::Standing;
@@ -172,6 +173,7 @@ impl Drop for Flight<'_> {
         locked(&self.agent.rotations.air).remove(self.name);
         self.sender.send_replace(Some(outcome));
         self.agent.rotations.stir();
+        self.agent.watchers.changed([self.name]);
     }
 }
 

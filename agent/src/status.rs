@@ -8,12 +8,14 @@ use keyfob_ipc::{Code, Refusal};
 use crate::agent::Agent;
 use crate::clock::rfc3339;
 use crate::config::{Config, Entry, EntryName};
+use crate::plan;
 use crate::state::State;
 
 impl Agent {
     /// Everything that is held, and its state.
     pub(crate) async fn status(self: &Arc<Self>) -> Status {
-        let entries = self.config().map(|config| config.entries.clone()).unwrap_or_default();
+        let config = self.config().unwrap_or_default();
+        let (settings, entries) = (config.agent.report(), config.entries.clone());
         // The keychain is asked for all of them at once: its deadline passes once.
         let reports: Vec<_> = entries
             .into_iter()
@@ -23,8 +25,13 @@ impl Agent {
             })
             .collect();
         let mut entries = Vec::with_capacity(reports.len());
+        let share = plan::share(reports.len());
         for report in reports {
-            entries.extend(report.await);
+            let report = report.await.ok().map(|mut report| {
+                plan::shorten(&mut report.plan, share);
+                report
+            });
+            entries.extend(report);
         }
         Status {
             agent: self.about(),
@@ -33,7 +40,7 @@ impl Agent {
             entries,
             lock: self.lock_report_now().await,
             questions: self.open_questions(),
-            settings: keyfob_ipc::reply::Settings::default(),
+            settings,
         }
     }
 
@@ -91,13 +98,28 @@ impl Agent {
             Ok(Some(holding)) if through.is_none() => self.token_notes(entry, holding),
             _ => Vec::new(),
         };
-        if through.is_none() && dying.is_none() && matches!(held, Ok(Some(_))) {
-            notes.extend(self.reminder_notes(entry, until, ends_assumed));
+        let outlook = self.outlook(entry, &config);
+        if let Some(outlook) = outlook.as_ref().filter(|_| dying.is_none() && matches!(held, Ok(Some(_)))) {
+            notes.extend(self.notes_of(entry, outlook, until, ends_assumed));
         }
         notes.extend(self.unsaved_elsewhere(entry));
         // What stands in the way is said once.
         notes.retain(|note| refusal.as_ref().is_none_or(|refusal| refusal.say != note.say));
         notes.sort_by_key(|note| note.weight);
+        let serves = !matches!(state, State::SignedOut | State::Refused(_));
+        let holding = held.as_ref().ok().and_then(Option::as_deref).filter(|_| serves);
+        let plan = match &through {
+            None => {
+                // A session that has ended by the provider's word has no end to come; reminders go on.
+                let ends = ends.filter(|_| serves || outlook.is_some());
+                plan::of_holder(entry, outlook.as_ref(), holding, (ends, dying), now)
+            }
+            Some(_) => plan::of_role(lease.as_deref().filter(|_| serves), ends.filter(|_| serves), now),
+        };
+        let since = match through {
+            None => facts.began(now),
+            Some(_) => lease.as_ref().map(|lease| lease.since),
+        };
         EntryReport {
             name: entry.name.to_string(),
             kind: entry.name.kind.to_owned(),
@@ -111,9 +133,9 @@ impl Agent {
             facts: entry.source.facts().into_iter().chain(config.policy_facts(&entry.name)).collect(),
             refusal,
             notes,
-            since: None,
-            plan: Vec::new(),
-            quiet_until: None,
+            since: since.map(rfc3339),
+            plan,
+            quiet_until: outlook.and_then(|outlook| outlook.about.standing().snoozed(now)).map(rfc3339),
         }
     }
 

@@ -40,6 +40,8 @@ struct Hub {
     seats: Mutex<Seats>,
     /// How many watchers show notices.
     showing: watch::Sender<usize>,
+    /// How many there are.
+    all: watch::Sender<usize>,
 }
 
 #[derive(Debug, Default)]
@@ -58,6 +60,8 @@ struct Place {
 #[derive(Debug, Default)]
 struct Queue {
     changed: BTreeSet<String>,
+    /// Whether something about the agent itself changed, which is told even where there are no entries.
+    changed_all: bool,
     notices: VecDeque<Notice>,
     /// Questions and what became of them, in order.
     questions: VecDeque<Event>,
@@ -111,6 +115,18 @@ impl Watchers {
         let names: Vec<String> = names.into_iter().map(ToString::to_string).collect();
         for seat in seats.taken.values().filter(|_| !names.is_empty()) {
             seat.fill(|queue| queue.changed.extend(names.iter().cloned()));
+        }
+    }
+
+    /// Something about the agent itself is not as it was: its settings, its keychain, the errors of its configuration. These
+    /// are all of its entries.
+    pub fn changed_all<'a>(&self, names: impl IntoIterator<Item = &'a EntryName>) {
+        let names: Vec<String> = names.into_iter().map(ToString::to_string).collect();
+        for seat in self.seats().taken.values() {
+            seat.fill(|queue| {
+                queue.changed.extend(names.iter().cloned());
+                queue.changed_all = true;
+            });
         }
     }
 
@@ -183,6 +199,11 @@ impl Watchers {
         self.0.showing.subscribe()
     }
 
+    /// How many watchers there are, now and from here on.
+    pub fn watching(&self) -> watch::Receiver<usize> {
+        self.0.all.subscribe()
+    }
+
     fn seats(&self) -> MutexGuard<'_, Seats> {
         self.0.seats.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -190,6 +211,8 @@ impl Watchers {
     fn count(&self, seats: &Seats) {
         let count = seats.taken.values().filter(|seat| seat.wants.notices).count();
         self.0.showing.send_if_modified(|before| std::mem::replace(before, count) != count);
+        let all = seats.taken.len();
+        self.0.all.send_if_modified(|before| std::mem::replace(before, all) != all);
     }
 }
 
@@ -245,7 +268,7 @@ impl Watch {
                 if let Some(line) = queue.ledger.pop_front() {
                     return Some(Event::Ledger(line));
                 }
-                if !queue.changed.is_empty() {
+                if std::mem::take(&mut queue.changed_all) || !queue.changed.is_empty() {
                     let entries = std::mem::take(&mut queue.changed).into_iter().collect();
                     return Some(Event::Changed { entries });
                 }

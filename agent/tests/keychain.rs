@@ -17,6 +17,9 @@ use keyfob_ipc::reply::KeychainState;
 
 use desktop::{Desktop, eventually};
 
+/// Long enough for a busy machine.
+const DEADLINE: Duration = Duration::from_secs(30);
+
 fn value(text: &str) -> Secret<Vec<u8>> {
     Secret::new(text.as_bytes().to_vec())
 }
@@ -163,4 +166,31 @@ async fn calls_at_once_leave_one_item_and_no_connection() {
     let found = desktop.secret_tool(&["search", "--all", "item", "aws.shared"]);
     assert_eq!(found.matches("label = ").count(), 1, "{found}");
     eventually("every connection is closed", async || desktop.connections().await == before).await;
+}
+
+#[tokio::test]
+async fn whoever_listens_hears_what_other_hands_do_and_nothing_else() {
+    let mut desktop = Desktop::signed_in().await;
+    let keychain = desktop.keychain(None);
+    let mut stirring = keychain.stirring().await.unwrap();
+    let mut heard = async |what: &str, expected: KeychainState| {
+        loop {
+            assert!(tokio::time::timeout(DEADLINE, stirring.next()).await.expect(what), "{what}");
+            if keychain.state().await == expected {
+                return;
+            }
+        }
+    };
+    desktop.secret_tool(&["lock", "--collection=login"]);
+    heard("it is locked", KeychainState::Locked).await;
+    desktop.unlock();
+    heard("it is open again", KeychainState::Present).await;
+    desktop.kill_keyring();
+    heard("it has gone", KeychainState::Missing).await;
+    desktop.start_keyring(desktop::PASSWORD);
+    heard("it is back", KeychainState::Present).await;
+    desktop.kill_bus();
+    let is_told = tokio::time::timeout(DEADLINE, async { while stirring.next().await {} }).await;
+    assert!(is_told.is_ok(), "nobody tells any more");
+    assert!(keychain.stirring().await.is_none());
 }

@@ -33,10 +33,14 @@ mod flights;
 mod lies;
 #[path = "ring/lock.rs"]
 mod lock;
+#[path = "ring/news.rs"]
+mod news;
 #[path = "ring/permissions.rs"]
 mod permissions;
 #[path = "ring/person.rs"]
 mod person;
+#[path = "ring/plan.rs"]
+mod plan;
 #[path = "ring/policy.rs"]
 mod policy;
 #[path = "ring/policy_programs.rs"]

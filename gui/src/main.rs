@@ -1,2 +1,96 @@
-//! The tray.
-fn main() {}
+//! `keyfob-tray`: the tray and the window of Keyfob.
+//!
+//! This file is the only one that reads the environment, the arguments and the standard streams.
+
+// On Windows a program without this has a console window.
+#![cfg_attr(windows, windows_subsystem = "windows")]
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use keyfob_gui::controller::{Controller, Reach};
+use keyfob_gui::desktop::arguments::{Arguments, HELP, read};
+use keyfob_gui::desktop::command_line::Keyfob;
+use keyfob_gui::desktop::{Start, Surroundings, environment};
+use keyfob_gui::page::Own;
+use keyfob_gui::texts::Texts;
+use keyfob_ipc::start::Launch;
+use keyfob_ipc::{Places, Refusal};
+
+fn main() -> ExitCode {
+    let program = match keyfob_ipc::start::own_file() {
+        Ok(program) => program,
+        Err(error) => return complain(&format!("this program cannot find its own file ({error})"), ""),
+    };
+    if let Some(clean) = environment::cleaned(std::env::vars_os()) {
+        return start_again(&program, clean);
+    }
+    let is_hidden = match read(std::env::args_os().skip(1)) {
+        Arguments::Show => false,
+        Arguments::Hidden => true,
+        Arguments::Version => return say(&format!("keyfob-tray {}\n", env!("CARGO_PKG_VERSION"))),
+        Arguments::Help => return say(HELP),
+        Arguments::Unknown(argument) => {
+            return complain(&format!("there is no argument `{argument}`"), "keyfob-tray --help");
+        }
+    };
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(tracing::Level::INFO).init();
+    match begin(program, is_hidden) {
+        Ok(code) => u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from),
+        Err(refusal) => complain(&refusal.say, &refusal.hint),
+    }
+}
+
+fn begin(program: PathBuf, is_hidden: bool) -> Result<i32, Refusal> {
+    let places = Places::of(&keyfob_ipc::Surroundings::of_this_process())?;
+    let start = Start { places, program, is_hidden, surroundings: surroundings() };
+    let reach = Reach { places: start.places.clone(), launch: Launch::of_this_process };
+    let command_line = Arc::new(Keyfob::beside(&start.program, std::env::vars_os()));
+    let own = Own { version: env!("CARGO_PKG_VERSION").to_owned(), ..Own::default() };
+    keyfob_gui::desktop::run(&start, move |shell, inputs, sender| {
+        Controller::new(shell, command_line, reach, Timestamp::now, Texts::english(), own)
+            .run(inputs, sender);
+    })
+}
+
+fn surroundings() -> Surroundings {
+    let filled = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let folder = |name: &str| filled(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = folder(if cfg!(windows) { "USERPROFILE" } else { "HOME" });
+    Surroundings {
+        browser: filled("BROWSER").and_then(|value| value.into_string().ok()),
+        config_home: folder("XDG_CONFIG_HOME").or_else(|| home.as_ref().map(|home| home.join(".config"))),
+        home,
+        system_root: folder("SystemRoot"),
+    }
+}
+
+/// In the same process on Unix, so that whoever started this one waits for the right one.
+fn start_again(program: &PathBuf, environment: Vec<(OsString, OsString)>) -> ExitCode {
+    let mut command = std::process::Command::new(program);
+    command.args(std::env::args_os().skip(1)).env_clear().envs(environment);
+    #[cfg(unix)]
+    let error = std::os::unix::process::CommandExt::exec(&mut command);
+    #[cfg(windows)]
+    let error = match command.spawn() {
+        Ok(_) => return ExitCode::SUCCESS,
+        Err(error) => error,
+    };
+    complain(&format!("this program cannot be started again without variables of others ({error})"), "")
+}
+
+fn say(text: &str) -> ExitCode {
+    // A closed pipe: nobody reads any more.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    ExitCode::SUCCESS
+}
+
+fn complain(say: &str, hint: &str) -> ExitCode {
+    let hint = if hint.is_empty() { String::new() } else { format!("\n  {hint}") };
+    let _ = writeln!(std::io::stderr(), "keyfob-tray: {say}{hint}");
+    ExitCode::FAILURE
+}

@@ -63,4 +63,63 @@ mod tests {
     fn the_english_file_reads() {
         assert!(!Texts::english().0.is_empty());
     }
+
+    /// Every source file of this crate but this one, whose tests name keys that are none.
+    fn sources() -> Vec<String> {
+        let mut folders = vec![std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+        let mut sources = Vec::new();
+        while let Some(folder) = folders.pop() {
+            for item in std::fs::read_dir(folder).unwrap() {
+                let path = item.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.extension().is_some_and(|kind| kind == "rs") && !path.ends_with("texts.rs") {
+                    sources.push(std::fs::read_to_string(path).unwrap());
+                }
+            }
+        }
+        sources
+    }
+
+    /// Every literal that begins so and looks like a key.
+    fn literals(sources: &str, area: &str) -> Vec<String> {
+        let begin = format!("\"{area}");
+        let rests = sources.split(&begin).skip(1).filter_map(|rest| Some(rest.split_once('"')?.0));
+        let is_key = |rest: &str| rest.chars().all(|c| c.is_ascii_lowercase() || "-.".contains(c));
+        // A file may be called so, too.
+        rests
+            .filter(|rest| is_key(rest) && !rest.ends_with("json"))
+            .map(|rest| format!("{area}{rest}"))
+            .collect()
+    }
+
+    #[test]
+    fn every_key_in_the_program_has_a_text_and_every_text_of_the_program_a_key() {
+        let texts = Texts::english().0;
+        let sources = sources().concat();
+        for area in ["tray.", "notice.", "say."] {
+            let named = literals(&sources, area);
+            assert!(named.len() > 2, "{area}");
+            for key in &named {
+                let counted = ["one", "other"].map(|form| texts.contains_key(&format!("{key}.{form}")));
+                assert!(texts.contains_key(key) || counted == [true; 2], "{key} has no text");
+            }
+            for key in texts.keys().filter(|key| key.starts_with(area)) {
+                let plain = key.trim_end_matches(".one").trim_end_matches(".other");
+                assert!(named.iter().any(|named| named == plain), "nobody says {key}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_key_that_is_said_outright_has_a_text() {
+        let texts = Texts::english().0;
+        for source in sources() {
+            for call in source.split(".say(").skip(1) {
+                let Some(key) = call.trim_start().strip_prefix('"') else { continue };
+                let key = key.split('"').next().unwrap_or_default();
+                assert!(texts.contains_key(key), "{key}");
+            }
+        }
+    }
 }

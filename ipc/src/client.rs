@@ -230,9 +230,17 @@ impl Client {
             Reply::Event(Event::Watching) => {}
             _ => return Err(refuse_frame(FrameError::Malformed)),
         }
+        let speaking = self.speaking()?;
+        Ok((Listening(self), speaking))
+    }
+
+    /// Another hand on the same connection: in a conversation ([`ControlAsk::Login`]) any word from another thread ends it.
+    ///
+    /// # Errors
+    /// [`Code::AgentUnreachable`] where the system gives no further descriptor.
+    pub fn speaking(&self) -> Result<Speaking, Refusal> {
         let line = self.line.again().map_err(|error| unreachable_agent(&error))?;
-        let limit = self.limit;
-        Ok((Listening(self), Speaking { line, limit }))
+        Ok(Speaking { line, limit: self.limit })
     }
 }
 
@@ -241,7 +249,7 @@ impl Listening {
     ///
     /// # Errors
     /// [`Code::AgentUnreachable`] where the agent has gone, [`Code::VersionMismatch`] where it is not understood.
-    pub fn next(&mut self) -> Result<Heard, Refusal> {
+    pub fn hear(&mut self) -> Result<Heard, Refusal> {
         loop {
             let frame = match self.0.frame(Instant::now() + QUIET) {
                 Err(FrameError::Io(error)) if is_late(&error) => continue,

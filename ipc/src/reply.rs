@@ -249,7 +249,7 @@ pub enum KeychainState {
 }
 
 /// The configuration in force.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfigReport {
     /// Its file.
     pub path: String,

@@ -240,7 +240,8 @@ pub enum Event {
     Watching,
     /// Something about these entries is not as it was.
     Changed {
-        /// Names of entries.
+        /// Names of entries: all, where something about the agent itself changed (its settings, its keychain, the errors of its
+        /// configuration), which may be none.
         entries: Vec<String>,
     },
     /// Something to tell the person. Sent to watchers that show notices; the first to claim it shows it.

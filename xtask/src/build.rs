@@ -9,7 +9,7 @@ use clap::Args;
 
 use crate::cargo::Kind;
 use crate::failure::{Doing as _, Failure};
-use crate::{Checkout, say};
+use crate::{Checkout, say, tray};
 
 /// The names under which tools look for a credential helper; each is the same program as `keyfob`.
 pub const OTHER_NAMES: [&str; 3] =
@@ -20,11 +20,19 @@ pub struct Arguments {
     /// Build what ships: optimised, in target/release
     #[arg(long)]
     release: bool,
+    /// Leave out keyfob-tray, which needs WebKitGTK on Linux, and Node
+    #[arg(long)]
+    without_tray: bool,
 }
 
-/// Builds `keyfob`, its other names, and `keyfobd`.
+/// Builds `keyfob`, its other names, `keyfobd` and `keyfob-tray`.
 pub fn run(checkout: &Checkout, arguments: &Arguments) -> Result<(), Failure> {
-    product(checkout, arguments.release).map(drop)
+    product(checkout, arguments.release)?;
+    if !arguments.without_tray {
+        let tray = tray::build(checkout, arguments.release)?;
+        say(&format!("built {}", tray.display()));
+    }
+    Ok(())
 }
 
 /// The product binaries.
@@ -108,7 +116,8 @@ pub fn add_other_names(keyfob: &Path, folder: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-fn program(
+/// Builds one program and says where it is; `released` are arguments for what ships, `rustc` those of the compiler.
+pub fn program(
     checkout: &Checkout,
     package: &str,
     name: &str,

@@ -2,6 +2,7 @@
 //! its rotation changes. Needs Rust alone.
 
 mod story;
+mod window;
 
 use std::io::Write as _;
 use std::thread;
@@ -13,8 +14,8 @@ use serde_json::Value;
 
 use crate::failure::{Doing as _, Failure};
 use crate::processes::{adopt_orphans, check_interrupted, end_orphans, is_interrupted};
-use crate::scene::{Programs, ROLE, SESSION_URI, Scene, Setting, TOKEN, TOKEN_URI};
-use crate::{Checkout, say};
+use crate::scene::{LONG, Programs, ROLE, SESSION_URI, Scene, Setting, TOKEN, TOKEN_URI};
+use crate::{Checkout, say, tray};
 
 /// Between two looks whether it is time to leave.
 const LOOK: Duration = Duration::from_millis(100);
@@ -27,6 +28,9 @@ pub struct Arguments {
     /// Print one JSON object with the answers, unshortened: all of it is the sandbox's and worthless elsewhere
     #[arg(long)]
     json: bool,
+    /// Open the tray and the window on the company instead, to play with
+    #[arg(long, conflicts_with_all = ["once", "json"])]
+    tray: bool,
 }
 
 /// What the real programs answered, to the letter.
@@ -53,9 +57,18 @@ pub struct Answers {
 
 /// Builds, plays, and leaves nothing behind.
 pub fn run(checkout: &Checkout, arguments: &Arguments) -> Result<(), Failure> {
+    if arguments.tray && !checkout.has_display {
+        return Err(Failure::wrong_use(
+            "there is no display to show a window on; run this on a desktop, or try: cargo xtask demo",
+        ));
+    }
     let programs = Programs::build(checkout)?;
+    let tray = arguments.tray.then(|| tray::build(checkout, false)).transpose()?;
     adopt_orphans()?;
-    let outcome = play(&programs, arguments);
+    let outcome = match tray {
+        Some(tray) => window::play(&programs, &tray),
+        None => play(&programs, arguments),
+    };
     end_orphans(None);
     if outcome.is_err() {
         // What a signal ended did not fail by itself.
@@ -67,7 +80,7 @@ pub fn run(checkout: &Checkout, arguments: &Arguments) -> Result<(), Failure> {
 fn play(programs: &Programs, arguments: &Arguments) -> Result<(), Failure> {
     let mut scene = Scene::start(programs, &Setting::default())?;
     let signed_in = scene.sign_in("okta")?;
-    let added = scene.add_token()?;
+    let added = scene.add_token(LONG)?;
     let answers = Answers::collect(&scene)?;
     if arguments.json {
         show(&answers.to_json())?;
@@ -95,6 +108,11 @@ fn play(programs: &Programs, arguments: &Arguments) -> Result<(), Failure> {
 
 /// Until Ctrl-C, which is how the demo is meant to end.
 fn stay(scene: &mut Scene) -> Result<(), Failure> {
+    stay_until(scene, || Ok(false))
+}
+
+/// Until Ctrl-C, or until something else is over.
+fn stay_until(scene: &mut Scene, mut is_over: impl FnMut() -> Result<bool, Failure>) -> Result<(), Failure> {
     while !is_interrupted() {
         if let Some(status) = scene.company().ended()? {
             // The terminal's Ctrl-C reaches the company too, and perhaps first.
@@ -104,6 +122,9 @@ fn stay(scene: &mut Scene) -> Result<(), Failure> {
             } else {
                 Err(Failure::new(format!("the sandbox company ended by itself: {status}")))
             };
+        }
+        if is_over()? {
+            return Ok(());
         }
         thread::sleep(LOOK);
     }

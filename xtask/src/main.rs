@@ -20,9 +20,14 @@ mod processes;
 mod ring;
 mod scene;
 #[cfg(target_os = "linux")]
+mod screenshots;
+#[cfg(target_os = "linux")]
 mod setup;
+mod stamp;
 mod tally;
 mod test;
+mod tray;
+mod web;
 
 use failure::Failure;
 
@@ -54,6 +59,9 @@ enum Verb {
     /// Measure what docs/performance.md reports, on an optimised build
     #[cfg(target_os = "linux")]
     Bench(bench::Arguments),
+    /// Make the pictures of docs/screenshots anew: every view of the window, the tray's menu, a notification
+    #[cfg(target_os = "linux")]
+    Screenshots(screenshots::Arguments),
 }
 
 /// Where the sources are and how this run was started. Only `main` reads the environment.
@@ -65,6 +73,10 @@ pub struct Checkout {
     /// What `cargo run` added to the person's environment, and a cargo of ours must not see: build scripts watch these
     /// variables, and would run again at every change between our cargo and the person's own.
     set_by_cargo: Vec<OsString>,
+    /// `PATH`.
+    path: Option<OsString>,
+    /// Whether there is a desktop to show a window on.
+    has_display: bool,
     /// Variables about how tests run that go on to the end-to-end tests, whose environment is otherwise empty.
     #[cfg(target_os = "linux")]
     passed_on: Vec<(&'static str, String)>,
@@ -82,6 +94,8 @@ fn main() -> ExitCode {
         Verb::Build(arguments) => build::run(&checkout, &arguments),
         #[cfg(target_os = "linux")]
         Verb::Bench(arguments) => bench::run(&checkout, &arguments),
+        #[cfg(target_os = "linux")]
+        Verb::Screenshots(arguments) => screenshots::run(&checkout, &arguments),
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -105,12 +119,19 @@ fn checkout() -> Result<Checkout, Failure> {
         root: root.to_owned(),
         cargo: std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()).into(),
         set_by_cargo: std::env::vars_os().map(|(name, _)| name).filter(is_set_by_cargo).collect(),
+        path: std::env::var_os("PATH"),
+        has_display: has_display(),
         #[cfg(target_os = "linux")]
         passed_on: ["RUST_BACKTRACE", "RUST_TEST_THREADS"]
             .into_iter()
             .filter_map(|name| Some((name, std::env::var(name).ok()?)))
             .collect(),
     })
+}
+
+fn has_display() -> bool {
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    cfg!(any(windows, target_os = "macos")) || ["DISPLAY", "WAYLAND_DISPLAY"].into_iter().any(is_set)
 }
 
 fn is_set_by_cargo(name: &OsString) -> bool {

@@ -16,7 +16,7 @@ use crate::Checkout;
 use crate::cargo::{Artifact, Kind};
 use crate::failure::{Doing as _, Failure};
 use crate::processes::check_interrupted;
-pub use company::Company;
+pub use company::{Company, LONG};
 
 /// An address that the personal access token is for.
 pub const TOKEN_URI: &str = "https://aw-remote-ext.acme.dev/cache/ac/5eed";
@@ -119,8 +119,15 @@ impl Scene {
 
     /// `keyfob` in the scene's profile.
     pub fn keyfob(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(&self.programs.keyfob);
-        command.args(arguments).envs(self.environment()).envs(self.environment.iter().cloned());
+        let mut command = self.program(&self.programs.keyfob);
+        command.args(arguments);
+        command
+    }
+
+    /// A program of ours in the scene's profile.
+    pub fn program(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.envs(self.environment()).envs(self.environment.iter().cloned());
         let passphrase = self.passphrase();
         if passphrase.exists() {
             command.env("KEYFOB_PASSPHRASE_FILE", passphrase);
@@ -150,7 +157,6 @@ impl Scene {
     }
 
     /// Adds tables to the configuration; the agent reads them at the next question.
-    #[cfg(target_os = "linux")]
     pub fn configure(&self, tables: &str) -> Result<(), Failure> {
         let mut file =
             fs::File::options().append(true).open(self.configuration()).doing("configure the agent")?;
@@ -189,9 +195,10 @@ impl Scene {
         }
     }
 
-    /// Keeps a personal access token of the company's portal in `token.aspect`. Gives what its service says of it, as JSON.
-    pub fn add_token(&self) -> Result<String, Failure> {
-        let token = self.company.make_token()?;
+    /// Keeps a personal access token of the company's portal in `token.aspect`, which ends in so many days. Gives what its
+    /// service says of it, as JSON.
+    pub fn add_token(&self, days: u32) -> Result<String, Failure> {
+        let token = self.company.make_token(days)?;
         self.ask(&["token", "add", TOKEN, "--json"], &token)
     }
 

@@ -13,7 +13,7 @@ use rustix::process::geteuid;
 use crate::failure::{Doing as _, Failure, run as run_command};
 use crate::{Checkout, say};
 
-pub use parts::Parts;
+pub use parts::{Parts, installed};
 pub use users::{Account, FOREIGNER, TESTER};
 
 #[derive(Args, Default)]

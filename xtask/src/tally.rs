@@ -22,12 +22,15 @@ impl Tally {
         self.failed += other.failed;
     }
 
-    /// Counts a line if it is the closing line of libtest or nextest.
+    /// Counts a line if it is the closing line of libtest, nextest or vitest.
     fn read(&mut self, line: &str) {
         let line = line.trim_start();
         if line.starts_with("test result: ") || line.starts_with("Summary [") {
             self.passed += number_before(line, " passed");
             self.failed += number_before(line, " failed") + number_before(line, " timed out");
+        } else if line.starts_with("Tests  ") && line.trim_end().ends_with(')') {
+            self.passed += number_before(line, " passed");
+            self.failed += number_before(line, " failed");
         }
     }
 }
@@ -77,11 +80,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn closing_lines_of_both_runners_are_counted() {
+    fn closing_lines_of_every_runner_are_counted() {
         let mut tally = Tally::default();
         tally.read("test result: FAILED. 12 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out\n");
         tally.read("     Summary [   0.011s] 41 tests run: 39 passed, 1 failed, 1 timed out, 3 skipped\n");
-        assert_eq!(tally, Tally { passed: 51, failed: 4 });
+        tally.read(" Test Files  1 failed | 3 passed (4)\n");
+        tally.read("      Tests  1 failed | 20 passed | 2 skipped (23)\n");
+        assert_eq!(tally, Tally { passed: 71, failed: 5 });
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: set-up, lints, Rust tests, and the end-to-end tests on real parts.
+//! `cargo xtask test`: set-up, lints, the tests in Rust and of the page, and the end-to-end tests on real parts.
 
 use std::io::Write as _;
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::failure::{Doing as _, Failure, run as run_command};
 use crate::tally::{self, Tally};
-use crate::{Checkout, say};
+use crate::{Checkout, say, tray, web};
 
 /// The package whose integration tests run on real parts, under another user.
 pub const END_TO_END: &str = "keyfob-e2e";
@@ -49,14 +49,27 @@ fn run_steps(
     tally: &mut Tally,
 ) -> Result<(), Failure> {
     if fast {
-        return steps.time("Rust tests", || rust_tests(checkout, filter, tally));
+        return steps
+            .time("Rust tests", || rust_tests(checkout, tray::unless_it_can_be_compiled(), filter, tally));
     }
     #[cfg(target_os = "linux")]
     let parts = steps.time("set-up", || crate::setup::run(checkout, &crate::setup::Arguments::default()))?;
-    if filter.is_none() {
-        steps.time("lints", || lints(checkout))?;
+    #[cfg(target_os = "linux")]
+    let node = Some(web::Node::of_parts(checkout, &parts.node)?);
+    #[cfg(not(target_os = "linux"))]
+    let node = web::Node::find(checkout).map_err(|failure| say(&failure.say)).ok();
+    // Whatever compiles the tray embeds it.
+    if let Some(node) = &node {
+        steps.time("page", || web::build(checkout, node))?;
     }
-    steps.time("Rust tests", || rust_tests(checkout, filter, tally))?;
+    let without = tray::unless_it_can_be_compiled();
+    if filter.is_none() {
+        steps.time("lints", || lints(checkout, without))?;
+    }
+    steps.time("Rust tests", || rust_tests(checkout, without, filter, tally))?;
+    if let Some(node) = &node {
+        steps.time("page tests", || web::test(checkout, node, filter, tally))?;
+    }
     #[cfg(unix)]
     steps.time("fuzzing", || crate::fuzz::run_briefly(checkout, filter, tally))?;
     #[cfg(target_os = "linux")]
@@ -69,14 +82,12 @@ fn run_steps(
     Ok(())
 }
 
-fn lints(checkout: &Checkout) -> Result<(), Failure> {
-    let lints: [(&str, &[&str]); 2] = [
-        ("fmt", &["fmt", "--all", "--check"]),
-        ("clippy", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
-    ];
+fn lints(checkout: &Checkout, without: &[&str]) -> Result<(), Failure> {
+    let clippy = [&["clippy", "--workspace", "--all-targets"], without, &["--", "-D", "warnings"]].concat();
+    let lints = [("fmt", ["fmt", "--all", "--check"].to_vec()), ("clippy", clippy)];
     for (component, arguments) in lints {
         if checkout.has_subcommand(component) {
-            run_command(&mut checkout.cargo(arguments))?;
+            run_command(&mut checkout.cargo(&arguments))?;
         } else {
             say(&format!("cargo {component} is not installed and was left out"));
         }
@@ -85,17 +96,25 @@ fn lints(checkout: &Checkout) -> Result<(), Failure> {
 }
 
 /// Every Rust test but the end-to-end ones. The end-to-end package is still built along: with it in the selection,
-/// dependencies get the same features in every step, and are compiled once.
-fn rust_tests(checkout: &Checkout, filter: Option<&str>, tally: &mut Tally) -> Result<(), Failure> {
-    let documentation = ["test", "--quiet", "--workspace", "--doc"];
+/// dependencies get the same features in every step, and are compiled once. `without` leaves packages out.
+fn rust_tests(
+    checkout: &Checkout,
+    without: &[&str],
+    filter: Option<&str>,
+    tally: &mut Tally,
+) -> Result<(), Failure> {
+    let documentation = [&["test", "--quiet", "--workspace", "--doc"], without].concat();
     if !checkout.has_subcommand("nextest") {
-        let others = ["test", "--workspace", "--exclude", END_TO_END, "--lib", "--bins", "--tests"];
+        let others: [&[&str]; 3] =
+            [&["test", "--workspace", "--exclude", END_TO_END], without, &["--lib", "--bins", "--tests"]];
+        let others = others.concat();
         run_tests(checkout, &others, filter, tally)?;
         run_tests(checkout, &["test", "--package", END_TO_END, "--lib", "--bins"], filter, tally)?;
         return run_tests(checkout, &documentation, filter, tally);
     }
     let selection = format!("not (package({END_TO_END}) & kind(test))");
     let mut arguments = vec!["nextest", "run", "--workspace", "--no-fail-fast", "-E", &selection];
+    arguments.extend(without);
     if filter.is_some() {
         arguments.push("--no-tests=pass");
     }

@@ -171,6 +171,18 @@ fn duration(text: &str) -> Option<Duration> {
     (1..=100 * 365 * 24 * 3600).contains(&seconds).then(|| Duration::from_secs(seconds))
 }
 
+/// The shortest text for a duration that is read back as the same: `30d`.
+pub(crate) fn duration_text(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let (unit, name) = match seconds {
+        _ if seconds.is_multiple_of(24 * 3600) => (24 * 3600, "d"),
+        _ if seconds.is_multiple_of(3600) => (3600, "h"),
+        _ if seconds.is_multiple_of(60) => (60, "m"),
+        _ => (1, "s"),
+    };
+    format!("{}{name}", seconds / unit)
+}
+
 /// Reads a whole configuration.
 ///
 /// # Errors

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use keyfob_ipc::reply::KeychainState;
 use keyfob_ipc::{Code, Refusal};
 
 use super::Holdings;
@@ -75,6 +76,7 @@ impl Holdings {
     /// The keychain's; [`Code::KeychainDenied`] where the person dismissed the prompt.
     pub(crate) async fn open(&self) -> Result<(), Refusal> {
         self.keychain.open().await.map_err(|error| self.refuse(&error))?;
+        self.found(KeychainState::Present);
         self.stir();
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use keyfob_ipc::reply::KeychainState;
 use keyfob_ipc::{Secret, limits};
 
-use super::{Keychain, KeychainError, Pending};
+use super::{Keychain, KeychainError, Pending, Stirring};
 
 /// A keychain that answers [`KeychainError::Slow`] once its time is over.
 ///
@@ -71,6 +71,10 @@ impl Keychain for Deadline {
         Box::pin(async move {
             tokio::time::timeout(limit, self.inner.open()).await.unwrap_or(Err(KeychainError::Slow))
         })
+    }
+
+    fn stirring(&self) -> Pending<'_, Option<Box<dyn Stirring>>> {
+        Box::pin(async { tokio::time::timeout(self.limit, self.inner.stirring()).await.ok().flatten() })
     }
 
     fn close(&self) -> Pending<'_, ()> {

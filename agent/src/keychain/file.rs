@@ -20,7 +20,7 @@ use tokio::sync::Mutex;
 
 use self::folder::Folder;
 pub use self::passphrase::Passphrase;
-use super::{Keychain, KeychainError, Pending, check_item, check_value, without_capitals};
+use super::{Keychain, KeychainError, Pending, Still, Stirring, check_item, check_value, without_capitals};
 
 /// The item name that belongs to the keychain itself.
 const IDENTITY: &str = "identity";
@@ -71,6 +71,10 @@ impl Keychain for FileKeychain {
                 Err(error) => error.state(),
             }
         })
+    }
+
+    fn stirring(&self) -> Pending<'_, Option<Box<dyn Stirring>>> {
+        Box::pin(async { Some(Box::new(Still) as Box<dyn Stirring>) })
     }
 
     fn load<'a>(&'a self, item: &'a str) -> Pending<'a, Result<Option<Secret<Vec<u8>>>, KeychainError>> {

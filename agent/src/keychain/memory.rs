@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use keyfob_ipc::Secret;
 use keyfob_ipc::reply::KeychainState;
 
-use super::{Keychain, KeychainError, Pending};
+use super::{Keychain, KeychainError, Pending, Still, Stirring};
 
 /// Keeps items until the process ends.
 #[derive(Debug, Default)]
@@ -39,6 +39,10 @@ impl Keychain for MemoryKeychain {
 
     fn state(&self) -> Pending<'_, KeychainState> {
         Box::pin(std::future::ready(KeychainState::Present))
+    }
+
+    fn stirring(&self) -> Pending<'_, Option<Box<dyn Stirring>>> {
+        Box::pin(async { Some(Box::new(Still) as Box<dyn Stirring>) })
     }
 
     fn load<'a>(&'a self, item: &'a str) -> Pending<'a, Result<Option<Secret<Vec<u8>>>, KeychainError>> {

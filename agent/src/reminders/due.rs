@@ -50,6 +50,27 @@ impl Standing<'_> {
         Look { due, next }
     }
 
+    /// The moments after `now`, and not after `until`, at which something is told if nothing else happens, in order of time.
+    pub fn to_come(&self, thresholds: &[Duration], now: Timestamp, until: Timestamp) -> Vec<Timestamp> {
+        let (mut told, mut owed, mut at) = (self.told.clone(), self.owed, now);
+        let mut moments = Vec::new();
+        loop {
+            let look = Standing { told: &told, owed, ..*self }.look(thresholds, at);
+            if let Some(threshold) = look.due {
+                told.insert(threshold, at);
+                owed = None;
+                // What is due now is being told.
+                moments.extend((at > now).then_some(at));
+                continue;
+            }
+            // Each one is later than the one before.
+            match look.next.filter(|next| *next <= until) {
+                Some(next) => at = next,
+                None => return moments,
+            }
+        }
+    }
+
     /// The end of the snooze, while there is one.
     pub fn snoozed(&self, now: Timestamp) -> Option<Timestamp> {
         self.snoozed_until.filter(|until| now < *until && *until <= after(now, LONGEST_SNOOZE))
@@ -162,6 +183,35 @@ mod tests {
         assert_eq!(look(Standing { told: &told, ..snoozed(5) }, 5), (None, Some(2)));
         // Noted by a clock that was years ahead.
         assert_eq!(look(snoozed(-3000), 14).0, Some(14));
+    }
+
+    #[test]
+    fn what_is_to_come_is_what_a_year_of_looks_would_tell() {
+        let days = |standing: Standing<'_>, left: i64| -> Vec<i64> {
+            let now = day(END - left);
+            let moments = standing.to_come(&usual(), now, day(END + 10));
+            moments
+                .iter()
+                .map(|moment| END - (moment.as_second() - day(0).as_second()) / (24 * 3600))
+                .collect()
+        };
+        let told = told([(30, 30), (7, 7)]);
+        let snoozed = |until: i64| Standing { snoozed_until: Some(day(END - until)), ..fresh() };
+        let owed = Standing { told: &told, owed: Some((7 * DAY, day(END - 6))), ..fresh() };
+        for (what, standing, left, expected) in [
+            ("all of them", fresh(), 100, vec![30, 14, 7, 3, 1, 0]),
+            ("what is due now is being told", fresh(), 14, vec![7, 3, 1, 0]),
+            ("told ones do not come again", Standing { told: &told, ..fresh() }, 7, vec![3, 1, 0]),
+            ("a snooze ends with the nearest that it held back", snoozed(5), 20, vec![5, 3, 1, 0]),
+            ("or with none", snoozed(20), 40, vec![20, 14, 7, 3, 1, 0]),
+            ("one that reached nobody comes again", owed, 7, vec![6, 3, 1, 0]),
+            ("beyond the end", snoozed(-5), 20, vec![-5]),
+            ("nothing after it", fresh(), -1, vec![]),
+        ] {
+            assert_eq!(days(standing, left), expected, "{what}");
+        }
+        assert_eq!(fresh().to_come(&[], day(0), day(END)), []);
+        assert_eq!(fresh().to_come(&usual(), day(0), day(END - 14)), [day(END - 30), day(END - 14)]);
     }
 
     #[test]

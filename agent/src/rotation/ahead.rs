@@ -81,13 +81,9 @@ impl Agent {
         let footing = self.footing().ok().filter(|_| !self.is_locked())?;
         let now = self.clock.now();
         let due = |entry: &Arc<Entry>| {
-            let token = entry.source.as_token().filter(|token| token.rotate == Rotate::Auto)?;
-            if matches!(token.service.shape(), Shape::ByHand) {
-                return None;
-            }
-            // What the keychain has, or is unfinished, is somebody else's to read or to finish.
-            let held = footing.holdings.at_hand(&entry.name).filter(|held| held.rotation.is_none())?;
-            let due = due(&held, entry, now)?;
+            // What the keychain has is somebody else's to read.
+            let held = footing.holdings.at_hand(&entry.name)?;
+            let due = begins(&held, entry, now)?;
             let failed = failed.get(&entry.name).filter(|failed| failed.value == held.value);
             if failed.is_some_and(|failed| failed.is_dead) {
                 return None;
@@ -145,19 +141,21 @@ fn could_not(agent: &Agent, name: &EntryName, refusal: &Refusal) {
     notes::tell(agent, name, Weight::Due, "A token could not be rotated", body);
 }
 
+/// When the agent begins to rotate what is held by itself, which may have passed; `None` where it does not.
+pub(crate) fn begins(held: &Holding, entry: &Entry, now: Timestamp) -> Option<Timestamp> {
+    let token = entry.source.as_token().filter(|token| token.rotate == Rotate::Auto)?;
+    // What is unfinished is somebody else's to finish.
+    let is_up_to_it = !matches!(token.service.shape(), Shape::ByHand) && held.rotation.is_none();
+    is_up_to_it.then(|| due(held, entry, now))?
+}
+
 /// When a token is to be rotated; `None` where nobody knows or assumes an end.
 fn due(held: &Holding, entry: &Entry, now: Timestamp) -> Option<Timestamp> {
     let end = entry.source.end(&held.facts).0?;
-    let token = &held.facts.token;
-    let created = token.told.as_ref().and_then(|(told, _)| told.created);
-    // A clock that was ahead says nothing about when something happened.
-    let past = |moment: &Timestamp| *moment <= now;
-    let replaced = token.replaced.filter(past);
-    // A service that rotates may go on to tell when the first value was made.
-    let begin = replaced.or(created.filter(past)).or(held.facts.added.filter(past));
-    let Some(begin) = begin else { return Some(before(end, AHEAD)) };
+    let Some(begin) = held.facts.began(now) else { return Some(before(end, AHEAD)) };
     let life = Duration::try_from(end.duration_since(begin).max(SignedDuration::ZERO)).unwrap_or_default();
     let due = before(end, AHEAD.min(life / 3));
+    let replaced = held.facts.token.replaced.filter(|replaced| *replaced <= now);
     let at_most =
         replaced.map(|replaced| after(replaced, AT_MOST_EACH.min(life / 2).max(Duration::from_secs(60))));
     Some(at_most.map_or(due, |not_before| due.max(not_before)))

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard};
 
-use keyfob_agent::keychain::{Keychain, KeychainError, MemoryKeychain, Pending};
+use keyfob_agent::keychain::{Keychain, KeychainError, MemoryKeychain, Pending, Stirring};
 use keyfob_ipc::Secret;
 use keyfob_ipc::reply::KeychainState;
 use serde_json::Value;
@@ -16,6 +16,17 @@ pub struct Vault {
     held: watch::Sender<bool>,
     /// Whether every call waits.
     silent: watch::Sender<bool>,
+    /// How often another hand has done something to it.
+    hands: watch::Sender<usize>,
+}
+
+/// Tells of other hands.
+struct Hands(watch::Receiver<usize>);
+
+impl Stirring for Hands {
+    fn next(&mut self) -> Pending<'_, bool> {
+        Box::pin(async { self.0.changed().await.is_ok() })
+    }
 }
 
 #[derive(Default)]
@@ -31,6 +42,8 @@ struct Told {
     loads: usize,
     stores: usize,
     closes: usize,
+    /// Whether nobody is told what other hands do.
+    unheard: bool,
 }
 
 impl Default for Vault {
@@ -40,6 +53,7 @@ impl Default for Vault {
             told: Mutex::default(),
             held: watch::Sender::new(false),
             silent: watch::Sender::new(false),
+            hands: watch::Sender::new(0),
         }
     }
 }
@@ -47,7 +61,26 @@ impl Default for Vault {
 impl Vault {
     /// From now on every call fails so; `None`: works.
     pub fn set(&self, state: Option<KeychainError>) {
-        self.told().state = state;
+        let is_silent = {
+            let mut told = self.told();
+            told.state = state;
+            told.unheard
+        };
+        if !is_silent {
+            self.hands.send_modify(|count| *count += 1);
+        }
+    }
+
+    /// Does something to it of which nobody is told.
+    pub fn in_silence(&self, act: impl FnOnce(&Self)) {
+        self.told().unheard = true;
+        act(self);
+        self.told().unheard = false;
+    }
+
+    /// How many are told what other hands do.
+    pub fn listeners(&self) -> usize {
+        self.hands.receiver_count()
     }
 
     /// From now on every store fails so, and what is there can be read; `None`: works.
@@ -182,6 +215,11 @@ impl Keychain for Vault {
             self.answers().await?;
             self.items.remove(item).await
         })
+    }
+
+    fn stirring(&self) -> Pending<'_, Option<Box<dyn Stirring>>> {
+        let hands = Hands(self.hands.subscribe());
+        Box::pin(async { Some(Box::new(hands) as Box<dyn Stirring>) })
     }
 
     fn close(&self) -> Pending<'_, ()> {

@@ -35,7 +35,7 @@ pub async fn notice(watch: &mut Watch) -> Notice {
     }
 }
 
-async fn changed(watch: &mut Watch) -> Vec<String> {
+pub async fn changed(watch: &mut Watch) -> Vec<String> {
     match next(watch).await {
         Event::Changed { entries } => entries,
         other => panic!("no change: {other:?}"),

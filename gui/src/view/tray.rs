@@ -1,5 +1,16 @@
 //! The tray: which icon, and what the menu says.
 
+mod menu;
+mod needs;
+mod words;
+
+use jiff::Timestamp;
+
+use self::needs::Needs;
+use super::life;
+use crate::page::{AgentState, Deed, Page, Row, RowState};
+use crate::texts::Texts;
+
 /// What the tray shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tray {
@@ -24,7 +35,7 @@ pub enum Icon {
     Offline,
 }
 
-/// A line of the menu.
+/// A line of the menu. What it says is plain text: whatever a toolkit reads as a mnemonic in it is for the shell to escape.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Item {
     /// Says something, and cannot be clicked.
@@ -53,7 +64,7 @@ pub enum MenuAct {
     /// Shows the window with this view.
     Open(crate::page::View),
     /// Shows the window, and begins this there: signing in, rotating, unlocking.
-    Begin(crate::page::Deed),
+    Begin(Deed),
     /// No reminders for so many days; 0: again.
     PauseReminders(u32),
     /// Locks Keyfob.
@@ -63,3 +74,67 @@ pub enum MenuAct {
     /// Ends this program; the agent goes on.
     Quit,
 }
+
+/// The tray at this moment.
+pub fn tray(page: &Page, now: Timestamp, texts: &Texts) -> Tray {
+    let needs = Needs::of(page);
+    let icon = icon(page, &needs);
+    let state = state(page, icon, &needs, texts);
+    Tray {
+        icon,
+        tooltip: texts.say("tray.tooltip", &[("state", &state)]),
+        menu: menu::menu(page, &needs, state, now, texts),
+    }
+}
+
+/// When something in the menu changes by time alone: the page and the tray are to be made anew then. Each entry that is shown
+/// changes at most hourly.
+pub fn next_change(page: &Page, now: Timestamp) -> Option<Timestamp> {
+    let lives = menu::shown(page).into_iter().filter_map(|row| words::end(row, page));
+    let lives = lives.filter_map(|(end, _)| life::next_change(end, now));
+    let quiet = page.rows.iter().map(|row| &row.quiet_until).chain([&page.own.paused_until]);
+    let quiet = quiet.filter_map(|until| life::moment(until.as_deref()?)).filter(|until| *until > now);
+    lives.chain(quiet).min()
+}
+
+fn icon(page: &Page, needs: &Needs<'_>) -> Icon {
+    if !matches!(page.agent, AgentState::Running { .. }) {
+        return Icon::Offline;
+    }
+    // Its time is short.
+    if !page.questions.is_empty() {
+        return Icon::NeedsYou;
+    }
+    let mut held = page.rows.iter().filter(|row| row.state != RowState::SignedOut).peekable();
+    if held.peek().is_some() && held.all(is_offline) {
+        return Icon::Offline;
+    }
+    let serves = |row: &Row| matches!(row.state, RowState::Live | RowState::Ending);
+    let is_obtained = |deed: &&Deed| matches!(deed, Deed::SignIn { .. } | Deed::AddToken { .. });
+    if !needs.unlock && !page.rows.iter().any(serves) && needs.deeds.iter().any(is_obtained) {
+        return Icon::SignedOut;
+    }
+    if needs.count() > 0 { Icon::NeedsYou } else { Icon::Fine }
+}
+
+fn is_offline(row: &Row) -> bool {
+    row.state == RowState::Waiting && row.trouble.as_ref().is_some_and(|trouble| trouble.code == "offline")
+}
+
+/// The state in words.
+fn state(page: &Page, icon: Icon, needs: &Needs<'_>, texts: &Texts) -> String {
+    let key = match (&page.agent, icon) {
+        (AgentState::Awaited, _) => "tray.awaited",
+        (AgentState::Absent { can_start: true, .. }, _) => "tray.absent",
+        (AgentState::Absent { can_start: false, .. }, _) => "tray.unusable",
+        (_, Icon::Offline) => "tray.offline",
+        (_, Icon::SignedOut) => "tray.signed-out",
+        (_, Icon::NeedsYou) => return texts.count("tray.needs-you", needs.count() as u64, &[]),
+        (_, Icon::Fine) if page.rows.is_empty() => "tray.nothing",
+        (_, Icon::Fine) => "tray.fine",
+    };
+    texts.say(key, &[])
+}
+
+#[cfg(test)]
+mod tests;

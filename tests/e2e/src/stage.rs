@@ -47,6 +47,19 @@ impl Stage {
         existing(self.folder.join("real").join(name))
     }
 
+    /// A script for the page of the tray's window: `axe.min.js`.
+    pub fn web(&self, name: &str) -> PathBuf {
+        existing(self.folder.join("web").join(name))
+    }
+
+    /// The `tauri-driver` program.
+    ///
+    /// # Panics
+    /// Outside of `cargo xtask test`.
+    pub fn tauri_driver(&self) -> PathBuf {
+        existing(variable("KEYFOB_TEST_TAURI_DRIVER").into())
+    }
+
     /// A document of `docs` that programs are held against: `token-api/openapi.yaml`.
     pub fn document(&self, name: &str) -> PathBuf {
         existing(self.folder.join("docs").join(name))

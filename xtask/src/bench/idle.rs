@@ -11,7 +11,7 @@ use super::is_answer;
 use crate::failure::{Doing as _, Failure};
 use crate::processes::check_interrupted;
 use crate::say;
-use crate::scene::{Programs, ROLE, SESSION_URI, Scene, Setting, TOKEN_URI};
+use crate::scene::{LONG, Programs, ROLE, SESSION_URI, Scene, Setting, TOKEN_URI};
 
 /// How long an agent is watched.
 const WATCH: Duration = Duration::from_secs(30);
@@ -81,7 +81,7 @@ fn wakeups(process: u32) -> Result<Wakeups, Failure> {
 
 fn use_everything(scene: &mut Scene) -> Result<(), Failure> {
     scene.sign_in("okta")?;
-    scene.add_token()?;
+    scene.add_token(LONG)?;
     let (token, session) = (scene.get(TOKEN_URI)?, scene.get(SESSION_URI)?);
     if !is_answer(&token, "X-Aspect", "aw_") || !is_answer(&session, "Authorization", "Bearer at_") {
         return Err(Failure::new("keyfob get gave a wrong answer"));

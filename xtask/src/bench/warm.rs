@@ -11,7 +11,7 @@ use super::{is_answer, median};
 use crate::Checkout;
 use crate::failure::{Doing as _, Failure};
 use crate::processes::check_interrupted;
-use crate::scene::{Programs, Scene, Setting, TOKEN_URI, request};
+use crate::scene::{LONG, Programs, Scene, Setting, TOKEN_URI, request};
 
 /// The name of the row that the others are compared with.
 pub const FLOOR: &str = "C floor";
@@ -60,7 +60,7 @@ struct Contender {
 /// Measures in an agent that has answered before.
 pub fn measure(checkout: &Checkout, programs: &Programs, rounds: u32, spawns: u32) -> Result<Warm, Failure> {
     let scene = Scene::start(programs, &Setting::default())?;
-    scene.add_token()?;
+    scene.add_token(LONG)?;
     let helper = SshAgent::start(scene.folder());
     let mut contenders = contenders(checkout, &scene, helper.as_ref())?;
     for contender in &mut contenders {

@@ -106,7 +106,8 @@ Ctrl-C here ends all of it and leaves nothing behind.
     )
 }
 
-fn environment_line(scene: &Scene) -> String {
+/// A line that puts a terminal into the scene.
+pub fn environment_line(scene: &Scene) -> String {
     let variables = scene.environment();
     if cfg!(windows) {
         let set = variables.map(|(name, value)| format!("$env:{name} = '{}'; ", value.display())).concat();

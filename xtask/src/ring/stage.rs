@@ -13,19 +13,27 @@ use crate::cargo::{Artifact, Kind};
 use crate::failure::{Doing as _, Failure};
 use crate::processes;
 use crate::setup::Parts;
+use crate::{tray, web};
 
 /// Folders of the packages whose programs are staged, relative to the checkout.
-const PACKAGES: [&str; 4] = ["cli", "agent", "tests/sandbox", "tests/e2e"];
+const PACKAGES: [&str; 5] = ["cli", "agent", "gui", "tests/sandbox", "tests/e2e"];
 const END_TO_END: &str = "tests/e2e";
 /// What the tests cannot do without; the sandbox's browser and the like are staged when they exist.
-const REQUIRED: [&str; 5] = ["keyfob", "keyfobd", "keyfob-sandbox", FOREIGNER, EXAMINER];
+const REQUIRED: [&str; 7] =
+    ["keyfob", "keyfobd", "keyfob-sandbox", tray::PROGRAM, SHIPPED_TRAY, FOREIGNER, EXAMINER];
 const FOREIGNER: &str = "keyfob-foreigner";
 const EXAMINER: &str = "keyfob-examiner";
+/// The tray's feature for tests, as the workspace names it.
+const DRIVEN: &str = "keyfob-gui/testing";
+/// The tray as it ships; under its own name it may be driven by tests.
+const SHIPPED_TRAY: &str = "keyfob-tray-shipped";
+/// Scripts for the page of the tray's window, from its packages.
+const PAGE_SCRIPTS: [&str; 1] = ["axe-core/axe.min.js"];
 /// What programs are held against, relative to `docs`.
 const DOCUMENTS: [&str; 1] = ["token-api/openapi.yaml"];
 
-/// `bin/` programs, `tests/` test executables, `real/` the scripts of `tests/real` beside their `node_modules`,
-/// `docs/` the documents that programs are held against. Gone when dropped.
+/// `bin/` programs, `tests/` test executables, `real/` the scripts of `tests/real` beside their `node_modules`, `web/`
+/// scripts for the tray's page, `docs/` the documents that programs are held against. Gone when dropped.
 pub struct Stage {
     folder: TempDir,
     tests: Vec<PathBuf>,
@@ -36,20 +44,31 @@ impl Stage {
     pub fn build(checkout: &Checkout, parts: &Parts) -> Result<Self, Failure> {
         let built = checkout.artifacts(&["build", "--workspace", "--bins", "--tests"], &[])?;
         // A build with tests in it gives programs what only tests may have, such as fault points: those are not what ships.
-        let programs = checkout.artifacts(&["build", "--workspace", "--bins"], &[])?;
-        let keyfob = build::keyfob(checkout, false)?;
-        processes::adopt_orphans()?;
+        let programs = || checkout.artifacts(&["build", "--workspace", "--bins"], &[]);
+        let driven = checkout.artifacts(&["build", "--workspace", "--bins", "--features", DRIVEN], &[])?;
         let folder = tempfile::Builder::new()
             .prefix("keyfob-stage-")
             .permissions(fs::Permissions::from_mode(0o755))
             .tempdir_in("/tmp")
             .doing("make a stage")?;
         let mut stage = Self { folder, tests: Vec::new() };
-        for name in ["bin", "tests", "real"] {
+        for name in ["bin", "tests", "real", "web"] {
             fs::create_dir(stage.path().join(name)).doing("make a stage")?;
         }
+        // The next build puts another one into its place.
+        let tray =
+            driven.iter().find(|artifact| artifact.kind == Kind::Program && artifact.name == tray::PROGRAM);
+        let tray = tray.ok_or_else(|| Failure::new("the workspace has no tray"))?;
+        copy(&tray.path, &stage.program(tray::PROGRAM))?;
+        let programs = programs()?;
+        let keyfob = build::keyfob(checkout, false)?;
+        processes::adopt_orphans()?;
         stage.add_programs(checkout, &programs, &keyfob)?;
         stage.add_tests(checkout, &built)?;
+        for script in PAGE_SCRIPTS {
+            let name = Path::new(script).file_name().unwrap_or_default();
+            copy(&web::package_file(checkout, script), &stage.path().join("web").join(name))?;
+        }
         stage.add_scripts(checkout, parts)?;
         stage.add_documents(checkout)?;
         Ok(stage)
@@ -80,7 +99,8 @@ impl Stage {
         self.program(EXAMINER)
     }
 
-    fn program(&self, name: &str) -> PathBuf {
+    /// A program, whether or not it is there.
+    pub fn program(&self, name: &str) -> PathBuf {
         self.path().join("bin").join(name)
     }
 
@@ -90,8 +110,12 @@ impl Stage {
         });
         for program in programs {
             // The one that ships is linked statically, and so is the one that is tested.
-            let from = if program.name == "keyfob" { keyfob } else { &program.path };
-            copy(from, &self.program(&program.name))?;
+            let (from, name) = match program.name.as_str() {
+                "keyfob" => (keyfob, "keyfob"),
+                tray::PROGRAM => (program.path.as_path(), SHIPPED_TRAY),
+                name => (program.path.as_path(), name),
+            };
+            copy(from, &self.program(name))?;
         }
         let missing: Vec<_> = REQUIRED.into_iter().filter(|name| !self.program(name).exists()).collect();
         if !missing.is_empty() {

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use crate::failure::{Doing as _, Failure};
 
-/// Life of a token that the portal makes, in seconds: 90 days, of which nobody is reminded yet.
-const TOKEN_LIFE: u32 = 90 * 24 * 3600;
+/// Life of a token of which nobody is reminded yet, in days.
+pub const LONG: u32 = 90;
 /// Who signs in at the company.
 const PERSON: &str = "ada@example.com";
 /// The company is on this machine and does nothing else.
@@ -77,10 +77,11 @@ impl Company {
         self.process.try_wait().doing("look after the sandbox company")
     }
 
-    /// A personal access token, as the portal's page makes it.
-    pub fn make_token(&self) -> Result<String, Failure> {
+    /// A personal access token for so many days, as the portal's page makes it.
+    pub fn make_token(&self, days: u32) -> Result<String, Failure> {
+        let seconds = days * 24 * 3600;
         let wanted =
-            json!({"owner": PERSON, "permissions": {"read": true, "write": true}, "seconds": TOKEN_LIFE});
+            json!({"owner": PERSON, "permissions": {"read": true, "write": true}, "seconds": seconds});
         let made = self.steer("POST", "tokens", &wanted)?;
         made["token"]
             .as_str()

@@ -11,11 +11,14 @@ use rustix::process::geteuid;
 
 use super::system::PYTHON;
 use crate::failure::{Doing as _, Failure, run as run_command};
+use crate::stamp::Stamp;
 use crate::{Checkout, say};
 
 /// What names a state of the cache, relative to the checkout.
 const LOCKS: [&str; 3] =
     ["tests/real/requirements.txt", "tests/real/package.json", "tests/real/package-lock.json"];
+/// The version of `tauri-driver`, which brings a lock of its own.
+const TAURI_DRIVER: &str = "2.1.0";
 /// Written last.
 const COMPLETE: &str = ".complete";
 
@@ -27,26 +30,54 @@ pub struct Parts {
     pub node: PathBuf,
     /// The folder with `oidc-provider` and `configurable-http-proxy`.
     pub node_modules: PathBuf,
+    /// `tauri-driver`, which lets tests drive the window of the tray.
+    pub tauri_driver: PathBuf,
 }
 
 /// Fills the cache if this state of the lock files is not in it yet.
 pub fn install(checkout: &Checkout) -> Result<Parts, Failure> {
-    let cache = PathBuf::from(format!("/var/tmp/keyfob-tests-{}", geteuid().as_raw()));
+    let cache = cache();
     make_own_folder(&cache)?;
     let folder = cache.join(state(checkout)?);
-    if !folder.join(COMPLETE).exists() {
+    let driver = driver_in(&cache);
+    if !folder.join(COMPLETE).exists() || !driver.exists() {
         let lock = File::create(cache.join("lock")).doing("open the lock of the test parts")?;
         lock.lock().doing("lock the test parts")?;
         // Another run may have filled it while we waited.
         if !folder.join(COMPLETE).exists() {
             fill(checkout, &folder)?;
         }
+        if !driver.exists() {
+            install_driver(checkout, &driver)?;
+        }
     }
+    parts_in(&folder, driver)
+}
+
+/// The parts, if they are there.
+pub fn installed(checkout: &Checkout) -> Option<Parts> {
+    let cache = cache();
+    // A folder that somebody else has put there is none of ours.
+    fs::symlink_metadata(&cache).ok().filter(is_own)?;
+    let folder = cache.join(state(checkout).ok()?);
+    folder.join(COMPLETE).exists().then(|| parts_in(&folder, driver_in(&cache)).ok())?
+}
+
+fn cache() -> PathBuf {
+    PathBuf::from(format!("/var/tmp/keyfob-tests-{}", geteuid().as_raw()))
+}
+
+fn driver_in(cache: &Path) -> PathBuf {
+    cache.join(format!("tauri-driver-{TAURI_DRIVER}")).join("bin/tauri-driver")
+}
+
+fn parts_in(folder: &Path, tauri_driver: PathBuf) -> Result<Parts, Failure> {
     let venv = folder.join("venv");
     Ok(Parts {
         node: wheel_of_node(&venv)?.join("bin/node"),
         venv,
         node_modules: folder.join("node/node_modules"),
+        tauri_driver,
     })
 }
 
@@ -59,7 +90,7 @@ fn make_own_folder(path: &Path) -> Result<(), Failure> {
         _ => {}
     }
     let metadata = fs::symlink_metadata(path).doing(format_args!("look at {}", path.display()))?;
-    if !metadata.is_dir() || metadata.uid() != geteuid().as_raw() || metadata.mode() & 0o022 != 0 {
+    if !is_own(&metadata) {
         return Err(Failure::wrong_use(format!(
             "{0} must be a folder of yours that nobody else can write; move it away: sudo mv {0} {0}.old",
             path.display()
@@ -68,22 +99,19 @@ fn make_own_folder(path: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Whether it is a folder that is ours alone to write.
+fn is_own(metadata: &fs::Metadata) -> bool {
+    metadata.is_dir() && metadata.uid() == geteuid().as_raw() && metadata.mode() & 0o022 == 0
+}
+
 /// Name of the folder for the lock files as they are, and for the interpreter that the Python parts are made for.
 fn state(checkout: &Checkout) -> Result<String, Failure> {
     let interpreter = fs::canonicalize(PYTHON).doing(format_args!("find {PYTHON}"))?;
-    let mut hash = fnv1a(FNV_OFFSET, interpreter.as_os_str().as_encoded_bytes());
+    let mut stamp = Stamp::new().with(interpreter.as_os_str().as_encoded_bytes());
     for lock in LOCKS {
-        let content = fs::read(checkout.root.join(lock)).doing(format_args!("read {lock}"))?;
-        hash = fnv1a(hash, &content);
+        stamp = stamp.with_file(&checkout.root.join(lock))?;
     }
-    Ok(format!("{hash:016x}"))
-}
-
-const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
-
-/// FNV-1a, 64 bits: names a state and protects nothing; pip and npm check what they fetch.
-fn fnv1a(hash: u64, bytes: &[u8]) -> u64 {
-    bytes.iter().fold(hash, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3))
+    Ok(stamp.text())
 }
 
 fn fill(checkout: &Checkout, folder: &Path) -> Result<(), Failure> {
@@ -123,6 +151,15 @@ fn install_node(checkout: &Checkout, wheel: &Path, folder: &Path) -> Result<(), 
     run_command(quiet(&mut npm))
 }
 
+/// Cargo puts the program in its place as the last thing that it does.
+fn install_driver(checkout: &Checkout, driver: &Path) -> Result<(), Failure> {
+    say(&format!("building tauri-driver {TAURI_DRIVER} (two or three minutes, once)"));
+    let root = driver.parent().and_then(Path::parent).unwrap_or(driver);
+    let mut cargo = checkout.cargo(&["install", "--quiet", "--locked", "--version", TAURI_DRIVER, "--root"]);
+    cargo.arg(root).arg("tauri-driver");
+    run_command(quiet(&mut cargo))
+}
+
 fn quiet(command: &mut Command) -> &mut Command {
     command.stdin(Stdio::null()).stdout(std::io::stderr())
 }
@@ -158,11 +195,5 @@ mod tests {
         let link = folder.path().join("link");
         symlink(folder.path(), &link).unwrap();
         assert_eq!(make_own_folder(&link).unwrap_err().code, 2);
-    }
-
-    #[test]
-    fn the_hash_is_fnv1a() {
-        // Published test vector of FNV-1a, 64 bits.
-        assert_eq!(fnv1a(FNV_OFFSET, b"foobar"), 0x8594_4171_f739_67e8);
     }
 }

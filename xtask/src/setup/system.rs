@@ -13,26 +13,52 @@ enum Probe {
     PythonModule(&'static str),
     /// A library that gcc finds by this file name.
     Library(&'static str),
+    /// A library that programs load while they run, by its file name.
+    SharedLibrary(&'static str),
+    /// What a library is compiled with, by the name that pkg-config knows.
+    Development(&'static str),
+    /// A font, by its file name.
+    Font(&'static str),
 }
 
 /// Each package with the part of it that the tests use.
-const PACKAGES: [(&str, Probe); 14] = [
+const PACKAGES: &[(&str, Probe)] = &[
     ("dbus", Probe::Program("dbus-run-session")),
     // A notification server, and the screen that it draws on.
     ("dunst", Probe::Program("dunst")),
+    // What the window writes with.
+    ("fonts-dejavu-core", Probe::Font("DejaVuSans.ttf")),
     // What libFuzzer is compiled with.
     ("g++", Probe::Program("g++")),
     ("gcc", Probe::Program("gcc")),
     ("gnome-keyring", Probe::Program("gnome-keyring-daemon")),
+    // Pictures of the screen.
+    ("imagemagick", Probe::Program("import")),
+    // What the tray shows itself with where it runs.
+    ("libayatana-appindicator3-1", Probe::SharedLibrary("libayatana-appindicator3.so.1")),
     // The static library, which the shipped `keyfob` is linked with.
     ("libc6-dev", Probe::Library("libc.a")),
     ("libsecret-tools", Probe::Program("secret-tool")),
+    // What the tray is compiled with.
+    ("libwebkit2gtk-4.1-dev", Probe::Development("webkit2gtk-4.1")),
+    // Raises windows, as on a person's desktop.
+    ("openbox", Probe::Program("openbox")),
     ("passwd", Probe::Program("useradd")),
+    ("pkg-config", Probe::Program("pkg-config")),
     ("procps", Probe::Program("ps")),
     ("python3", Probe::Program("python3")),
     ("python3-dbus", Probe::PythonModule("dbus")),
     ("python3-venv", Probe::PythonModule("ensurepip")),
     ("systemd", Probe::Program("systemd-socket-activate")),
+    // Drives the window of the tray, through `tauri-driver`.
+    ("webkit2gtk-driver", Probe::Program("WebKitWebDriver")),
+    // What windows there are, and another one beside ours.
+    ("x11-utils", Probe::Program("xprop")),
+    // What was copied.
+    ("xclip", Probe::Program("xclip")),
+    // A panel that shows the tray's icon, and a hand that clicks on it.
+    ("xfce4-panel", Probe::Program("xfce4-panel")),
+    ("xdotool", Probe::Program("xdotool")),
     ("xvfb", Probe::Program("Xvfb")),
 ];
 
@@ -88,8 +114,32 @@ impl Probe {
                 let found = Command::new("gcc").arg(format!("-print-file-name={name}")).output();
                 found.is_ok_and(|output| output.stdout.starts_with(b"/"))
             }
+            // gcc looks for what programs are linked with, which has no number at the end of its name.
+            Self::SharedLibrary(name) => below(&LIBRARIES, 1, &|path| path.ends_with(name)),
+            Self::Development(name) => {
+                let file = format!("pkgconfig/{name}.pc");
+                below(&LIBRARIES, 2, &|path| path.ends_with(&file))
+            }
+            Self::Font(name) => {
+                below(&["/usr/share/fonts", "/usr/local/share/fonts"], 4, &|path| path.ends_with(name))
+            }
         }
     }
+}
+
+/// Where systems keep libraries: in the folder itself, or in one for each kind of machine below it.
+const LIBRARIES: [&str; 4] = ["/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/share/pkgconfig"];
+
+/// Whether there is such a file in one of the folders, or so many levels below.
+fn below(folders: &[&str], levels: usize, is_it: &dyn Fn(&Path) -> bool) -> bool {
+    folders.iter().any(|folder| is_in(Path::new(folder), levels, is_it))
+}
+
+fn is_in(folder: &Path, levels: usize, is_it: &dyn Fn(&Path) -> bool) -> bool {
+    let Ok(entries) = fs::read_dir(folder) else { return false };
+    entries.flatten().map(|entry| entry.path()).any(|path| {
+        is_it(&path) && path.exists() || levels > 0 && path.is_dir() && is_in(&path, levels - 1, is_it)
+    })
 }
 
 #[cfg(test)]
@@ -115,5 +165,9 @@ mod tests {
         assert!(!Probe::Program("keyfob-has-no-such-program").is_there());
         assert!(!Probe::PythonModule("keyfob_has_no_such_module").is_there());
         assert!(!Probe::Library("libkeyfob-has-no-such-library.a").is_there());
+        assert!(Probe::SharedLibrary("libc.so.6").is_there());
+        assert!(!Probe::SharedLibrary("libkeyfob-has-no-such-library.so.1").is_there());
+        assert!(!Probe::Development("keyfob-has-no-such-library").is_there());
+        assert!(!Probe::Font("KeyfobHasNoSuchFont.ttf").is_there());
     }
 }

@@ -3,12 +3,14 @@
 //!
 //! Each call makes a connection of its own. A keychain is asked rarely, once per renewal, and so the bus or the service
 //! may go and come back at any time, no idle connection wakes the agent, and a call that is dropped leaves nothing behind.
+//! One connection stays open while somebody watches the agent, to hear of other hands ([`stirring`]).
 //!
 //! The service would prompt for a locked collection, and a tool would hang on it: so the lock is looked at first, and what
 //! is locked is answered as [`KeychainError::Locked`]. A collection that locks itself between the look and the creation of
 //! a new item can still prompt; the call's deadline then ends the wait.
 
 mod prompt;
+mod stirring;
 
 use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt as _;
@@ -20,7 +22,7 @@ use tokio::net::UnixStream;
 use zbus::address::transport::{Transport, UnixSocket};
 use zbus::{Address, Connection};
 
-use super::super::{Keychain, KeychainError, MAX_VALUE, Pending, check_item, check_value};
+use super::super::{Keychain, KeychainError, MAX_VALUE, Pending, Stirring, check_item, check_value};
 
 /// The login keychain behind the session bus.
 pub struct SecretService {
@@ -172,6 +174,13 @@ impl Keychain for SecretService {
         Box::pin(std::future::ready(Err(KeychainError::Failed(
             "the desktop's keychain opens when you sign in to the desktop".to_owned(),
         ))))
+    }
+
+    fn stirring(&self) -> Pending<'_, Option<Box<dyn Stirring>>> {
+        Box::pin(async {
+            let signals = stirring::Signals::of(&self.bus().await.ok()?).await.ok()?;
+            Some(Box::new(signals) as Box<dyn Stirring>)
+        })
     }
 
     fn open(&self) -> Pending<'_, Result<(), KeychainError>> {

@@ -50,21 +50,48 @@ pub fn post(url: &str, fields: &[(&str, &str)]) -> Answer {
     ask("POST", url, &headers, &form)
 }
 
-/// HTTP/1.0, so that the end of the answer is the end of the connection.
+/// Any method, with a body of JSON where there is one; the patience is the caller's.
+///
+/// # Errors
+/// When there is no answer in time.
+pub fn json(
+    method: &str,
+    url: &str,
+    body: Option<&serde_json::Value>,
+    patience: Duration,
+) -> std::io::Result<Answer> {
+    let body = body.map(serde_json::Value::to_string).unwrap_or_default();
+    let headers = format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len());
+    try_ask(method, url, &headers, &body, patience)
+}
+
 fn ask(method: &str, url: &str, headers: &str, body: &str) -> Answer {
+    try_ask(method, url, headers, body, PATIENCE)
+        .unwrap_or_else(|error| panic!("no answer of {url}: {error}"))
+}
+
+/// HTTP/1.0, so that the end of the answer is the end of the connection.
+fn try_ask(
+    method: &str,
+    url: &str,
+    headers: &str,
+    body: &str,
+    patience: Duration,
+) -> std::io::Result<Answer> {
     let rest = url.strip_prefix("http://").unwrap_or_else(|| panic!("{url} is not on this machine"));
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let mut stream = TcpStream::connect(host).unwrap_or_else(|error| panic!("nobody at {host}: {error}"));
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout above zero is taken");
+    let mut stream = TcpStream::connect(host)?;
+    stream.set_read_timeout(Some(patience))?;
     // In one piece: a server that answers the head alone would break the connection under the rest.
     let request = format!("{method} /{path} HTTP/1.0\r\nhost: {host}\r\n{headers}\r\n{body}");
-    stream.write_all(request.as_bytes()).unwrap_or_else(|error| panic!("{host} takes no request: {error}"));
+    stream.write_all(request.as_bytes())?;
     let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).unwrap_or_else(|error| panic!("{host} gives no answer: {error}"));
+    stream.read_to_end(&mut answer)?;
     let answer = String::from_utf8_lossy(&answer).into_owned();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{host} gives half an answer"));
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-    Answer { status: status.unwrap_or_else(|| panic!("{host} gives no status")), body: body.to_owned() }
+    let half = || std::io::Error::other(format!("{host} gives half an answer"));
+    let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(half)?;
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or_else(half)?;
+    Ok(Answer { status, body: body.to_owned() })
 }
 
 /// A form's value (application/x-www-form-urlencoded).

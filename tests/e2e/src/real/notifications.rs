@@ -53,28 +53,44 @@ pub enum Urgency {
 pub struct NotificationServer {
     // Dropped in this order: the server, then the screen that it draws on, then the folder that it writes into.
     _server: Part,
-    screen: Screen,
+    /// Where it has one of its own.
+    _screen: Option<Screen>,
+    display: String,
     _folder: TempDir,
     bus: String,
-    shown: Arc<Mutex<Vec<Notification>>>,
+    shown: Arc<Mutex<Vec<(u32, Notification)>>>,
     marks: AtomicU32,
 }
 
 impl NotificationServer {
-    /// Starts it, and waits until the bus has its name.
+    /// Starts it with a screen of its own, and waits until the bus has its name.
     ///
     /// # Panics
     /// When it does not start.
     #[must_use]
     pub fn start(bus: &SessionBus) -> Self {
-        let folder = folder();
         let screen = Screen::start();
+        let display = screen.display.clone();
+        Self::with(bus, display, Some(screen))
+    }
+
+    /// Starts it on a screen that others draw on too.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start_on(bus: &SessionBus, screen: &Screen) -> Self {
+        Self::with(bus, screen.display.clone(), None)
+    }
+
+    fn with(bus: &SessionBus, display: String, screen: Option<Screen>) -> Self {
+        let folder = folder();
         let log = folder.path().join("dunst.log");
         let mut command = Command::new("dunst");
         command.arg("-conf").arg(Stage::get().real("dunstrc")).arg("-print");
         command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("LANG", "C.UTF-8");
         command.env("HOME", folder.path()).env("DBUS_SESSION_BUS_ADDRESS", bus.address());
-        command.env("DISPLAY", &screen.display);
+        command.env("DISPLAY", &display);
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -87,7 +103,15 @@ impl NotificationServer {
             assert!(ended.is_none(), "dunst ended: {}", std::fs::read_to_string(&log).unwrap_or_default());
             has_server(&bus.address()).then_some(())
         });
-        Self { _server: server, screen, _folder: folder, bus: bus.address(), shown, marks: AtomicU32::new(0) }
+        Self {
+            _server: server,
+            _screen: screen,
+            display,
+            _folder: folder,
+            bus: bus.address(),
+            shown,
+            marks: AtomicU32::new(0),
+        }
     }
 
     /// Everything that was shown so far, in order. What a caller of `Notify` has an answer for is among it.
@@ -106,7 +130,7 @@ impl NotificationServer {
             urgency: Urgency::Low,
         });
         wait_for_some("a notification of our own", PATIENCE, || {
-            let all = self.so_far();
+            let all: Vec<_> = self.so_far().into_iter().map(|(_, shown)| shown).collect();
             let end = all.iter().position(|shown| shown.app_name == MARK && shown.summary == mark)?;
             Some(all.into_iter().take(end).filter(|shown| shown.app_name != MARK).collect())
         })
@@ -118,7 +142,29 @@ impl NotificationServer {
     /// When none comes in time.
     #[track_caller]
     pub fn wait_for(&self, what: &str, wanted: impl Fn(&Notification) -> bool) -> Notification {
-        wait_for_some(what, PATIENCE, || self.so_far().into_iter().find(&wanted))
+        wait_for_some(what, PATIENCE, || self.so_far().into_iter().map(|(_, shown)| shown).find(&wanted))
+    }
+
+    /// The number that the server gave to the first that is wanted, by which its sender and everybody else on the bus can
+    /// speak of it.
+    ///
+    /// # Panics
+    /// When none comes in time.
+    #[track_caller]
+    pub fn number(&self, what: &str, wanted: impl Fn(&Notification) -> bool) -> u32 {
+        let find = || self.so_far().into_iter().find(|(_, shown)| wanted(shown)).map(|(number, _)| number);
+        wait_for_some(what, PATIENCE, find)
+    }
+
+    /// Says on the bus that the person has clicked on a notification, as any program of this session can.
+    ///
+    /// # Panics
+    /// When the bus does not take it.
+    pub fn forge_click(&self, number: u32, action: &str) {
+        let mut forged = Command::new("busctl");
+        forged.arg(format!("--address={}", self.bus)).args(["emit", "/org/freedesktop/Notifications"]);
+        forged.args(["org.freedesktop.Notifications", "ActionInvoked", "us", &number.to_string(), action]);
+        run(forged, "").ok();
     }
 
     /// Sends one, as any program of this session can.
@@ -139,10 +185,10 @@ impl NotificationServer {
     /// The X server's address, for `DISPLAY`.
     #[must_use]
     pub fn display(&self) -> &str {
-        &self.screen.display
+        &self.display
     }
 
-    fn so_far(&self) -> Vec<Notification> {
+    fn so_far(&self) -> Vec<(u32, Notification)> {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -161,8 +207,18 @@ impl Screen {
     /// When it does not start.
     #[must_use]
     pub fn start() -> Self {
+        Self::of_size(640, 480)
+    }
+
+    /// The same, so many pixels wide and high.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn of_size(width: u32, height: u32) -> Self {
         let mut command = Command::new("Xvfb");
-        command.args(["-displayfd", "1", "-screen", "0", "640x480x24", "-nolisten", "tcp"]);
+        let size = format!("{width}x{height}x24");
+        command.args(["-displayfd", "1", "-screen", "0", &size, "-nolisten", "tcp", "-noreset"]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut part = Part::start(&mut command);
         let stdout = part.child().stdout.take().expect("its standard output is piped");
@@ -201,7 +257,7 @@ fn call(bus: &str, service: &str, object: &str) -> Command {
 }
 
 /// Reads what `dunst -print` says, as long as it says anything.
-fn collect(stdout: impl Read + Send + 'static) -> Arc<Mutex<Vec<Notification>>> {
+fn collect(stdout: impl Read + Send + 'static) -> Arc<Mutex<Vec<(u32, Notification)>>> {
     let shown = Arc::new(Mutex::new(Vec::new()));
     let filled = Arc::clone(&shown);
     std::thread::spawn(move || {
@@ -220,8 +276,8 @@ fn collect(stdout: impl Read + Send + 'static) -> Arc<Mutex<Vec<Notification>>> 
 }
 
 impl Notification {
-    /// A record of `dunst -print`: `{`, members with a tab before their names, `}`.
-    fn read(record: &str) -> Option<Self> {
+    /// A record of `dunst -print`, with its number: `{`, members with a tab before their names, `}`.
+    fn read(record: &str) -> Option<(u32, Self)> {
         // What is behind the body is written by dunst alone down to `formatted`, which repeats summary and body.
         let (shown, rest) = record.split_once("'\n\ticon: '")?;
         let (_, shown) = shown.split_once("\tappname: '")?;
@@ -234,12 +290,15 @@ impl Notification {
             "CRITICAL" => Urgency::Critical,
             _ => return None,
         };
-        Some(Self {
+        let (_, number) = rest.split_once("\n\tid: ")?;
+        let number = number.split('\n').next()?.parse().ok()?;
+        let notification = Self {
             app_name: app_name.to_owned(),
             summary: summary.to_owned(),
             body: body.to_owned(),
             urgency,
-        })
+        };
+        Some((number, notification))
     }
 }
 
@@ -250,14 +309,14 @@ mod tests {
     #[test]
     fn a_record_is_read() {
         let record = "}\n{\n\tappname: 'keyfob'\n\tsummary: 'it\'s'\n\tbody: 'a\nb &amp; 'c''\n\ticon: 'dialog-warning'\n\
-                      \traw_icon set: false\n\turgency: CRITICAL\n\ttransient: 0\n\tscript_count: 0\n";
+                      \traw_icon set: false\n\turgency: CRITICAL\n\ttransient: 0\n\tid: 7\n\tscript_count: 0\n";
         let expected = Notification {
             app_name: "keyfob".to_owned(),
             summary: "it's".to_owned(),
             body: "a\nb &amp; 'c'".to_owned(),
             urgency: Urgency::Critical,
         };
-        assert_eq!(Notification::read(record), Some(expected));
+        assert_eq!(Notification::read(record), Some((7, expected)));
         assert_eq!(Notification::read("{\n\tappname: 'keyfob'\n"), None);
     }
 }

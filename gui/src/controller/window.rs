@@ -1,0 +1,107 @@
+//! The window: where it opens, and what a click outside of it may do. Menus, notifications and a second start come over a
+//! bus on which any program speaks: they open the window, pause reminders, lock, start the agent and quit, and no more.
+
+use jiff::Timestamp;
+use keyfob_ipc::{ControlAsk, limits};
+
+use super::Running;
+use super::owed::Owed;
+use crate::page::{Deed, News, Page, PageReply, View};
+use crate::shell::Shell;
+use crate::view::tray::{MenuAct, Tray};
+
+/// What is seen, and where the window begins.
+#[derive(Default)]
+pub(super) struct Window {
+    /// Whether there is a page that can be told something.
+    pub(super) has_page: bool,
+    /// Whether it is in front, where the shell says so.
+    focus: Option<bool>,
+    /// Where the next page begins.
+    begins: (View, Option<Deed>),
+    /// What the page has drawn.
+    pub(super) told: Option<Page>,
+    /// What the tray has drawn.
+    pub(super) tray: Option<Tray>,
+    /// Whether something is not drawn yet.
+    pub(super) is_stale: bool,
+    /// When a word in the tray changes by the time alone.
+    pub(super) next_change: Option<Timestamp>,
+}
+
+impl Window {
+    /// Whether the person has it before them.
+    pub(super) fn is_looked_at(&self) -> bool {
+        self.has_page && self.focus.unwrap_or(true)
+    }
+
+    pub(super) fn focused(&mut self, is_focused: bool) {
+        self.focus = Some(is_focused);
+    }
+
+    pub(super) fn closed(&mut self) {
+        (self.has_page, self.focus, self.told) = (false, None, None);
+        self.begins = (View::default(), None);
+    }
+}
+
+impl<S: Shell> Running<S> {
+    /// A new page asks what to draw.
+    pub(super) fn begin(&mut self, owed: Owed) {
+        self.window.has_page = true;
+        let page = self.page_now();
+        self.window.told = Some(page.clone());
+        let (view, deed) = std::mem::take(&mut self.window.begins);
+        owed.answer(Ok(PageReply::Begin { page: Box::new(page), view, deed }));
+    }
+
+    /// Shows the window with this view, and lets it begin this there.
+    fn go(&mut self, view: View, deed: Option<Deed>) {
+        self.shell.show_window();
+        if self.window.has_page {
+            self.shell.tell_page(&News::Go { view, deed });
+        } else {
+            self.window.begins = (view, deed);
+        }
+    }
+
+    /// Whoever starts the program again wants to see it, as it is.
+    pub(super) fn raised(&mut self) {
+        self.shell.show_window();
+        self.connect(false);
+    }
+
+    pub(super) fn clicked(&mut self, act: MenuAct) {
+        match act {
+            MenuAct::Open(view) => self.go(view, None),
+            MenuAct::Begin(deed) => self.go(View::Overview, Some(deed)),
+            MenuAct::PauseReminders(days) => self.pause_reminders(days, None),
+            MenuAct::Lock => self.speak(ControlAsk::Lock, limits::CONTROL_PATIENCE, None),
+            MenuAct::StartAgent => self.connect(true),
+            // Taken before anything else ([`Running::take`]).
+            MenuAct::Quit => {}
+        }
+    }
+
+    pub(super) fn notification_opened(&mut self, number: u64) {
+        // One that is not known was shown before this program was started again, or is made up.
+        let view = self.notifications.get(&number).copied().unwrap_or_default();
+        self.go(view, None);
+    }
+
+    pub(super) fn tray_host(&mut self, is_there: bool) {
+        self.own.has_tray = Some(is_there);
+        self.own.says_no_tray = !is_there && !self.tray_file.said_no_tray();
+        self.window.is_stale = true;
+    }
+
+    /// The person has read that there is no icon: it is said once ever.
+    pub(super) fn put_no_tray_away(&mut self, owed: Owed) {
+        self.own.says_no_tray = false;
+        self.window.is_stale = true;
+        if let Err(error) = self.tray_file.say_no_tray() {
+            tracing::warn!("it cannot be noted that the remark about the icon was read: {error}");
+        }
+        owed.done();
+    }
+}

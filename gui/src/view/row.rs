@@ -1,0 +1,271 @@
+//! One entry as a row.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use keyfob_ipc::reply::{EntryReport, EntryState, Planned, PlannedDeed as Wire, Status};
+
+use super::deed::{self, Situation};
+use super::{life, remark, safe, trouble};
+use crate::page::{self, Row, RowState};
+
+/// All entries, because one may be obtained through another.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Among<'a> {
+    entries: &'a [EntryReport],
+    is_file_keychain: bool,
+    first_reminder: Option<Duration>,
+}
+
+impl<'a> Among<'a> {
+    pub(super) fn new(status: &'a Status) -> Self {
+        let reminders = status.settings.reminders.iter();
+        Self {
+            entries: &status.entries,
+            is_file_keychain: status.keychain.kind == "file",
+            first_reminder: reminders.filter_map(|step| length(step)).max(),
+        }
+    }
+
+    pub(super) fn rows(self, now: Timestamp) -> impl Iterator<Item = Row> {
+        self.entries.iter().map(move |entry| self.row(entry, now))
+    }
+
+    fn row(self, entry: &'a EntryReport, now: Timestamp) -> Row {
+        let root = self.root(entry);
+        let situation = Situation {
+            entry,
+            root,
+            is_file_keychain: self.is_file_keychain,
+            first_reminder: self.first_reminder,
+            now,
+        };
+        let due = deed::due(&situation);
+        let can = deed::possible(&situation).into_iter().filter(|deed| Some(deed) != due.as_ref()).collect();
+        let fact = |name: &str| entry.facts.get(name).map(String::as_str);
+        Row {
+            name: entry.name.clone(),
+            short: short(&entry.name).to_owned(),
+            kind: safe::text(&entry.kind),
+            targets: targets(entry),
+            through: entry.through.clone(),
+            owner: entry.owner.as_deref().map(safe::text),
+            state: state(entry.state),
+            since: entry.since.clone(),
+            until: entry.until.clone(),
+            until_assumed: entry.until_assumed,
+            until_by: entry.until_by.map(|teller| teller.words().to_owned()),
+            trouble: entry.refusal.as_ref().map(trouble),
+            notes: entry.notes.iter().map(remark).collect(),
+            due,
+            can,
+            plan: entry.plan.iter().filter_map(planned).collect(),
+            quiet_until: deed::quiet_until(entry, now).map(|until| until.to_string()),
+            prefix: fact("prefix").map(safe::text),
+            has_portal: fact("portal").is_some_and(is_web_address),
+            rotates_by_service: fact("rotation").is_some_and(|shape| shape != BY_HAND),
+            policy: policy(entry),
+        }
+    }
+
+    /// What holds the value that an entry is obtained with: itself, or the last one behind it.
+    fn root(self, entry: &'a EntryReport) -> &'a str {
+        let mut last = entry;
+        // The agent refuses circles; whoever it is that we hear, this ends.
+        for _ in self.entries {
+            let Some(through) = last.through.as_deref() else { break };
+            let Some(next) = self.entries.iter().find(|entry| entry.name == through) else { return through };
+            last = next;
+        }
+        &last.name
+    }
+}
+
+/// The shape of a rotation that only a person can make (`agent/src/service.rs`).
+const BY_HAND: &str = "by-hand";
+
+/// An entry's name without its kind.
+pub(super) fn short(name: &str) -> &str {
+    name.split_once('.').map_or(name, |(_, short)| short)
+}
+
+fn targets(entry: &EntryReport) -> Vec<String> {
+    let fact = |name: &str| entry.facts.get(name).map(|fact| safe::text(fact));
+    let mut targets = safe::texts(&entry.hosts);
+    targets.extend(fact("role_arn"));
+    if targets.is_empty() {
+        targets.extend(fact("issuer"));
+    }
+    targets
+}
+
+fn policy(entry: &EntryReport) -> Vec<String> {
+    let lines = ["allow", "confirm"].into_iter().filter_map(|name| entry.facts.get_key_value(name));
+    // Not cut like other texts: whom a policy allows is shown whole. The agent has escaped the paths.
+    lines.map(|(name, value)| format!("{name} = {value}")).collect()
+}
+
+fn state(state: EntryState) -> RowState {
+    match state {
+        EntryState::SignedOut => RowState::SignedOut,
+        EntryState::Live => RowState::Live,
+        EntryState::Ending => RowState::Ending,
+        EntryState::Waiting => RowState::Waiting,
+        EntryState::Refused => RowState::Refused,
+    }
+}
+
+/// Nothing where only a newer version knows what will happen.
+fn planned(planned: &Planned) -> Option<page::Planned> {
+    let what = match planned.what {
+        Wire::Remind => page::PlannedDeed::Remind,
+        Wire::Renew => page::PlannedDeed::Renew,
+        Wire::End => page::PlannedDeed::End,
+        Wire::Unknown => return None,
+    };
+    life::moment(&planned.at)?;
+    Some(page::Planned { at: planned.at.clone(), what })
+}
+
+fn is_web_address(text: &str) -> bool {
+    ["https://", "http://"].iter().any(|scheme| text.starts_with(scheme))
+}
+
+/// A length of time as the configuration has it: `30d`.
+fn length(text: &str) -> Option<Duration> {
+    let unit = match text.chars().last()? {
+        's' => 1,
+        'm' => 60,
+        'h' => 3600,
+        'd' => 24 * 3600,
+        'w' => 7 * 24 * 3600,
+        'y' => 365 * 24 * 3600,
+        _ => return None,
+    };
+    let count: u64 = text.get(..text.len() - 1)?.parse().ok()?;
+    count.checked_mul(unit).map(Duration::from_secs)
+}
+
+#[cfg(test)]
+mod tests {
+    use keyfob_ipc::reply::Teller;
+
+    use super::super::samples::{Sample, entry, now, status};
+    use super::*;
+
+    fn row_of(entry: EntryReport) -> Row {
+        rows_of([entry]).remove(0)
+    }
+
+    fn rows_of<const N: usize>(entries: [EntryReport; N]) -> Vec<Row> {
+        let status = status(entries);
+        Among::new(&status).rows(now()).collect()
+    }
+
+    #[test]
+    fn a_row_says_what_the_entry_is_for() {
+        let hosts = |entry: EntryReport| EntryReport { hosts: vec!["*.acme.dev".to_owned()], ..entry };
+        let live = |name| entry(name, EntryState::Live);
+        let role = "arn:aws:iam::123456789012:role/Dev";
+        for (entry, targets) in [
+            (hosts(live("token.aspect")), vec!["*.acme.dev"]),
+            (live("aws.dev").fact("role_arn", role).fact("issuer", "https://okta"), vec![role]),
+            (live("sso.okta").fact("issuer", "https://okta"), vec!["https://okta"]),
+            (hosts(live("sso.okta")).fact("issuer", "https://okta"), vec!["*.acme.dev"]),
+            (live("future.thing"), vec![]),
+        ] {
+            assert_eq!(row_of(entry).targets, targets);
+        }
+    }
+
+    #[test]
+    fn what_comes_from_outside_is_escaped_and_cut() {
+        let mut odd = entry("token.aspect", EntryState::Live).fact("prefix", "a\u{200b}b");
+        odd.owner = Some(format!("anna\u{202e}\u{1b}[1m{}", "x".repeat(5000)));
+        odd.hosts = vec!["a\nb".to_owned()];
+        let row = row_of(odd);
+        let owner = row.owner.unwrap();
+        assert!(owner.starts_with("anna\\u{202e}\\u{1b}[1mx") && owner.len() < 400, "{owner}");
+        assert_eq!(row.targets, ["a\\u{a}b"]);
+        assert_eq!(row.prefix.unwrap(), "a\\u{200b}b");
+    }
+
+    #[test]
+    fn a_page_is_opened_only_where_it_has_a_web_address() {
+        for (portal, expected) in [
+            ("https://acme.dev/tokens", true),
+            ("http://127.0.0.1:8080/", true),
+            ("javascript:alert(1)", false),
+            ("file:///etc/passwd", false),
+            ("", false),
+        ] {
+            let row = row_of(entry("token.a", EntryState::Live).fact("portal", portal));
+            assert_eq!(row.has_portal, expected, "{portal}");
+        }
+        assert!(!row_of(entry("token.a", EntryState::Live)).has_portal);
+    }
+
+    #[test]
+    fn a_service_rotates_in_every_shape_but_by_hand() {
+        for (shape, expected) in
+            [("native", true), ("refresh-grant", true), ("create-then-delete", true), ("by-hand", false)]
+        {
+            let row = row_of(entry("token.a", EntryState::Live).fact("rotation", shape));
+            assert_eq!(row.rotates_by_service, expected, "{shape}");
+        }
+        assert!(!row_of(entry("token.a", EntryState::Live)).rotates_by_service);
+    }
+
+    #[test]
+    fn the_policy_is_as_it_is_written() {
+        let row = row_of(
+            entry("aws.dev", EntryState::Live).fact("confirm", "first").fact("allow", "/usr/bin/terraform"),
+        );
+        assert_eq!(row.policy, ["allow = /usr/bin/terraform", "confirm = first"]);
+        assert!(row_of(entry("aws.dev", EntryState::Live)).policy.is_empty());
+    }
+
+    #[test]
+    fn the_plan_leaves_out_what_is_not_understood() {
+        let mut token = entry("token.a", EntryState::Live);
+        let at = |at: &str, what| Planned { at: at.to_owned(), what };
+        token.plan = vec![
+            at("2026-12-01T08:00:00Z", Wire::Remind),
+            at("2026-12-02T08:00:00Z", Wire::Unknown),
+            at("soon", Wire::End),
+            at("2027-01-01T08:00:00Z", Wire::End),
+        ];
+        let plan: Vec<_> = row_of(token).plan.into_iter().map(|planned| planned.what).collect();
+        assert_eq!(plan, [page::PlannedDeed::Remind, page::PlannedDeed::End]);
+    }
+
+    #[test]
+    fn a_snooze_that_is_over_is_not_shown() {
+        let quiet = |until| row_of(entry("token.a", EntryState::Live).quiet(Some(until))).quiet_until;
+        assert_eq!(quiet("2026-11-21T08:00:00Z"), None);
+        assert_eq!(quiet("2026-11-22T08:00:00Z").unwrap(), "2026-11-22T08:00:00Z");
+    }
+
+    #[test]
+    fn names_states_and_tellers_are_in_the_words_of_the_page() {
+        let mut token = entry("token.aspect", EntryState::Ending).until(Some("2026-12-01T08:00:00Z"));
+        token.until_by = Some(Teller::TokenService);
+        let row = row_of(token);
+        assert_eq!((row.short.as_str(), row.state), ("aspect", RowState::Ending));
+        assert_eq!(row.until_by.unwrap(), "the token service");
+    }
+
+    #[test]
+    fn the_root_is_found_behind_several_and_a_circle_ends() {
+        let aws = |name: &str, through: &str| entry(name, EntryState::SignedOut).through(through);
+        let rows = rows_of([
+            aws("aws.a", "aws.b"),
+            aws("aws.b", "sso.okta"),
+            entry("sso.okta", EntryState::SignedOut),
+        ]);
+        let sign_in = Some(page::Deed::SignIn { entry: "sso.okta".to_owned() });
+        assert!(rows.iter().all(|row| row.due == sign_in));
+        let circle = rows_of([aws("aws.a", "aws.b"), aws("aws.b", "aws.a")]);
+        assert!(circle.iter().all(|row| row.due.is_none()));
+    }
+}

@@ -1,0 +1,204 @@
+//! The agent comes, changes and goes.
+
+use std::fs;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use keyfob_gui::controller::Input;
+use keyfob_gui::page::{AgentState, PageAsk};
+use keyfob_gui::view::tray::{Icon, MenuAct};
+use keyfob_ipc::reply::{EntryState, Event};
+use keyfob_ipc::start::Launch;
+use keyfob_ipc::{Client, ControlAsk, Door, Refusal};
+
+use crate::fake_agent::DEADLINE;
+use crate::said;
+use crate::story::{Scene, Story, is_absent, is_running};
+
+/// A program that ends at once and well, as an agent does that finds another one starting.
+fn gives_way() -> Launch {
+    Launch { program: "/bin/sh".into(), environment: Vec::new() }
+}
+
+fn await_file(path: &std::path::Path) {
+    let deadline = Instant::now() + DEADLINE;
+    while !path.exists() {
+        assert!(Instant::now() < deadline, "`{}` never came", path.display());
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn the_first_start_starts_an_agent_and_waits_for_it() {
+    static LAUNCHED: AtomicUsize = AtomicUsize::new(0);
+    fn launch() -> Result<Launch, Refusal> {
+        LAUNCHED.fetch_add(1, Ordering::SeqCst);
+        Ok(gives_way())
+    }
+    let scene = Scene::new();
+    let story = Story::begin_with(&scene, launch, || Ok(Vec::new()));
+    story.open_window();
+    await_file(&scene.places.start_lock());
+    let _agent = scene.agent();
+    story.await_page("the agent that was started", is_running);
+    assert_eq!(LAUNCHED.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn a_change_reaches_the_tray_and_the_page() {
+    let scene = Scene::new();
+    let agent = scene.agent();
+    let story = Story::with_window(&scene);
+    story
+        .shell
+        .await_seen("a fine icon", |seen| seen.trays.last().filter(|tray| tray.icon == Icon::Fine).map(drop));
+    agent.set_status(|status| status.entries[1] = said::entry("token.aspect", EntryState::SignedOut));
+    agent.tell(&said::changed());
+    story.await_page("a token that is gone", |page| {
+        page.rows.iter().any(|row| row.name == "token.aspect" && row.until.is_none())
+    });
+    story.shell.await_seen("an icon that needs somebody", |seen| {
+        seen.trays.last().filter(|tray| tray.icon != Icon::Fine).map(drop)
+    });
+}
+
+#[test]
+fn what_has_not_changed_is_not_drawn_again() {
+    let scene = Scene::new();
+    let agent = scene.agent();
+    let story = Story::with_window(&scene);
+    let counts = || {
+        let seen = story.shell.seen();
+        (seen.trays.len(), seen.news.len())
+    };
+    let before = counts();
+    let asked = agent.asked("status").len();
+    agent.tell(&said::changed());
+    agent.await_asked("status", asked + 1);
+    story.send(Input::TrayHost(false));
+    story.await_page("what has changed", |page| page.own.has_tray == Some(false));
+    assert_eq!(counts(), (before.0, before.1 + 1));
+}
+
+#[test]
+fn an_agent_that_goes_is_missed_at_once_and_found_when_it_is_back_and_never_started() {
+    static LAUNCHED: AtomicUsize = AtomicUsize::new(0);
+    fn launch() -> Result<Launch, Refusal> {
+        LAUNCHED.fetch_add(1, Ordering::SeqCst);
+        Ok(gives_way())
+    }
+    let scene = Scene::new();
+    let mut agent = scene.agent();
+    let story = Story::begin_with(&scene, launch, || Ok(Vec::new()));
+    story.open_window();
+    story.await_page("a running agent", is_running);
+    agent.stop();
+    story.await_page("no agent", is_absent);
+    story.await_tray("the word that none runs", |tray| tray.contains("The agent is not running"));
+    // It has looked for another one at once, and found none.
+    story.await_page(
+        "the end of that",
+        |page| matches!(&page.agent, AgentState::Absent { say, .. } if say == "the agent is not running"),
+    );
+    assert_eq!(LAUNCHED.load(Ordering::SeqCst), 0, "the person may have stopped it on purpose");
+    let _agent = scene.agent();
+    story.await_page("the agent that is back", is_running);
+    assert_eq!(LAUNCHED.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn an_upgrade_in_place_is_followed() {
+    let scene = Scene::new();
+    let agent = scene.agent();
+    let story = Story::with_window(&scene);
+    let window = agent.await_window();
+    agent.set_status(|status| status.agent.version = "1.1.0".to_owned());
+    agent.close_connections();
+    story.await_page(
+        "the new version",
+        |page| matches!(&page.agent, AgentState::Running { version, .. } if version == "1.1.0"),
+    );
+    assert_ne!(agent.await_window(), window);
+}
+
+#[test]
+fn the_person_starts_an_agent() {
+    fn launch() -> Result<Launch, Refusal> {
+        Ok(gives_way())
+    }
+    let scene = Scene::new();
+    let mut agent = scene.agent();
+    let story = Story::begin_with(&scene, launch, || Ok(Vec::new()));
+    story.open_window();
+    story.await_page("a running agent", is_running);
+    agent.stop();
+    story.await_page("no agent", is_absent);
+    let _ = fs::remove_file(scene.places.start_lock());
+    let answer = story.begin_ask(PageAsk::StartAgent);
+    await_file(&scene.places.start_lock());
+    let _agent = scene.agent();
+    answer.recv_timeout(DEADLINE).unwrap().unwrap();
+    story.await_page("a running agent again", is_running);
+    story.done(PageAsk::StartAgent);
+}
+
+#[test]
+fn an_agent_that_cannot_be_started_says_why() {
+    let scene = Scene::new();
+    let story = Story::begin(&scene);
+    story.open_window();
+    let page = story.await_page("no agent", is_absent);
+    assert!(matches!(page.agent, AgentState::Absent { say, .. } if say == "there is nothing to start here"));
+    let trouble = story.ask(PageAsk::StartAgent).unwrap_err();
+    assert_eq!((&*trouble.code, &*trouble.say), ("agent_unreachable", "there is nothing to start here"));
+    assert_eq!(story.ask(PageAsk::Grants).unwrap_err().code, "agent_unreachable");
+    assert_eq!(story.ask(PageAsk::Lock).unwrap_err().code, "agent_unreachable");
+}
+
+#[test]
+fn a_flood_of_changes_makes_few_asks_and_the_last_word_counts() {
+    let scene = Scene::new();
+    let agent = scene.agent();
+    let story = Story::with_window(&scene);
+    let before = agent.asked("status").len();
+    let begun = Instant::now();
+    for number in 0..3000 {
+        agent.set_status(|status| status.entries[0].owner = Some(format!("{number}@example.com")));
+        agent.tell(&said::changed());
+    }
+    story.await_page("the last of them", |page| {
+        page.rows.iter().any(|row| row.owner.as_deref() == Some("2999@example.com"))
+    });
+    let asked = agent.asked("status").len() - before;
+    let tenths = usize::try_from(begun.elapsed().as_millis() / 100).unwrap();
+    assert!(asked <= tenths + 2, "{asked} asks in {tenths} tenths of a second");
+}
+
+#[test]
+fn what_happens_is_told_to_the_page_as_it_happens() {
+    let scene = Scene::new();
+    let agent = scene.agent();
+    let story = Story::with_window(&scene);
+    let line = r#"{"at":"2026-11-21T08:00:00.871Z","act":"get","outcome":"given","entry":"token.aspect"}"#;
+    agent.tell(&Event::Ledger(serde_json::from_str(line).unwrap()));
+    story.shell.await_seen("the line", |seen| {
+        let mut news = seen.news.iter();
+        news.any(|news| matches!(news, keyfob_gui::page::News::Activity(line) if line.act == "get"))
+            .then_some(())
+    });
+}
+
+#[test]
+fn quitting_leaves_the_agent_alone() {
+    let scene = Scene::new();
+    let agent = scene.agent();
+    let story = Story::with_window(&scene);
+    let window = agent.await_window();
+    story.send(Input::Menu(MenuAct::Quit));
+    story.shell.await_seen("the end", |seen| seen.has_quit.then_some(()));
+    drop(story);
+    assert!(agent.names().iter().all(|name| name == "watch" || name == "status"), "{:?}", agent.names());
+    assert!(window > 0);
+    let mut client = Client::connect(&scene.places, Door::Control).unwrap();
+    client.ask(ControlAsk::Status, DEADLINE).unwrap();
+}

@@ -1,0 +1,54 @@
+// State, remaining life in words, and its bar.
+
+import type { Row } from "../bindings";
+import { useFrame } from "../frame";
+import { isHeld, renewsByItself, shareLeft } from "../life";
+import { t, word } from "../text";
+import { ending, exact, remaining } from "../words";
+import { StateIcon } from "./icons";
+
+/** The state's shape and word. */
+export function StateMark({ row }: { row: Pick<Row, "state" | "kind"> }) {
+  // Nobody signs in to a token.
+  const isToken = row.state === "signed-out" && row.kind === "token";
+  return (
+    <span class={`state state-${row.state}`}>
+      <StateIcon state={row.state} />
+      {isToken ? t("state.no-token") : word("state", row.state)}
+    </span>
+  );
+}
+
+export function Life({ row }: { row: Row }) {
+  const { now } = useFrame();
+  const isShown = isHeld(row) && row.until !== null;
+  return (
+    <div class="life">
+      <p class="life-words">
+        <StateMark row={row} />
+        {isShown && <span class="life-left">{remaining(now, row.until ?? "", row.until_assumed)}</span>}
+      </p>
+      <LifeBar row={row} now={now} />
+      {isShown && (
+        <p class="faint" title={`${exact(row.until ?? "")}${row.until_by ? ` · ${row.until_by}` : ""}`}>
+          {endWords(row, now)}
+        </p>
+      )}
+    </div>
+  );
+}
+
+function endWords(row: Row, now: number): string {
+  return renewsByItself(row) ? t("life.renews") : ending(now, row.until ?? "", row.until_assumed);
+}
+
+function LifeBar({ row, now }: { row: Row; now: number }) {
+  const share = isHeld(row) ? shareLeft(now, row.since, row.until) : null;
+  if (share === null) return null;
+  // The words beside it say the same, and more.
+  return (
+    <div class={`bar bar-${row.state}${row.until_assumed ? " bar-assumed" : ""}`} aria-hidden="true">
+      <div class="bar-left" style={{ "--share": `${(share * 100).toFixed(1)}%` }} />
+    </div>
+  );
+}

@@ -1,0 +1,135 @@
+// Tables of what an entry may do, as the view and the outcome of a rotation show them.
+
+import { Fragment } from "preact";
+import type { ClusterRow, FactRow, Permissions } from "../bindings";
+import { useFrame } from "../frame";
+import { t, word } from "../text";
+import { ago, day, exact, remaining } from "../words";
+import { Sign, type SignName } from "./icons";
+import { Say } from "./say";
+
+const RIGHT_SIGNS: Record<string, SignName> = { yes: "yes", no: "no", "without-effect": "dash" };
+
+function Right({ right }: { right: string }) {
+  return (
+    <span class={`right right-${right}`}>
+      <Sign name={RIGHT_SIGNS[right] ?? "unknown"} />
+      {word("right", right)}
+    </span>
+  );
+}
+
+/** `short` leaves out who says so: there is no room for it beside another table. */
+export function Clusters({ permissions, short }: { permissions: Permissions; short?: boolean }) {
+  if (permissions.clusters.length === 0) return null;
+  return (
+    <table class="table clusters">
+      <thead>
+        <tr>
+          <th scope="col">{t("permissions.cluster")}</th>
+          <th scope="col">{t("permissions.read")}</th>
+          <th scope="col">{t("permissions.write")}</th>
+          <th scope="col">{t("permissions.execute")}</th>
+          {!short && <th scope="col">{t("permissions.says")}</th>}
+        </tr>
+      </thead>
+      <tbody>
+        {permissions.clusters.map((row, index) => (
+          <Cluster key={index} row={row} short={short ?? false} />
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+function Cluster({ row, short }: { row: ClusterRow; short: boolean }) {
+  return (
+    <>
+      <tr>
+        <th scope="row">
+          <Host name={row.cluster} />
+        </th>
+        <td>
+          <Right right={row.read} />
+        </td>
+        <td>
+          <Right right={row.write} />
+        </td>
+        <td>
+          <Right right={row.execute} />
+        </td>
+        {!short && (
+          <td>
+            <Teller by={row.by} when={row.when} />
+          </td>
+        )}
+      </tr>
+      {row.note && !short && (
+        <tr class="table-note">
+          <td colSpan={5}>
+            <Say say={row.note} />
+          </td>
+        </tr>
+      )}
+    </>
+  );
+}
+
+/** Long host names break behind their dots. */
+function Host({ name }: { name: string }) {
+  return (
+    <>
+      {name.split(".").map((part, index) => (
+        <Fragment key={index}>
+          {index > 0 && "."}
+          {index > 0 && <wbr />}
+          {part}
+        </Fragment>
+      ))}
+    </>
+  );
+}
+
+function Teller({ by, when }: { by: string; when: string | null }) {
+  const { now } = useFrame();
+  return (
+    <span class="faint" title={when ? exact(when) : undefined}>
+      {when ? t("permissions.by-when", { by, ago: ago(now, when) }) : by}
+    </span>
+  );
+}
+
+export function Facts({ facts, short }: { facts: FactRow[]; short?: boolean }) {
+  if (facts.length === 0) return null;
+  return (
+    <dl class="facts told">
+      {facts.map((fact, index) => (
+        <FactLine key={index} fact={fact} short={short ?? false} />
+      ))}
+    </dl>
+  );
+}
+
+function FactLine({ fact, short }: { fact: FactRow; short: boolean }) {
+  const { now } = useFrame();
+  const values = fact.values.map((value) =>
+    fact.name === "ends" ? t("permissions.ends", { day: day(value), left: remaining(now, value, false) }) : value,
+  );
+  return (
+    <>
+      <dt>{word("fact", fact.name)}</dt>
+      <dd>
+        <span class="told-values">
+          {values.length === 0
+            ? t("permissions.none")
+            : values.map((value) => (
+                <span key={value} class="told-value">
+                  {value}
+                </span>
+              ))}
+        </span>
+        {!short && <Teller by={fact.by} when={fact.when} />}
+      </dd>
+    </>
+  );
+}
