@@ -204,6 +204,7 @@ impl Agent {
             weight: Weight::Due,
             title: format!("{who} asks for {entry}"),
             body: format!("Approve it with: keyfob approve {entry}"),
+            is_question: true,
         }));
     }
 

@@ -39,6 +39,8 @@ pub struct Told {
     pub title: String,
     /// One or two sentences; what is from outside in them is escaped ([`keyfob_ipc::text::escape`]).
     pub body: String,
+    /// Whether it is word of a question that is open.
+    pub is_question: bool,
 }
 
 /// Notices that are out. Clones are the same.
@@ -153,8 +155,8 @@ impl Desk {
         if out.fates.len() > KEPT {
             out.fates.pop_front();
         }
-        let Told { entry, weight, title, body } = told;
-        (Notice { id, entry, weight, title, body }, claimed)
+        let Told { entry, weight, title, body, is_question } = told;
+        (Notice { id, entry, weight, title, body, is_question }, claimed)
     }
 
     /// Whether a watcher claims it before time is up, or everybody has gone.

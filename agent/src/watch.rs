@@ -316,7 +316,7 @@ mod tests {
 
     fn notice(id: u64) -> Notice {
         let text = String::new;
-        Notice { id, entry: text(), weight: Weight::Due, title: text(), body: text() }
+        Notice { id, entry: text(), weight: Weight::Due, title: text(), body: text(), is_question: false }
     }
 
     #[tokio::test]

@@ -14,7 +14,7 @@ use crate::controller::Input;
 
 /// The file by which a second start asks the first for its window.
 pub fn word_of_another_start(places: &Places) -> PathBuf {
-    places.state.join("tray.raise")
+    places.state.join("raise-tray")
 }
 
 /// Watches as long as it is kept.

@@ -272,4 +272,7 @@ pub struct Notice {
     pub title: String,
     /// One or two sentences, without markup. Text from outside in it is already escaped.
     pub body: String,
+    /// Whether it is word of a question that is open. A window is sent the question itself, and tells of that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_question: bool,
 }

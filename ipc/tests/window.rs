@@ -20,12 +20,12 @@ struct Agent {
 
 impl Agent {
     fn hears(&mut self) -> ControlAsk {
-        let bytes = self.reader.next(&mut self.stream, CONTROL_FRAME).unwrap().expect("an ask");
-        frame::decode::<Request<ControlAsk>>(&bytes).unwrap().ask
+        let bytes = self.reader.next(&mut self.stream, CONTROL_FRAME).expect("a frame").expect("an ask");
+        frame::decode::<Request<ControlAsk>>(&bytes).expect("a request").ask
     }
 
     fn says(&mut self, reply: Reply) {
-        frame::write(&mut self.stream, &Answer::new(reply), CONTROL_FRAME).unwrap();
+        frame::write(&mut self.stream, &Answer::new(reply), CONTROL_FRAME).expect("the client reads");
     }
 }
 
@@ -39,10 +39,10 @@ fn connected(folder: &tempfile::TempDir) -> (Client, Agent) {
         own_profile: true,
         user: String::new(),
     };
-    let listener = UnixListener::bind(places.control_socket()).unwrap();
-    let client = Client::connect(&places, Door::Control).unwrap();
-    let (stream, _) = listener.accept().unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let listener = UnixListener::bind(places.control_socket()).expect("a free place");
+    let client = Client::connect(&places, Door::Control).expect("a listener");
+    let (stream, _) = listener.accept().expect("a client");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
     (client, Agent { stream, reader: frame::Reader::default() })
 }
 

@@ -80,6 +80,7 @@ impl Agent {
             weight: Weight::Known,
             title: format!("{told} {verb} {}", grant.entry),
             body: format!("Given {what}. Take it back with: {revoke}"),
+            is_question: false,
         }));
         Ok(match unsaved {
             None => say,
@@ -191,7 +192,13 @@ impl Agent {
             ),
             count => (format!("{count} answers were taken back"), "Each is asked for again.".to_owned()),
         };
-        drop(self.notices.tell(Told { entry: first.entry.to_string(), weight: Weight::Known, title, body }));
+        drop(self.notices.tell(Told {
+            entry: first.entry.to_string(),
+            weight: Weight::Known,
+            title,
+            body,
+            is_question: false,
+        }));
     }
 }
 

@@ -49,7 +49,13 @@ pub fn told(entry: &Entry, end: &End, now: Timestamp) -> Told {
         (false, true) => format!("It was not rotated by itself. Rotate it: keyfob token rotate {name}"),
         (false, false) => format!("Rotate it: keyfob token rotate {name}"),
     });
-    Told { entry: entry.name.to_string(), weight: weight(left), title, body: body.join(" ") }
+    Told {
+        entry: entry.name.to_string(),
+        weight: weight(left),
+        title,
+        body: body.join(" "),
+        is_question: false,
+    }
 }
 
 /// How loud an end is that is so many seconds away.

@@ -116,5 +116,11 @@ fn in_memory(name: &EntryName) -> Note {
 /// Tells the person, whether or not anybody asked.
 pub(super) fn tell(agent: &Agent, name: &EntryName, weight: Weight, title: &str, body: String) {
     // It is shown by whoever can, and nobody waits for that here.
-    drop(agent.notices.tell(Told { entry: name.to_string(), weight, title: title.to_owned(), body }));
+    drop(agent.notices.tell(Told {
+        entry: name.to_string(),
+        weight,
+        title: title.to_owned(),
+        body,
+        is_question: false,
+    }));
 }

@@ -15,7 +15,13 @@ const DEADLINE: Duration = Duration::from_secs(20);
 
 fn tell(company: &Company, title: &str) -> Telling {
     let (entry, body) = ("token.aspect".to_owned(), "Rotate it.".to_owned());
-    company.agent.notices.tell(Told { entry, weight: Weight::Due, title: title.to_owned(), body })
+    company.agent.notices.tell(Told {
+        entry,
+        weight: Weight::Due,
+        title: title.to_owned(),
+        body,
+        is_question: false,
+    })
 }
 
 async fn in_time<T>(what: impl Future<Output = T>) -> T {

@@ -31,6 +31,8 @@ impl<S: Shell> Running<S> {
 
     pub(super) fn claimed(&mut self, notice: &Notice, claimed: Result<(), Refusal>) {
         match claimed {
+            // Every question comes to us as such, and is told with its program and its words.
+            Ok(()) if notice.is_question => {}
             Ok(()) => {
                 self.notify(&view::notice::of_notice(notice));
             }

@@ -76,6 +76,7 @@ mod tests {
             weight,
             title: "Token aspect ends in 3 days".to_owned(),
             body: "Rotate it: keyfob token rotate <aspect>".to_owned(),
+            is_question: false,
         }
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use keyfob_ipc::reply::{EntryReport, EntryState, Planned, PlannedDeed as Wire, Status};
+use keyfob_ipc::reply::{EntryReport, EntryState, Note, Planned, PlannedDeed as Wire, Status, Weight};
 
 use super::deed::{self, Situation};
 use super::{life, remark, safe, trouble};
@@ -56,7 +56,7 @@ impl<'a> Among<'a> {
             until_assumed: entry.until_assumed,
             until_by: entry.until_by.map(|teller| teller.words().to_owned()),
             trouble: entry.refusal.as_ref().map(trouble),
-            notes: entry.notes.iter().map(remark).collect(),
+            notes: entry.notes.iter().filter(|note| !says_the_end(note, entry)).map(remark).collect(),
             due,
             can,
             plan: entry.plan.iter().filter_map(planned).collect(),
@@ -103,6 +103,13 @@ fn policy(entry: &EntryReport) -> Vec<String> {
     let lines = ["allow", "confirm"].into_iter().filter_map(|name| entry.facts.get_key_value(name));
     // Not cut like other texts: whom a policy allows is shown whole. The agent has escaped the paths.
     lines.map(|(name, value)| format!("{name} = {value}")).collect()
+}
+
+/// Whether a note says the end and nothing else: a row says it already, beside its bar.
+fn says_the_end(note: &Note, entry: &EntryReport) -> bool {
+    let day = entry.until.as_deref().and_then(|until| until.get(..10)).unwrap_or_default();
+    let end = note.say.trim_start_matches("probably ").strip_prefix("ends on ");
+    note.weight != Weight::Urgent && !day.is_empty() && end == Some(day)
 }
 
 fn state(state: EntryState) -> RowState {
@@ -188,6 +195,30 @@ mod tests {
         assert!(owner.starts_with("anna\\u{202e}\\u{1b}[1mx") && owner.len() < 400, "{owner}");
         assert_eq!(row.targets, ["a\\u{a}b"]);
         assert_eq!(row.prefix.unwrap(), "a\\u{200b}b");
+    }
+
+    #[test]
+    fn a_note_that_only_says_the_end_is_left_to_the_bar() {
+        let note = |say: &str, weight| Note { weight, say: say.to_owned(), hint: String::new() };
+        let mut ending = entry("token.aspect", EntryState::Ending);
+        ending.until = Some("2026-12-03T08:00:00Z".to_owned());
+        ending.notes = vec![
+            note("ends on 2026-12-03", Weight::Due),
+            note("probably ends on 2026-12-03", Weight::Known),
+            note("ends on 2026-12-03", Weight::Urgent),
+            note("ends on 2026-12-04", Weight::Due),
+            note("ends on 2026-12-03; no reminders until 2026-12-01", Weight::Known),
+        ];
+        let left: Vec<String> =
+            row_of(ending).notes.into_iter().map(|note| note.weight + " " + &note.say).collect();
+        assert_eq!(
+            left,
+            [
+                "urgent ends on 2026-12-03",
+                "due ends on 2026-12-04",
+                "known ends on 2026-12-03; no reminders until 2026-12-01"
+            ]
+        );
     }
 
     #[test]

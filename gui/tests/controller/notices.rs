@@ -1,7 +1,7 @@
 //! Notices are shown once, by whoever claims them.
 
 use keyfob_gui::page::View;
-use keyfob_ipc::reply::Event;
+use keyfob_ipc::reply::{Event, Notice};
 use keyfob_ipc::{Code, Refusal, Reply};
 
 use crate::fake_agent::Act;
@@ -46,6 +46,23 @@ fn what_somebody_else_shows_is_not_shown_twice() {
         seen.notifications.iter().find(|shown| second(&shown.body)).map(drop)
     });
     assert_eq!(story.shell.seen().notifications.len(), 1);
+}
+
+#[test]
+fn word_of_a_question_is_claimed_and_told_by_the_question_alone() {
+    let scene = Scene::new();
+    let agent = scene.agent();
+    agent.on_done("claim-notice", "the notice is yours to show");
+    let story = Story::begin(&scene);
+    agent.await_window();
+    agent.tell(&Event::Notice(Notice { is_question: true, ..said::notice(1) }));
+    agent.await_asked("claim-notice", 1);
+    // What comes after it is shown after it.
+    agent.tell(&Event::Notice(said::notice(2)));
+    story.shell.await_seen("the second", |seen| seen.notifications.first().cloned());
+    let bodies: Vec<String> =
+        story.shell.seen().notifications.iter().map(|shown| shown.body.clone()).collect();
+    assert_eq!(bodies, ["aspect ends in 2 days"]);
 }
 
 #[test]

@@ -86,6 +86,7 @@ pub fn notice(id: u64) -> Notice {
         weight: Weight::Due,
         title: "A token ends".to_owned(),
         body: format!("aspect ends in {id} days"),
+        is_question: false,
     }
 }
 

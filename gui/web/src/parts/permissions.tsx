@@ -19,9 +19,17 @@ function Right({ right }: { right: string }) {
   );
 }
 
-/** `short` leaves out who says so: there is no room for it beside another table. */
+/** One row for a cluster where everybody says the same about it. */
+export function agreed(clusters: ClusterRow[]): ClusterRow[] {
+  const said = (row: ClusterRow) => [row.cluster, row.read, row.write, row.execute].join(" ");
+  return clusters.filter((row, index) => clusters.findIndex((other) => said(other) === said(row)) === index);
+}
+
+/** `short` leaves out who says so, unless they differ: there is no room for it beside another table. */
 export function Clusters({ permissions, short }: { permissions: Permissions; short?: boolean }) {
   if (permissions.clusters.length === 0) return null;
+  const rows = short ? agreed(permissions.clusters) : permissions.clusters;
+  const isDisputed = (row: ClusterRow) => rows.filter((other) => other.cluster === row.cluster).length > 1;
   return (
     <table class="table clusters">
       <thead>
@@ -34,20 +42,21 @@ export function Clusters({ permissions, short }: { permissions: Permissions; sho
         </tr>
       </thead>
       <tbody>
-        {permissions.clusters.map((row, index) => (
-          <Cluster key={index} row={row} short={short ?? false} />
+        {rows.map((row, index) => (
+          <Cluster key={index} row={row} short={short ?? false} names={isDisputed(row)} />
         ))}
       </tbody>
     </table>
   );
 }
 
-function Cluster({ row, short }: { row: ClusterRow; short: boolean }) {
+function Cluster({ row, short, names }: { row: ClusterRow; short: boolean; names: boolean }) {
   return (
     <>
       <tr>
         <th scope="row">
           <Host name={row.cluster} />
+          {short && names && <span class="faint teller">{row.by}</span>}
         </th>
         <td>
           <Right right={row.read} />
