@@ -73,7 +73,15 @@ impl Asker {
         aside(Errand::Ledger, move || seen.look()).await.unwrap_or_default()
     }
 
-    /// The same, together with another look: one wait for both. `None` where that takes too long.
+    /// Begins to look, and waits for nothing: a helper ends as soon as it has its answer, and the ledger asks later who it was.
+    pub fn look_meanwhile(&self) {
+        if self.0.chain.get().is_none() && self.0.origin.is_some() {
+            let seen = Arc::clone(&self.0);
+            drop(tokio::spawn(aside(Errand::Ledger, move || drop(seen.look()))));
+        }
+    }
+
+    /// As [`Asker::chain`], together with another look: one wait for both. `None` where that takes too long.
     pub(crate) async fn chain_and<T: Send + 'static>(
         &self,
         look: impl FnOnce() -> T + Send + 'static,

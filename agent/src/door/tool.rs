@@ -22,6 +22,9 @@ pub(super) async fn converse(agent: &Arc<Agent>, mut connection: Connection) {
                 let limit = if first { limits::FIRST_TOOL_ANSWER } else { limits::TOOL_ANSWER };
                 let is_noted = !matches!(ask, ToolAsk::Why { .. } | ToolAsk::About);
                 let mut deed = Deed::default();
+                if is_noted {
+                    connection.asker.look_meanwhile();
+                }
                 let answer = agent.tool_within(ask, &connection.asker, &mut deed, limit).await;
                 // Who asked must still be there: what it left behind may be anybody's.
                 let is_unchanged = connection.asker.is_unchanged().await;

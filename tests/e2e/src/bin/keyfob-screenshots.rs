@@ -15,8 +15,6 @@ use keyfob_sandbox::{Endpoint, Fault, Lie, Permissions};
 use serde_json::json;
 
 const TITLE: &str = "Keyfob";
-/// Drawn around what was crop out, in pixels.
-const MARGIN: u32 = 12;
 
 fn main() {
     let folder: PathBuf =
@@ -70,8 +68,7 @@ impl Scene {
         let aspect = company.portal().issue_token("ada@example.com", Permissions::ALL, in_days(12));
         add("aspect", &aspect);
         let day = in_days(143).to_zoned(jiff::tz::TimeZone::UTC).date();
-        profile
-            .add_token("gitlab", &company.gitlab().issue_token("ada", &["api", "read_registry"], Some(day)));
+        add("gitlab", &company.gitlab().issue_token("ada", &["api", "read_registry"], Some(day)));
         let github =
             company.github().issue_token("ada", Some(&["repo", "read:packages"]), Some(in_days(260)));
         add("github", &github);
@@ -161,12 +158,8 @@ impl Scene {
         });
         desktop.point_away();
         let menu = desktop.calm_picture(desktop.area()).changed(&quiet).expect("a menu");
-        let right = menu.x + menu.width + MARGIN;
-        self.keep(
-            folder,
-            "tray-menu",
-            Area { x: 0, y: 0, width: right.max(320), height: menu.y + menu.height + MARGIN },
-        );
+        let whole = Area { x: 0, y: 0, width: menu.x + menu.width, height: menu.y + menu.height };
+        self.keep(folder, "tray-menu", whole);
         desktop.press(&["Escape"]);
         wait_for("no menu", PATIENCE, || desktop.picture(desktop.area()).changed(&quiet).is_none());
 

@@ -6,8 +6,6 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::desktop::Family;
@@ -62,13 +60,7 @@ impl WebDriver {
     pub fn try_start(mut driver: Command, program: &Path, arguments: &[&str]) -> Result<Self, String> {
         let [port, native] = [free_port(), free_port()].map(|port| port.to_string());
         driver.args(["--port", &port, "--native-port", &native]);
-        driver.stdin(Stdio::null()).stdout(Stdio::null()).stderr(
-            if std::env::var_os("RUST_BACKTRACE").is_some_and(|v| v == "1") {
-                Stdio::inherit()
-            } else {
-                Stdio::null()
-            },
-        );
+        driver.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let drivers = Family::start(&mut driver);
         let base = format!("http://127.0.0.1:{port}");
         wait_for("a driver", PATIENCE, || {
@@ -200,15 +192,6 @@ impl WebDriver {
     pub fn source(&self) -> String {
         let source = self.ask("GET", "/source", None).unwrap_or_else(|error| panic!("no source: {error}"));
         source.as_str().unwrap_or_default().to_owned()
-    }
-
-    /// A PNG of the page.
-    #[must_use]
-    #[track_caller]
-    pub fn picture(&self) -> Vec<u8> {
-        let picture =
-            self.ask("GET", "/screenshot", None).unwrap_or_else(|error| panic!("no picture: {error}"));
-        STANDARD.decode(picture.as_str().unwrap_or_default()).expect("a picture")
     }
 
     #[track_caller]

@@ -91,7 +91,7 @@ fn a_missing_tray_library_costs_the_icon_and_nothing_else() {
     let nothing = seat.profile.path().join("nothing");
     std::fs::write(&nothing, "").expect("room for a file");
     // In a mount namespace of its own the library is an empty file; behind that, the user has their own number again.
-    let id = rustix_id();
+    let id = user_number();
     let script = format!(
         "for library in /usr/lib/*/lib*appindicator3.so.1; do mount --bind '{}' \"$library\" || exit 99; done
         exec unshare --user --map-user={id} --map-group={id} -- '{}'",
@@ -116,7 +116,7 @@ fn a_missing_tray_library_costs_the_icon_and_nothing_else() {
 }
 
 /// The number of the user of the tests.
-fn rustix_id() -> String {
+fn user_number() -> String {
     let mut command = std::process::Command::new("/usr/bin/id");
     command.arg("-u");
     run(command, "").ok().stdout.trim().to_owned()
