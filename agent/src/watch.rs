@@ -253,11 +253,12 @@ impl Watch {
                 if queue.is_over {
                     return None;
                 }
-                if let Some(notice) = queue.notices.pop_front() {
-                    return Some(Event::Notice(notice));
-                }
+                // A window knows a question before it hears word of it.
                 if let Some(question) = queue.questions.pop_front() {
                     return Some(question);
+                }
+                if let Some(notice) = queue.notices.pop_front() {
+                    return Some(Event::Notice(notice));
                 }
                 if let Some(lock) = queue.lock.take() {
                     return Some(Event::Lock(lock));

@@ -61,3 +61,5 @@ mod tokens;
 mod vault;
 #[path = "ring/watch.rs"]
 mod watch;
+#[path = "ring/window.rs"]
+mod window;

@@ -1,13 +1,14 @@
 //! Word from outside, left as files in the state folder: an agent leaves its record once it can be reached, and a second start
 //! of this program leaves a file where it wants the window. The system tells when that happens; nothing here looks again and
-//! again.
+//! again. A folder that goes takes the watch with it, so that is told as well.
 
 use std::ffi::OsStr;
-use std::fs::remove_file;
+use std::fs::{canonicalize, remove_file};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
 
 use keyfob_ipc::{Code, Places, Refusal};
+use notify::event::{ModifyKind, RenameMode};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 
 use crate::controller::Input;
@@ -21,8 +22,9 @@ pub fn word_of_another_start(places: &Places) -> PathBuf {
 pub struct Beacon(#[expect(dead_code, reason = "watches until it is dropped")] RecommendedWatcher);
 
 impl Beacon {
-    /// Sends [`Input::AgentMayRun`] whenever an agent leaves its record, and [`Input::Raised`] for each word of another start. A
-    /// state folder that is not there yet is made as the agent would make it.
+    /// Sends [`Input::AgentMayRun`] whenever an agent leaves its record, [`Input::Raised`] for each word of another start, and
+    /// [`Input::FolderGone`] where the folder itself goes: then another one has to be lit. A state folder that is not there yet
+    /// is made as the agent would make it.
     ///
     /// # Errors
     /// [`Code::PlaceUnsafe`] where there can be no such folder, [`Code::Internal`] where the system does not watch it.
@@ -32,8 +34,13 @@ impl Beacon {
         let to_raise = sender.clone();
         let tell = {
             let word = word.clone();
+            // Some systems name it with its links resolved.
+            let folders = [Some(places.state.clone()), canonicalize(&places.state).ok()];
             move |event: Result<Event, notify::Error>| match event {
                 Ok(event) => {
+                    if folders.iter().flatten().any(|folder| is_end_of(&event, folder)) {
+                        send(&sender, Input::FolderGone);
+                    }
                     if is_about(&event, &record) {
                         send(&sender, Input::AgentMayRun);
                     }
@@ -82,6 +89,16 @@ fn is_about(event: &Event, file: &Path) -> bool {
     event.need_rescan() || is_written && event.paths.iter().any(|path| path.file_name() == name)
 }
 
+/// Whether a folder was removed, or moved away.
+fn is_end_of(event: &Event, folder: &Path) -> bool {
+    let is_end = match event.kind {
+        EventKind::Remove(_) => true,
+        EventKind::Modify(ModifyKind::Name(mode)) => mode != RenameMode::To,
+        _ => false,
+    };
+    is_end && event.paths.iter().any(|path| path == folder)
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc::channel;
@@ -91,16 +108,20 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_secs(20);
 
+    fn places_with_state(state: &Path) -> Places {
+        Places {
+            state: state.to_owned(),
+            config: state.join("config.toml"),
+            runtime: state.to_owned(),
+            own_profile: true,
+            user: String::new(),
+        }
+    }
+
     #[test]
     fn each_word_of_another_start_is_taken_once_also_one_left_before() {
         let folder = tempfile::tempdir().unwrap();
-        let places = Places {
-            state: folder.path().to_owned(),
-            config: folder.path().join("config.toml"),
-            runtime: folder.path().to_owned(),
-            own_profile: true,
-            user: String::new(),
-        };
+        let places = places_with_state(folder.path());
         let word = word_of_another_start(&places);
         std::fs::write(&word, "").unwrap();
         let (sender, inputs) = channel();
@@ -113,5 +134,28 @@ mod tests {
         assert!(matches!(inputs.recv_timeout(PATIENCE), Ok(Input::Raised)));
         std::fs::write(places.record_file(), "{}").unwrap();
         assert!(matches!(inputs.recv_timeout(PATIENCE), Ok(Input::AgentMayRun)));
+    }
+
+    #[test]
+    fn a_folder_that_goes_is_told_and_what_only_looks_like_it_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        for is_moved in [false, true] {
+            let places = places_with_state(&folder.path().join("state"));
+            let (sender, inputs) = channel();
+            let _beacon = Beacon::light(&places, sender).unwrap();
+            // A folder of the same name within goes first, and nobody hears of it.
+            let within = places.state.join("state");
+            std::fs::create_dir(&within).unwrap();
+            std::fs::remove_dir(&within).unwrap();
+            std::fs::write(places.record_file(), "{}").unwrap();
+            assert!(matches!(inputs.recv_timeout(PATIENCE), Ok(Input::AgentMayRun)));
+            if is_moved {
+                std::fs::rename(&places.state, folder.path().join("elsewhere")).unwrap();
+            } else {
+                std::fs::remove_dir_all(&places.state).unwrap();
+            }
+            let mut told = std::iter::from_fn(|| inputs.recv_timeout(PATIENCE).ok());
+            assert!(told.any(|input| matches!(input, Input::FolderGone)), "moved: {is_moved}");
+        }
     }
 }

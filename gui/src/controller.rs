@@ -20,17 +20,16 @@ mod threads;
 mod tokens;
 mod window;
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
-use std::time::Instant;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use keyfob_ipc::reply::{Event, LockReport};
 use keyfob_ipc::{Heard, Refusal};
 
 use crate::beacon::Beacon;
-use crate::page::{Own, PageAsk, PageReply, Trouble, View};
+use crate::page::{Own, PageAsk, PageReply, Trouble};
 use crate::settings_file::TrayFile;
 use crate::shell::{CommandLine, Shell};
 use crate::texts::Texts;
@@ -39,10 +38,14 @@ use connection::Link;
 use owed::Owed;
 use questions::Questions;
 pub use reach::Reach;
+use reach::Way;
 use sign_in::SigningIn;
 use status::Taking;
 use threads::{Said, Seats};
 use window::Window;
+
+/// Before a beacon that could not be lit is tried again.
+const DARK: Duration = Duration::from_secs(60);
 
 /// Something that happened.
 pub enum Input {
@@ -67,6 +70,8 @@ pub enum Input {
     Gone(u64, Refusal),
     /// Something changed where an agent leaves word of itself: one may run now.
     AgentMayRun,
+    /// The folder where an agent leaves word of itself is gone, and with it the watch on it.
+    FolderGone,
     /// A thread of the controller's own has come to its end.
     Back(Back),
 }
@@ -103,14 +108,9 @@ impl<S: Shell> Controller<S> {
     /// Takes one input after the other until the person quits. `sender` is the other end of `inputs`: threads of the
     /// controller's own use it, too.
     pub fn run(self, inputs: Receiver<Input>, sender: Sender<Input>) {
-        // Lit before the first look for an agent, so that none comes unnoticed in between.
-        let beacon = Beacon::light(&self.reach.places, sender.clone());
-        if let Err(refusal) = &beacon {
-            tracing::warn!(
-                "the state folder cannot be watched, so an agent that starts is not noticed: {refusal}"
-            );
-        }
         let mut running = Running::new(self, inputs, sender);
+        // Lit before the first look for an agent, so that none comes unnoticed in between.
+        running.light_beacon();
         running.connect(true);
         running.draw();
         while running.take_next() {
@@ -123,7 +123,7 @@ impl<S: Shell> Controller<S> {
 struct Running<S: Shell> {
     shell: S,
     command_line: Arc<dyn CommandLine>,
-    reach: Arc<Reach>,
+    way: Arc<Way>,
     clock: fn() -> Timestamp,
     texts: Texts,
     inputs: Receiver<Input>,
@@ -132,6 +132,13 @@ struct Running<S: Shell> {
     workers: Seats,
     /// Threads that claim notices.
     claims: Seats,
+    /// Threads that sign in.
+    sign_ins: Seats,
+    /// Whoever edits the configuration has it.
+    editing: Arc<Mutex<()>>,
+    beacon: Option<Beacon>,
+    /// When a beacon that could not be lit is tried again.
+    next_lighting: Option<Instant>,
     link: Link,
     status: Taking,
     lock: Option<LockReport>,
@@ -140,8 +147,6 @@ struct Running<S: Shell> {
     window: Window,
     own: Own,
     tray_file: TrayFile,
-    /// Notifications that were shown, and what a click on each opens.
-    notifications: BTreeMap<u64, View>,
     /// Whether the desktop shows notifications, as far as was seen.
     notifies: bool,
 }
@@ -152,7 +157,7 @@ impl<S: Shell> Running<S> {
         own.starts_at_sign_in = shell.starts_at_sign_in();
         Self {
             tray_file: TrayFile::read(&reach.places),
-            reach: Arc::new(reach),
+            way: Arc::new(Way::new(reach, texts.clone())),
             shell,
             command_line,
             clock,
@@ -161,6 +166,10 @@ impl<S: Shell> Running<S> {
             sender,
             workers: Seats::new(threads::WORKERS),
             claims: Seats::new(threads::CLAIMS),
+            sign_ins: Seats::new(threads::SIGN_INS),
+            editing: Arc::default(),
+            beacon: None,
+            next_lighting: None,
             link: Link::default(),
             status: Taking::default(),
             lock: None,
@@ -168,7 +177,6 @@ impl<S: Shell> Running<S> {
             signing_in: SigningIn::default(),
             window: Window::default(),
             own,
-            notifications: BTreeMap::new(),
             notifies: true,
         }
     }
@@ -199,12 +207,13 @@ impl<S: Shell> Running<S> {
                 return false;
             }
             Input::Menu(act) => self.clicked(act),
-            Input::NotificationOpened(number) => self.notification_opened(number),
+            Input::NotificationOpened(_) => self.notification_opened(),
             Input::Raised => self.raised(),
             Input::TrayHost(is_there) => self.tray_host(is_there),
             Input::Heard(number, heard) => self.heard(number, heard),
             Input::Gone(number, refusal) => self.gone(number, refusal),
             Input::AgentMayRun => self.connect(false),
+            Input::FolderGone => self.folder_gone(),
             Input::Back(Back(said)) => self.back(said),
         }
         true
@@ -214,6 +223,7 @@ impl<S: Shell> Running<S> {
         if !self.link.is_open_as(number) {
             return;
         }
+        self.link.give_credit_back();
         match heard {
             Heard::Answer(answer) => self.answered(answer),
             Heard::Event(Event::Watching) => {}
@@ -231,12 +241,31 @@ impl<S: Shell> Running<S> {
 
     fn back(&mut self, said: Said) {
         match said {
-            Said::Connected(number, speaking) => self.connected(number, speaking),
+            Said::Connected(number, speaking, credits) => self.connected(number, speaking, credits),
             Said::Status(number, status) => self.status_taken(number, status),
             Said::Claimed(notice, claimed) => self.claimed(&notice, claimed),
             Said::SignIn(number, news) => self.sign_in_goes_on(number, news),
             Said::Changed => self.want_status(),
         }
+    }
+
+    fn light_beacon(&mut self) {
+        // The old one first: it is of no use any more.
+        self.beacon = None;
+        let lit = Beacon::light(self.way.places(), self.sender.clone());
+        self.next_lighting = lit.is_err().then(|| Instant::now() + DARK);
+        match lit {
+            Ok(beacon) => self.beacon = Some(beacon),
+            Err(refusal) => tracing::warn!(
+                "the state folder cannot be watched, so an agent that starts is not noticed: {refusal}"
+            ),
+        }
+    }
+
+    /// Makes the folder again. Whatever was left there meanwhile told nobody.
+    fn folder_gone(&mut self) {
+        self.light_beacon();
+        self.connect(false);
     }
 
     /// The next moment at which something is due by the time alone.
@@ -246,6 +275,7 @@ impl<S: Shell> Running<S> {
             self.link.next_try(),
             self.status.next_look().filter(|_| self.link.is_open()),
             self.link.next_overdue(),
+            self.next_lighting,
         ]
         .into_iter()
         .flatten()
@@ -256,6 +286,9 @@ impl<S: Shell> Running<S> {
     fn do_what_is_due(&mut self, now: Instant) {
         if self.link.takes_try(now) {
             self.connect(false);
+        }
+        if self.next_lighting.is_some_and(|at| at <= now) {
+            self.folder_gone();
         }
         self.look_if_due();
         self.refuse_overdue(now);

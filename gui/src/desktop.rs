@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 
 use crate::controller::Input;
 use crate::page::{PageAsk, PageReply, Trouble};
+use crate::texts::Texts;
 
 pub mod arguments;
 mod autostart;
@@ -59,8 +60,8 @@ pub struct Surroundings {
     pub system_root: Option<PathBuf>,
 }
 
-/// Shows tray and window until the person quits; where this program runs already, that one shows its window. `control` is the program: it runs on a thread of its own, and when it
-/// returns, this does.
+/// Shows tray and window until the person quits; where this program runs already, that one shows its window. `control` is the
+/// program: it runs on a thread of its own, and when it returns, this does.
 ///
 /// # Errors
 /// Where there is no desktop, or the state folder takes no files.
@@ -109,7 +110,7 @@ async fn ask(ask: PageAsk, inputs: State<'_, Inputs>) -> Result<PageReply, Troub
     answered.await.unwrap_or_else(|_| {
         Err(Trouble {
             code: "busy".to_owned(),
-            say: "keyfob-tray is ending".to_owned(),
+            say: Texts::english().say("say.ending", &[]),
             hint: "keyfob-tray".to_owned(),
         })
     })
@@ -141,11 +142,16 @@ fn begin(app: AppHandle, control: impl FnOnce() + Send + 'static) {
 /// Tauri would panic where no display can be opened.
 fn await_desktop() -> Result<(), Refusal> {
     #[cfg(target_os = "linux")]
-    gtk::init().map_err(|_| no_desktop("no display can be opened"))?;
+    gtk::init().map_err(|_| no_desktop(&Texts::english().say("say.no-display", &[])))?;
     Ok(())
 }
 
 fn no_desktop(why: &str) -> Refusal {
-    Refusal::new(Code::Unknown, format!("tray and window need a desktop ({why})"))
-        .hint("start keyfob-tray in a graphical session, or use keyfob in a terminal")
+    refusal(Code::Unknown, "say.no-desktop", &[("why", why)], "say.no-desktop-hint")
+}
+
+/// In our own words; `say` and `hint` are keys, and the values are for the first.
+fn refusal(code: Code, say: &str, values: &[(&str, &str)], hint: &str) -> Refusal {
+    let texts = Texts::english();
+    Refusal::new(code, texts.say(say, values)).hint(texts.say(hint, &[]))
 }

@@ -5,11 +5,12 @@
 // On Windows a program without this has a console window.
 #![cfg_attr(windows, windows_subsystem = "windows")]
 
+use std::alloc::System;
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
 use keyfob_gui::controller::{Controller, Reach};
@@ -20,13 +21,23 @@ use keyfob_gui::page::Own;
 use keyfob_gui::texts::Texts;
 use keyfob_ipc::start::Launch;
 use keyfob_ipc::{Places, Refusal};
+use zeroizing_alloc::ZeroAlloc;
+
+/// A token that is pasted into the window comes through buffers of libraries that do not wipe what they free.
+#[global_allocator]
+static WIPING: ZeroAlloc<System> = ZeroAlloc(System);
 
 fn main() -> ExitCode {
+    leave_no_core();
     let program = match keyfob_ipc::start::own_file() {
         Ok(program) => program,
-        Err(error) => return complain(&format!("this program cannot find its own file ({error})"), ""),
+        Err(error) => {
+            let texts = Texts::english();
+            let say = texts.say("say.no-own-file", &[("error", &error.to_string())]);
+            return complain(&say, &texts.say("say.install-again", &[]));
+        }
     };
-    if let Some(clean) = environment::cleaned(std::env::vars_os()) {
+    if let Some(clean) = environment::cleaned(std::env::vars_os(), environment::belongs_to_root) {
         return start_again(&program, clean);
     }
     let is_hidden = match read(std::env::args_os().skip(1)) {
@@ -35,7 +46,8 @@ fn main() -> ExitCode {
         Arguments::Version => return say(&format!("keyfob-tray {}\n", env!("CARGO_PKG_VERSION"))),
         Arguments::Help => return say(HELP),
         Arguments::Unknown(argument) => {
-            return complain(&format!("there is no argument `{argument}`"), "keyfob-tray --help");
+            let say = Texts::english().say("say.no-argument", &[("argument", &argument)]);
+            return complain(&say, "keyfob-tray --help");
         }
     };
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(tracing::Level::INFO).init();
@@ -45,16 +57,39 @@ fn main() -> ExitCode {
     }
 }
 
+/// Neither of this process nor of the web view's, which inherit that. This program stays readable to the person's other
+/// programs all the same: the agent looks up what asks it.
+fn leave_no_core() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, setrlimit};
+        // Nobody is refused less than they have.
+        let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    }
+}
+
 fn begin(program: PathBuf, is_hidden: bool) -> Result<i32, Refusal> {
     let places = Places::of(&keyfob_ipc::Surroundings::of_this_process())?;
     let start = Start { places, program, is_hidden, surroundings: surroundings() };
-    let reach = Reach { places: start.places.clone(), launch: Launch::of_this_process };
+    PROGRAM.get_or_init(|| start.program.clone());
+    let reach = Reach { places: start.places.clone(), launch };
     let command_line = Arc::new(Keyfob::beside(&start.program, std::env::vars_os()));
     let own = Own { version: env!("CARGO_PKG_VERSION").to_owned(), ..Own::default() };
     keyfob_gui::desktop::run(&start, move |shell, inputs, sender| {
         Controller::new(shell, command_line, reach, Timestamp::now, Texts::english(), own)
             .run(inputs, sender);
     })
+}
+
+/// This program's own file, as it was called at the start: once an upgrade has put another one there, the system knows no path
+/// of this one.
+static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+
+fn launch() -> Result<Launch, Refusal> {
+    match PROGRAM.get() {
+        Some(program) => Launch::beside(program, std::env::vars_os()),
+        None => Launch::of_this_process(),
+    }
 }
 
 fn surroundings() -> Surroundings {
@@ -80,7 +115,9 @@ fn start_again(program: &PathBuf, environment: Vec<(OsString, OsString)>) -> Exi
         Ok(_) => return ExitCode::SUCCESS,
         Err(error) => error,
     };
-    complain(&format!("this program cannot be started again without variables of others ({error})"), "")
+    let texts = Texts::english();
+    let say = texts.say("say.no-clean-start", &[("error", &error.to_string())]);
+    complain(&say, &texts.say("say.install-again", &[]))
 }
 
 fn say(text: &str) -> ExitCode {
@@ -93,4 +130,27 @@ fn complain(say: &str, hint: &str) -> ExitCode {
     let hint = if hint.is_empty() { String::new() } else { format!("\n  {hint}") };
     let _ = writeln!(std::io::stderr(), "keyfob-tray: {say}{hint}");
     ExitCode::FAILURE
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use std::fs::File;
+    use std::os::unix::fs::FileExt as _;
+
+    #[test]
+    fn what_is_freed_is_wiped() {
+        let memory = File::open("/proc/self/mem").unwrap();
+        let mut seen = vec![0; 4096];
+        let secret: Vec<u8> = b"kf-secret-".iter().copied().cycle().take(4096).collect();
+        let place = secret.as_ptr().addr() as u64;
+        let mut holds = || {
+            memory.read_exact_at(&mut seen, place).unwrap();
+            seen.windows(10).any(|piece| piece == b"kf-secret-")
+        };
+        // The control: it is to be seen there as long as it is kept.
+        assert!(holds());
+        drop(secret);
+        assert!(!holds());
+    }
 }

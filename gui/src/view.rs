@@ -7,7 +7,7 @@ pub mod notice;
 pub mod page;
 pub mod permissions;
 mod row;
-mod safe;
+pub(crate) mod safe;
 #[cfg(test)]
 pub(crate) mod samples;
 pub mod tray;

@@ -4,7 +4,11 @@
 #[path = "../examples/bindings.rs"]
 mod example;
 
-const SOURCE: &str = include_str!("../src/page.rs");
+const SOURCE: &str = concat!(
+    include_str!("../src/page/drawn.rs"),
+    include_str!("../src/page/asks.rs"),
+    include_str!("../src/page/told.rs")
+);
 const WRITTEN: &str = include_str!("../web/src/bindings.ts");
 
 #[test]

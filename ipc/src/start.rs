@@ -35,7 +35,19 @@ impl Launch {
         let here = own_file().map_err(|error| {
             Refusal::new(Code::AgentUnreachable, format!("this program cannot find its own file ({error})"))
         })?;
-        let program = here.with_file_name(if cfg!(windows) { "keyfobd.exe" } else { "keyfobd" });
+        Self::beside(&here, std::env::vars_os())
+    }
+
+    /// The agent beside a program, with the allowed part of an environment. A program that runs for long asks by the path that
+    /// it had at its start: an upgrade puts another file there, and the system then knows none for it.
+    ///
+    /// # Errors
+    /// As [`Launch::of_this_process`].
+    pub fn beside(
+        program: &Path,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<Self, Refusal> {
+        let program = program.with_file_name(if cfg!(windows) { "keyfobd.exe" } else { "keyfobd" });
         if !program.is_file() {
             return Err(Refusal::new(
                 Code::AgentUnreachable,
@@ -43,7 +55,7 @@ impl Launch {
             )
             .hint("install keyfob again, keyfob and keyfobd in one folder"));
         }
-        Ok(Self { program, environment: passed_on(std::env::vars_os()) })
+        Ok(Self { program, environment: passed_on(environment) })
     }
 }
 

@@ -66,7 +66,7 @@ pub fn run(checkout: &Checkout, arguments: &Arguments) -> Result<(), Failure> {
     let tray = arguments.tray.then(|| tray::build(checkout, false)).transpose()?;
     adopt_orphans()?;
     let outcome = match tray {
-        Some(tray) => window::play(&programs, &tray),
+        Some(tray) => window::play(&programs, &tray, checkout.display_key.as_deref()),
         None => play(&programs, arguments),
     };
     end_orphans(None);

@@ -77,6 +77,8 @@ pub struct Checkout {
     path: Option<OsString>,
     /// Whether there is a desktop to show a window on.
     has_display: bool,
+    /// The file with the key of the display, which X11 looks for in the home folder.
+    display_key: Option<PathBuf>,
     /// Variables about how tests run that go on to the end-to-end tests, whose environment is otherwise empty.
     #[cfg(target_os = "linux")]
     passed_on: Vec<(&'static str, String)>,
@@ -121,6 +123,7 @@ fn checkout() -> Result<Checkout, Failure> {
         set_by_cargo: std::env::vars_os().map(|(name, _)| name).filter(is_set_by_cargo).collect(),
         path: std::env::var_os("PATH"),
         has_display: has_display(),
+        display_key: display_key(),
         #[cfg(target_os = "linux")]
         passed_on: ["RUST_BACKTRACE", "RUST_TEST_THREADS"]
             .into_iter()
@@ -132,6 +135,12 @@ fn checkout() -> Result<Checkout, Failure> {
 fn has_display() -> bool {
     let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     cfg!(any(windows, target_os = "macos")) || ["DISPLAY", "WAYLAND_DISPLAY"].into_iter().any(is_set)
+}
+
+fn display_key() -> Option<PathBuf> {
+    let named = std::env::var_os("XAUTHORITY").filter(|value| !value.is_empty()).map(PathBuf::from);
+    let usual = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".Xauthority"));
+    named.or_else(usual).filter(|file| file.exists())
 }
 
 fn is_set_by_cargo(name: &OsString) -> bool {

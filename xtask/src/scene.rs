@@ -145,7 +145,6 @@ impl Scene {
     }
 
     /// A folder for files of the caller's own, gone with the scene.
-    #[cfg(target_os = "linux")]
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }

@@ -74,12 +74,13 @@ impl Agent {
         }
         let (say, revoke) = (sentence(&who, &grant), format!("keyfob grants revoke {}", grant.id));
         let told = who.replace('`', "");
-        let verb = if grant.is_allowed { "may use" } else { "may not use" };
+        let (verb, answer) =
+            if grant.is_allowed { ("may use", "Allowed") } else { ("may not use", "Refused") };
         drop(self.notices.tell(Told {
             entry: grant.entry.to_string(),
             weight: Weight::Known,
             title: format!("{told} {verb} {}", grant.entry),
-            body: format!("Given {what}. Take it back with: {revoke}"),
+            body: format!("{answer} {what}. Take it back with: {revoke}"),
             is_question: false,
         }));
         Ok(match unsaved {

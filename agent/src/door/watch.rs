@@ -7,6 +7,7 @@ use keyfob_ipc::{Code, ControlAsk, Refusal};
 
 use super::connection::{Connection, Incoming};
 use crate::agent::Agent;
+use crate::keychain::Pending;
 use crate::watch::Wants;
 
 /// Until the watcher leaves; it may be silent for as long as it likes. One that does not take what it is sent within the
@@ -20,26 +21,47 @@ pub(super) async fn converse(agent: &Arc<Agent>, mut connection: Connection, wan
         }
     };
     let seat = watch.seat();
-    let mut reply = Reply::Event(Event::Watching);
+    let asker = connection.asker.clone();
+    let mut reply = Some(Reply::Event(Event::Watching));
+    // What was asked last. A keychain may ask the person first, and events must not wait for that.
+    let mut answering: Option<Pending<'_, Result<Reply, Refusal>>> = None;
     if wants.questions {
         agent.ask_again(seat);
     }
-    while connection.answer(reply).await {
-        reply = tokio::select! {
+    loop {
+        if let Some(reply) = reply.take()
+            && !connection.answer(reply).await
+        {
+            break;
+        }
+        tokio::select! {
             event = watch.next() => match event {
-                Some(event) => Reply::Event(event),
+                Some(event) => reply = Some(Reply::Event(event)),
                 None => break,
             },
-            incoming = connection.next_at_leisure::<ControlAsk>() => match incoming {
+            answer = whenever(&mut answering) => {
+                answering = None;
+                reply = Some(answer.unwrap_or_else(Reply::Refused));
+            }
+            // One after the other: answers are told apart by their order.
+            incoming = connection.next_at_leisure::<ControlAsk>(), if answering.is_none() => match incoming {
                 Incoming::Ask(ask, _) if wants.questions => {
-                    agent.window(ask, seat, &connection.asker).await.unwrap_or_else(Reply::Refused)
+                    answering = Some(Box::pin(agent.window(ask, seat, &asker)));
                 }
                 // A client in a conversation says nothing: a word ends it as the end does.
                 Incoming::Ask(..) | Incoming::Bad(_) | Incoming::Closed => break,
             },
-        };
+        }
     }
     agent.leave(seat);
+}
+
+/// The end of what goes on; never, where nothing does.
+async fn whenever<T>(going_on: &mut Option<Pending<'_, T>>) -> T {
+    match going_on {
+        Some(pending) => pending.await,
+        None => std::future::pending().await,
+    }
 }
 
 impl Agent {

@@ -176,7 +176,10 @@ async fn a_burst_is_one_question_and_one_notice_and_the_next_call_works() {
         ["terraform asks for token.aspect", "terraform may use token.aspect", "stray asks for token.aspect"]
     );
     let told = &house.company.desktop.shown()[1];
-    assert_eq!(told.body, format!("Given until it is revoked. Take it back with: keyfob grants revoke {id}"));
+    assert_eq!(
+        told.body,
+        format!("Allowed until it is revoked. Take it back with: keyfob grants revoke {id}")
+    );
 }
 
 #[tokio::test]

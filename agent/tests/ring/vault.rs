@@ -115,6 +115,11 @@ impl Vault {
         self.silent.send_replace(silent);
     }
 
+    /// How many calls wait.
+    pub fn waiting(&self) -> usize {
+        self.silent.receiver_count()
+    }
+
     /// Items that were asked for.
     pub fn loads(&self) -> usize {
         self.told().loads

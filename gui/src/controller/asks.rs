@@ -7,7 +7,7 @@ use keyfob_ipc::{ControlAsk, Refusal, Reply, limits};
 
 use super::Running;
 use super::owed::Owed;
-use super::reach::{SERVICE, unexpected};
+use super::reach::SERVICE;
 use crate::page::{Change, PageAsk, PageReply};
 use crate::shell::Shell;
 use crate::view;
@@ -22,7 +22,10 @@ impl<S: Shell> Running<S> {
             PageAsk::Permissions { again } => {
                 self.look_up(ControlAsk::Permissions { name: None, again }, permissions, owed);
             }
-            PageAsk::Activity => self.look_up(ControlAsk::Log { last: LINES, name: None }, activity, owed),
+            PageAsk::Activity => {
+                self.window.wants_activity = true;
+                self.look_up(ControlAsk::Log { last: LINES, name: None }, activity, owed);
+            }
             PageAsk::Grants => self.look_up(ControlAsk::Grants, grants, owed),
             PageAsk::Revoke { id } => self.ask_for(ControlAsk::Revoke { which: Some(id) }, owed),
             PageAsk::SignIn { entry, device } => self.sign_in(entry, device, owed),
@@ -65,19 +68,19 @@ impl<S: Shell> Running<S> {
 
     /// Something that changes nothing.
     fn look_up(&self, ask: ControlAsk, read: fn(Reply) -> Option<PageReply>, owed: Owed) {
-        let reach = Arc::clone(&self.reach);
-        self.look_for(owed, move || read(reach.ask_service(ask)?).ok_or_else(unexpected));
+        let way = Arc::clone(&self.way);
+        self.look_for(owed, move || read(way.ask_service(ask)?).ok_or_else(|| way.unexpected()));
     }
 
     /// Lets what is held go where the person was shown that it would go.
     fn accept(&self, shown: Vec<Change>, owed: Owed) {
         let accept = shown.into_iter().map(|Change { entry, places }| Place { entry, places }).collect();
         let say = self.say("say.accepted");
-        let reach = Arc::clone(&self.reach);
+        let way = Arc::clone(&self.way);
         self.work_for(owed, move || {
-            match reach.ask(ControlAsk::ConfigConfirm { name: None, accept: Some(accept) })? {
+            match way.ask(ControlAsk::ConfigConfirm { name: None, accept: Some(accept) })? {
                 Reply::Changes(_) => Ok(PageReply::Done { say }),
-                _ => Err(unexpected()),
+                _ => Err(way.unexpected()),
             }
         });
     }

@@ -1,21 +1,24 @@
 //! The connection on which the agent tells what happens.
 //!
-//! There is one at most, each with a number; what an earlier one still brings is nobody's business. Where none can be had
-//! this waits for word of an agent ([`crate::beacon`]) or for the person. Only one that was made and breaks is made again by
-//! the time: at once the first time, as after an upgrade in place, and after a growing pause where it goes on breaking.
+//! There is one at most, each with a number; what an earlier one still brings is nobody's business. One that breaks is made
+//! again at once, as after an upgrade in place, and after a growing pause where that fails or it goes on breaking. Only where
+//! nobody listens, and has not for a while, this waits for word of an agent ([`crate::beacon`]) or for the person.
+//!
+//! What comes is paid for: the thread that hears has so many credits, and each is given back once the controller has taken
+//! what it was paid for. Without one it hears nothing, so that an agent that says too much fills its own queue.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use keyfob_ipc::{Refusal, Speaking, limits};
+use keyfob_ipc::{Heard, Refusal, Speaking, limits};
 
 use super::owed::Owed;
-use super::reach::Reach;
+use super::reach::{Way, is_absence};
 use super::speaking::Waiting;
-use super::threads::{Said, apart, fault};
+use super::threads::{Said, apart};
 use super::{Back, Input, Running};
 use crate::shell::Shell;
 
@@ -25,6 +28,10 @@ const STEADY: Duration = Duration::from_secs(10);
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest of these pauses.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// How long an agent that was there is looked for where nobody listens: an upgrade or a restart takes no longer.
+const MISSED: Duration = Duration::from_secs(120);
+/// What may have been heard and not been taken yet.
+const CREDITS: usize = 256;
 
 /// The connection, or what there is in its place.
 #[derive(Default)]
@@ -41,6 +48,12 @@ pub(super) struct Link {
     starters: Vec<Owed>,
     next_try: Option<Instant>,
     pause: Duration,
+    /// Until when an agent that was there is missed.
+    missed_until: Option<Instant>,
+    /// Whether the try under way may start an agent.
+    starts: bool,
+    /// Whether an agent could not be started: why not is worth more than that none runs.
+    is_not_started: bool,
 }
 
 /// A connection.
@@ -49,6 +62,8 @@ pub(super) struct Open {
     /// What was asked on it and is not answered yet, the oldest first.
     pub(super) waiting: VecDeque<Waiting>,
     since: Instant,
+    /// Of what was heard.
+    credits: Receiver<()>,
 }
 
 impl Link {
@@ -73,14 +88,38 @@ impl Link {
         self.next_try.take_if(|at| *at <= now).is_some()
     }
 
+    /// Something that was heard has been taken.
+    pub(super) fn give_credit_back(&self) {
+        if let Some(open) = &self.open {
+            // A test brings what nobody has paid for.
+            let _ = open.credits.try_recv();
+        }
+    }
+
     /// When to try after a connection broke that had lasted so long.
     fn broke_after(&mut self, lasted: Duration, now: Instant) -> Instant {
         if lasted >= STEADY {
             self.pause = Duration::ZERO;
         }
+        self.missed_until = Some(now + MISSED);
         let at = now + self.pause;
         self.pause = (self.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
         at
+    }
+
+    /// When to try after a try has failed; `None` where only word of an agent can help.
+    fn failed(&mut self, is_absence: bool, now: Instant) -> Option<Instant> {
+        let pause = self.pause.max(FIRST_PAUSE);
+        let mut at = now + pause;
+        if is_absence {
+            let Some(until) = self.missed_until.filter(|until| now < *until) else {
+                (self.missed_until, self.pause) = (None, Duration::ZERO);
+                return None;
+            };
+            at = at.min(until);
+        }
+        self.pause = (pause * 2).min(LONGEST_PAUSE);
+        Some(at)
     }
 }
 
@@ -97,10 +136,10 @@ impl<S: Shell> Running<S> {
         }
         self.link.number += 1;
         self.link.next_try = None;
-        let (number, reach, sender) = (self.link.number, Arc::clone(&self.reach), self.sender.clone());
-        self.link.is_trying = true;
-        if !apart("connection", move || converse(number, starts, &reach, &sender)) {
-            self.gone(number, fault("the connection to the agent"));
+        let (number, way, sender) = (self.link.number, Arc::clone(&self.way), self.sender.clone());
+        (self.link.is_trying, self.link.starts) = (true, starts);
+        if !apart("connection", move || converse(number, starts, &way, &sender)) {
+            self.gone(number, self.way.busy());
         }
     }
 
@@ -113,7 +152,7 @@ impl<S: Shell> Running<S> {
         self.connect(true);
     }
 
-    pub(super) fn connected(&mut self, number: u64, speaking: Speaking) {
+    pub(super) fn connected(&mut self, number: u64, speaking: Speaking, credits: Receiver<()>) {
         if number != self.link.number || !self.link.is_trying {
             return;
         }
@@ -121,7 +160,8 @@ impl<S: Shell> Running<S> {
         self.link.is_trying = false;
         self.link.then = None;
         self.link.absent = None;
-        self.link.open = Some(Open { speaking, waiting: VecDeque::new(), since: Instant::now() });
+        (self.link.missed_until, self.link.is_not_started) = (None, false);
+        self.link.open = Some(Open { speaking, waiting: VecDeque::new(), since: Instant::now(), credits });
         for owed in self.link.starters.drain(..) {
             owed.done();
         }
@@ -141,11 +181,14 @@ impl<S: Shell> Running<S> {
         self.lock = None;
         self.forget_questions();
         self.window.is_stale = true;
+        let keeps_words = broken.is_none() && self.link.is_not_started && is_absence(&refusal);
         match broken {
             Some(open) => self.broke(open, &refusal),
             None => self.tried(&refusal),
         }
-        self.link.absent = Some(refusal);
+        if !keeps_words {
+            self.link.absent = Some(refusal);
+        }
     }
 
     fn broke(&mut self, open: Open, refusal: &Refusal) {
@@ -168,16 +211,18 @@ impl<S: Shell> Running<S> {
                 owed.answer(Err(refusal.clone()));
             }
         }
-        if let Some(starts) = then {
-            self.connect(starts);
+        self.link.is_not_started |= self.link.starts;
+        match then {
+            Some(starts) => self.connect(starts),
+            None => self.link.next_try = self.link.failed(is_absence(refusal), Instant::now()),
         }
     }
 }
 
 /// The life of one connection.
-fn converse(number: u64, starts: bool, reach: &Reach, sender: &Sender<Input>) {
-    let life = AssertUnwindSafe(|| listen(number, starts, reach, sender));
-    let end = catch_unwind(life).unwrap_or_else(|_| Some(fault("the connection to the agent")));
+fn converse(number: u64, starts: bool, way: &Way, sender: &Sender<Input>) {
+    let life = AssertUnwindSafe(|| listen(number, starts, way, sender));
+    let end = catch_unwind(life).unwrap_or_else(|_| Some(way.fault("say.fault-connection")));
     if let Some(refusal) = end {
         // Nobody listens any more where the program ends.
         let _ = sender.send(Input::Gone(number, refusal));
@@ -185,16 +230,30 @@ fn converse(number: u64, starts: bool, reach: &Reach, sender: &Sender<Input>) {
 }
 
 /// Why it is over; `None` where nobody wants to know any more.
-fn listen(number: u64, starts: bool, reach: &Reach, sender: &Sender<Input>) -> Option<Refusal> {
-    let opened = reach.again_where_it_broke(starts, |client| client.window(limits::CONTROL_PATIENCE));
+fn listen(number: u64, starts: bool, way: &Way, sender: &Sender<Input>) -> Option<Refusal> {
+    let opened = way.again_where_it_broke(starts, |client| client.window(limits::CONTROL_PATIENCE));
     let (mut listening, speaking) = match opened {
         Ok(opened) => opened,
         Err(refusal) => return Some(refusal),
     };
-    sender.send(Input::Back(Back(Said::Connected(number, speaking)))).ok()?;
+    let (pay, credits) = sync_channel(CREDITS);
+    sender.send(Input::Back(Back(Said::Connected(number, speaking, credits)))).ok()?;
+    pass_on(number, || listening.hear(), &pay, sender)
+}
+
+/// Passes on what is heard as fast as it is taken.
+fn pass_on(
+    number: u64,
+    mut hear: impl FnMut() -> Result<Heard, Refusal>,
+    pay: &SyncSender<()>,
+    sender: &Sender<Input>,
+) -> Option<Refusal> {
     loop {
-        match listening.hear() {
-            Ok(heard) => sender.send(Input::Heard(number, heard)).ok()?,
+        match hear() {
+            Ok(heard) => {
+                pay.send(()).ok()?;
+                sender.send(Input::Heard(number, heard)).ok()?;
+            }
             Err(refusal) => return Some(refusal),
         }
     }
@@ -202,7 +261,14 @@ fn listen(number: u64, starts: bool, reach: &Reach, sender: &Sender<Input>) -> O
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::channel;
+
+    use keyfob_ipc::Code;
+    use keyfob_ipc::reply::Event;
+
     use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(20);
 
     #[test]
     fn what_breaks_again_and_again_is_tried_ever_more_seldom() {
@@ -211,5 +277,51 @@ mod tests {
         let pauses: Vec<u64> = (0..9).map(|_| pause(0).as_secs()).collect();
         assert_eq!(pauses, [0, 1, 2, 4, 8, 16, 32, 60, 60]);
         assert_eq!(pause(3600), Duration::ZERO, "a good one that ends is an upgrade, or a restart");
+    }
+
+    #[test]
+    fn an_agent_that_was_there_is_looked_for_for_two_minutes() {
+        let (mut link, begun) = (Link::default(), Instant::now());
+        let mut now = link.broke_after(Duration::from_secs(3600), begun);
+        let mut tried = vec![now];
+        while let Some(at) = link.failed(true, now) {
+            tried.push(at);
+            now = at;
+        }
+        let seconds: Vec<u64> = tried.into_iter().map(|at| (at - begun).as_secs()).collect();
+        assert_eq!(seconds, [0, 1, 3, 7, 15, 31, 63, 120]);
+        assert_eq!(link.failed(true, now), None, "the beacon tells where one is there again");
+    }
+
+    #[test]
+    fn what_refuses_is_tried_ever_more_seldom_and_for_ever_and_what_never_was_is_not() {
+        let (mut link, now) = (Link::default(), Instant::now());
+        assert_eq!(link.failed(true, now), None);
+        let pauses: Vec<u64> = (0..9).map(|_| (link.failed(false, now).unwrap() - now).as_secs()).collect();
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
+    }
+
+    #[test]
+    fn no_more_is_heard_than_is_taken() {
+        let (sender, inputs) = channel();
+        let (pay, credits) = sync_channel(CREDITS);
+        let mut left = 10 * CREDITS;
+        let hear = move || {
+            left -= 1;
+            let gone = || Refusal::new(Code::AgentUnreachable, "gone");
+            if left == 0 { Err(gone()) } else { Ok(Heard::Event(Event::Watching)) }
+        };
+        let hearing = std::thread::spawn(move || pass_on(1, hear, &pay, &sender));
+        let take = || assert!(matches!(inputs.recv_timeout(PATIENCE), Ok(Input::Heard(1, _))));
+        // What is taken makes room.
+        for _ in 0..CREDITS {
+            take();
+            credits.recv_timeout(PATIENCE).unwrap();
+        }
+        (0..CREDITS).for_each(|_| take());
+        // Nobody takes any more, and nobody will: what it waits with is not passed on.
+        drop(credits);
+        assert_eq!(hearing.join().unwrap(), None);
+        assert_eq!(inputs.iter().count(), 0);
     }
 }

@@ -54,7 +54,7 @@ impl<S: Shell> Running<S> {
     }
 
     pub(super) fn tell_activity(&mut self, line: &LedgerLine) {
-        if self.window.has_page {
+        if self.window.has_page && self.window.wants_activity {
             self.shell.tell_page(&News::Activity(Box::new(view::activity::line(line))));
         }
     }

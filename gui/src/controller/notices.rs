@@ -6,12 +6,9 @@ use keyfob_ipc::reply::Notice;
 use keyfob_ipc::{ControlAsk, Refusal};
 
 use super::Running;
-use super::threads::{Said, bring_back, fault};
+use super::threads::Said;
 use crate::shell::{Notification, Shell};
 use crate::view;
-
-/// Notifications whose click is remembered.
-const KEPT: usize = 64;
 
 impl<S: Shell> Running<S> {
     /// The agent offers a notice. It shows by itself what nobody claims.
@@ -19,11 +16,16 @@ impl<S: Shell> Running<S> {
         if !self.notifies {
             return;
         }
+        // Word of a question comes behind the question. Where that was not told, the agent has to.
+        if notice.is_question && !self.is_told(&notice.entry) {
+            return;
+        }
         let Some(seat) = self.claims.take() else { return };
-        let reach = Arc::clone(&self.reach);
-        let failed = Said::Claimed(notice.clone(), Err(fault("the claim of a notice")));
-        bring_back("notice", &self.sender, failed, move || {
-            let claimed = reach.ask(ControlAsk::ClaimNotice { id: notice.id });
+        let way = Arc::clone(&self.way);
+        let lost = notice.clone();
+        let failed = move |refusal| Said::Claimed(lost, Err(refusal));
+        self.bring_back("notice", "say.fault-notice", failed, move || {
+            let claimed = way.ask(ControlAsk::ClaimNotice { id: notice.id });
             drop(seat);
             Said::Claimed(notice, claimed.map(drop))
         });
@@ -31,7 +33,7 @@ impl<S: Shell> Running<S> {
 
     pub(super) fn claimed(&mut self, notice: &Notice, claimed: Result<(), Refusal>) {
         match claimed {
-            // Every question comes to us as such, and is told with its program and its words.
+            // It was told with its program and its words.
             Ok(()) if notice.is_question => {}
             Ok(()) => {
                 self.notify(&view::notice::of_notice(notice));
@@ -49,15 +51,6 @@ impl<S: Shell> Running<S> {
             return false;
         }
         self.notifies = true;
-        self.notifications.insert(notification.number, notification.opens);
-        while self.notifications.len() > KEPT {
-            self.notifications.pop_first();
-        }
         true
-    }
-
-    pub(super) fn withdraw(&mut self, number: u64) {
-        self.notifications.remove(&number);
-        self.shell.withdraw(number);
     }
 }

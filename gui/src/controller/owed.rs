@@ -11,12 +11,18 @@ use crate::view::trouble;
 pub(super) struct Owed {
     answering: Option<Answering>,
     /// What is said where nobody answers.
-    fault: Refusal,
+    otherwise: Refusal,
 }
 
 impl Owed {
     pub(super) fn new(answering: Answering, texts: &Texts) -> Self {
-        Self { answering: Some(answering), fault: Refusal::new(Code::Internal, texts.say("say.fault", &[])) }
+        let otherwise = Refusal::new(Code::Internal, texts.say("say.fault", &[]));
+        Self { answering: Some(answering), otherwise }
+    }
+
+    /// What is said from here on where nobody answers; what was said so far.
+    pub(super) fn otherwise(&mut self, otherwise: Refusal) -> Refusal {
+        std::mem::replace(&mut self.otherwise, otherwise)
     }
 
     pub(super) fn answer(mut self, answer: Result<PageReply, Refusal>) {
@@ -37,7 +43,29 @@ impl Owed {
 
 impl Drop for Owed {
     fn drop(&mut self) {
-        let fault = self.fault.clone();
-        self.give(Err(fault));
+        let otherwise = self.otherwise.clone();
+        self.give(Err(otherwise));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    #[test]
+    fn what_no_thread_takes_up_is_busy_and_what_one_drops_is_a_fault() {
+        let dropped = |is_taken_up: bool| {
+            let (sender, answer) = channel();
+            let mut owed = Owed::new(Box::new(move |reply| drop(sender.send(reply))), &Texts::english());
+            let fault = owed.otherwise(Refusal::new(Code::Busy, "too much is under way"));
+            if is_taken_up {
+                owed.otherwise(fault);
+            }
+            drop(owed);
+            answer.recv().unwrap().unwrap_err().code
+        };
+        assert_eq!([false, true].map(dropped), ["busy", "internal"]);
     }
 }

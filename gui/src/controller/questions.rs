@@ -30,6 +30,17 @@ impl Questions {
 }
 
 impl<S: Shell> Running<S> {
+    /// Whether the person has been told what is asked for this entry: by a notification of ours, or by the window before them.
+    pub(super) fn is_told(&self, entry: &str) -> bool {
+        let mut asked = self.questions.open.iter().filter(|question| question.entry == entry).peekable();
+        asked.peek().is_some()
+            && asked.all(|question| {
+                self.window.is_looked_at() || self.questions.notified.contains_key(&question.id)
+            })
+    }
+}
+
+impl<S: Shell> Running<S> {
     /// A question is open, or somebody asks it again.
     pub(super) fn asked(&mut self, question: Question) {
         self.window.is_stale = true;
@@ -54,7 +65,7 @@ impl<S: Shell> Running<S> {
         self.window.is_stale = true;
         self.questions.open.retain(|question| question.id != id);
         if let Some(number) = self.questions.notified.remove(id) {
-            self.withdraw(number);
+            self.shell.withdraw(number);
         }
     }
 
@@ -62,7 +73,7 @@ impl<S: Shell> Running<S> {
     pub(super) fn forget_questions(&mut self) {
         self.questions.open.clear();
         for number in std::mem::take(&mut self.questions.notified).into_values() {
-            self.withdraw(number);
+            self.shell.withdraw(number);
         }
     }
 
@@ -73,7 +84,8 @@ impl<S: Shell> Running<S> {
             return owed.answer(Err(refusal.hint(self.say("say.question-closed-hint"))));
         };
         let Some(approval) = view::trust::approval(approval, &question.offers) else {
-            return owed.answer(Err(self.refuse(Code::BadRequest, "say.not-offered", &[])));
+            let refusal = self.refuse(Code::BadRequest, "say.not-offered", &[]);
+            return owed.answer(Err(refusal.hint(self.say("say.not-offered-hint"))));
         };
         let ask = ControlAsk::Answer { id, approval, typed: None };
         self.speak(ask, limits::CONTROL_PATIENCE, Some(owed));

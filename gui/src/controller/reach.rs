@@ -5,6 +5,10 @@ use std::time::{Duration, Instant};
 use keyfob_ipc::start::Launch;
 use keyfob_ipc::{Client, Code, ControlAsk, Door, Places, Refusal, Reply, limits};
 
+pub(super) use crate::view::safe::is_web_address;
+
+use crate::texts::Texts;
+
 /// Before each further try where the connection breaks: the listening socket of an agent that was killed may outlive its
 /// connections by some milliseconds, and take another one.
 const ENDING: [Duration; 3] = [Duration::ZERO, Duration::from_millis(10), Duration::from_millis(40)];
@@ -22,13 +26,28 @@ pub struct Reach {
     pub launch: fn() -> Result<Launch, Refusal>,
 }
 
-impl Reach {
+/// The same with words of our own for where it ends.
+pub(super) struct Way {
+    reach: Reach,
+    texts: Texts,
+}
+
+impl Way {
+    pub(super) fn new(reach: Reach, texts: Texts) -> Self {
+        Self { reach, texts }
+    }
+
+    pub(super) fn places(&self) -> &Places {
+        &self.reach.places
+    }
+
     /// A connection to the control door; the agent is started only where `starts` says so.
     pub(super) fn control(&self, starts: bool) -> Result<Client, Refusal> {
+        let Reach { places, launch } = &self.reach;
         if starts {
-            Client::connect_or_start(&self.places, Door::Control, self.launch)
+            Client::connect_or_start(places, Door::Control, launch)
         } else {
-            Client::connect(&self.places, Door::Control)
+            Client::connect(places, Door::Control)
         }
     }
 
@@ -74,34 +93,100 @@ impl Reach {
         client.send(ask, limits::CONTROL_PATIENCE)?;
         // The agent finishes what it has begun, so neither a second try nor a restart is the next step.
         client.receive(patience).map_err(|refusal| match refusal.code {
-            Code::AgentUnreachable => Refusal::new(
-                refusal.code,
-                format!("{}, so it is not known whether this was done", refusal.say),
-            )
-            .hint("keyfob status"),
+            Code::AgentUnreachable => {
+                let say = self.texts.say("say.not-known-whether-done", &[("why", &refusal.say)]);
+                Refusal::new(refusal.code, say).hint("keyfob status")
+            }
             _ => refusal,
         })
     }
-}
 
-/// For a reply of another kind than was asked for.
-pub(super) fn unexpected() -> Refusal {
-    Refusal::new(Code::VersionMismatch, "the running agent answers another question than was asked")
-        .hint("keyfob agent restart")
-}
+    /// The sentence of a reply that is one.
+    pub(super) fn said(&self, reply: Reply) -> Result<String, Refusal> {
+        match reply {
+            Reply::Done { say } => Ok(say),
+            Reply::Token(report) => Ok(report.say),
+            _ => Err(self.unexpected()),
+        }
+    }
 
-/// The sentence of a reply that is one.
-pub(super) fn said(reply: Reply) -> Result<String, Refusal> {
-    match reply {
-        Reply::Done { say } => Ok(say),
-        Reply::Token(report) => Ok(report.say),
-        _ => Err(unexpected()),
+    /// For a reply of another kind than was asked for.
+    pub(super) fn unexpected(&self) -> Refusal {
+        self.refuse(Code::VersionMismatch, "say.other-answer").hint("keyfob agent restart")
+    }
+
+    /// For a thread that failed; `key` says what it was for.
+    pub(super) fn fault(&self, key: &str) -> Refusal {
+        self.refuse(Code::Internal, key).hint(self.texts.say("say.fault-hint", &[]))
+    }
+
+    /// Where as much is under way as may be.
+    pub(super) fn busy(&self) -> Refusal {
+        self.refuse(Code::Busy, "say.busy").hint(self.texts.say("say.busy-hint", &[]))
+    }
+
+    /// A refusal of our own.
+    pub(super) fn refuse(&self, code: Code, key: &str) -> Refusal {
+        Refusal::new(code, self.texts.say(key, &[]))
     }
 }
 
-/// Whether a text is an address that may be opened in a browser.
-pub(super) fn is_web_address(url: &str) -> bool {
-    let lower = url.get(..8).unwrap_or_default().to_ascii_lowercase();
-    (lower.starts_with("http://") || lower.starts_with("https://"))
-        && url.bytes().all(|byte| byte.is_ascii_graphic())
+/// Whether a refusal says that nobody listens, and no more: then what mends it is to start an agent.
+pub(super) fn is_absence(refusal: &Refusal) -> bool {
+    refusal.code == Code::AgentUnreachable && refusal.hint == "keyfob agent start"
+}
+
+/// Whether two addresses lead to the same scheme, host and port.
+pub(super) fn is_same_site(one: &str, other: &str) -> bool {
+    let site = |address: &str| {
+        let url = url::Url::parse(address).ok()?;
+        Some((url.scheme().to_owned(), url.host_str()?.to_owned(), url.port_or_known_default()))
+    };
+    site(one).is_some_and(|one| site(other) == Some(one))
+}
+
+#[cfg(test)]
+mod tests {
+    use keyfob_ipc::Surroundings;
+
+    use super::*;
+
+    #[test]
+    fn that_nobody_listens_is_told_apart_from_all_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| Some(folder.path().join(name));
+        let surroundings = Surroundings {
+            own_state: at("state"),
+            own_runtime: at("run"),
+            home: at("home"),
+            ..Surroundings::default()
+        };
+        let reach = Reach {
+            places: Places::of(&surroundings).unwrap(),
+            launch: || Err(Refusal::new(Code::AgentUnreachable, "the agent is not installed")),
+        };
+        let way = Way::new(reach, Texts::english());
+        assert!(is_absence(&way.control(false).unwrap_err()));
+        assert!(!is_absence(&way.control(true).unwrap_err()), "it could not be started");
+        assert!(!is_absence(&way.unexpected()) && !is_absence(&way.busy()));
+    }
+
+    #[test]
+    fn a_site_is_scheme_host_and_port() {
+        let shown = "https://acme.okta.com/activate";
+        for (other, expected) in [
+            ("https://acme.okta.com/activate?user_code=A", true),
+            ("https://ACME.okta.com:443/else", true),
+            ("http://acme.okta.com/activate", false),
+            ("https://acme.okta.com:8443/activate", false),
+            ("https://acme.okta.com.evil.example/activate", false),
+            ("https://acme.okta.com@evil.example/activate", false),
+            ("https://evil.example/?https://acme.okta.com/activate", false),
+            ("javascript:alert(1)", false),
+            ("", false),
+        ] {
+            assert_eq!(is_same_site(other, shown), expected, "{other}");
+        }
+        assert!(!is_same_site("", "") && !is_same_site("mailto:a@b.example", "mailto:a@b.example"));
+    }
 }

@@ -1,13 +1,13 @@
 //! Settings: what the window changes outside of the agent.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use keyfob_ipc::{Code, ControlAsk, Refusal, Reply, text};
 
 use super::Running;
 use super::owed::Owed;
-use super::reach::{Reach, unexpected};
+use super::reach::Way;
 use crate::page::PageReply;
 use crate::settings_file::{Configuration, MOST_REMINDERS, NotEdited, is_step, with_reminders};
 use crate::shell::Shell;
@@ -39,10 +39,15 @@ impl<S: Shell> Running<S> {
         }
         if steps.len() > MOST_REMINDERS {
             let most = MOST_REMINDERS.to_string();
-            return owed.answer(Err(self.refuse(Code::BadRequest, "say.many-steps", &[("most", &most)])));
+            let refusal = self.refuse(Code::BadRequest, "say.many-steps", &[("most", &most)]);
+            return owed.answer(Err(refusal.hint(self.say("say.many-steps-hint"))));
         }
-        let (reach, texts) = (Arc::clone(&self.reach), self.texts.clone());
-        self.work_for(owed, move || edit(&path, &steps, &reach, &texts));
+        let (way, texts, editing) = (Arc::clone(&self.way), self.texts.clone(), Arc::clone(&self.editing));
+        self.work_for(owed, move || {
+            // From the first look to the last: another edit would be taken for somebody else's.
+            let _alone = editing.lock().unwrap_or_else(PoisonError::into_inner);
+            edit(&path, &steps, &way, &texts)
+        });
     }
 
     /// The file of the configuration, by the agent's word.
@@ -52,14 +57,14 @@ impl<S: Shell> Running<S> {
 }
 
 /// Edits the file, and puts back what was there where the agent finds an error that it did not find before.
-fn edit(path: &Path, steps: &[String], reach: &Reach, texts: &Texts) -> Result<PageReply, Refusal> {
+fn edit(path: &Path, steps: &[String], way: &Way, texts: &Texts) -> Result<PageReply, Refusal> {
     let refuse = |why: NotEdited| refuse(&why, path, texts);
-    let known = errors(reach)?;
+    let known = errors(way)?;
     let before = Configuration::read(path).map_err(refuse)?;
     let edited = with_reminders(before.text(), steps).map_err(refuse)?;
     if edited != before.text() {
         let after = before.replace(edited).map_err(refuse)?;
-        let fresh = errors(reach).map(|now| first_new(&known, &now));
+        let fresh = errors(way).map(|now| first_new(&known, &now));
         if let Ok(None) = fresh {
         } else {
             after.replace(before.text().to_owned()).map_err(refuse)?;
@@ -74,10 +79,10 @@ fn edit(path: &Path, steps: &[String], reach: &Reach, texts: &Texts) -> Result<P
 }
 
 /// What the agent finds wrong with the file as it is now.
-fn errors(reach: &Reach) -> Result<Vec<String>, Refusal> {
-    match reach.look(|| ControlAsk::ConfigCheck)? {
+fn errors(way: &Way) -> Result<Vec<String>, Refusal> {
+    match way.look(|| ControlAsk::ConfigCheck)? {
         Reply::Config(report) => Ok(report.errors),
-        _ => Err(unexpected()),
+        _ => Err(way.unexpected()),
     }
 }
 
@@ -102,10 +107,10 @@ fn refuse(why: &NotEdited, path: &Path, texts: &Texts) -> Refusal {
     let values = [("path", path.as_str()), ("error", &why.to_string())];
     let (key, hint) = match why {
         NotEdited::Absent => ("say.no-configuration", texts.say("say.no-configuration-hint", &[])),
-        NotEdited::Unreadable(_) => ("say.unreadable", String::new()),
+        NotEdited::Unreadable(_) => ("say.unreadable", texts.say("say.unreadable-hint", &values)),
         NotEdited::Broken => ("say.broken", "keyfob config check".to_owned()),
         NotEdited::Changed => ("say.changed", texts.say("say.changed-hint", &[])),
-        NotEdited::Unwritable(_) => ("say.unwritable", String::new()),
+        NotEdited::Unwritable(_) => ("say.unwritable", texts.say("say.unwritable-hint", &values)),
     };
     Refusal::new(Code::ConfigBroken, texts.say(key, &values)).hint(hint)
 }

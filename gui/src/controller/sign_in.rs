@@ -9,8 +9,8 @@ use keyfob_ipc::{Code, ControlAsk, Flow, Refusal, Reply, Speaking, limits, text}
 
 use super::Running;
 use super::owed::Owed;
-use super::reach::{Reach, is_web_address, said};
-use super::threads::{Said, bring_back, fault};
+use super::reach::{Way, is_same_site, is_web_address};
+use super::threads::Said;
 use super::{Back, Input};
 use crate::page::{SignIn, SignInStep};
 use crate::shell::Shell;
@@ -103,6 +103,7 @@ impl<S: Shell> Running<S> {
             let refusal = self.refuse(Code::Busy, "say.sign-in-under-way", &[]);
             return owed.answer(Err(refusal.hint(self.say("say.sign-in-under-way-hint"))));
         }
+        let Some(seat) = self.sign_ins.take() else { return owed.answer(Err(self.way.busy())) };
         self.signing_in.number += 1;
         let number = self.signing_in.number;
         let line = Arc::new(Line::default());
@@ -110,14 +111,15 @@ impl<S: Shell> Running<S> {
         self.signing_in.shown = Some(SignIn { entry: entry.clone(), step: SignInStep::Begun });
         self.window.is_stale = true;
         let flow = if device { Flow::Device } else { Flow::Browser };
-        let (reach, sender) = (Arc::clone(&self.reach), self.sender.clone());
+        let (way, sender) = (Arc::clone(&self.way), self.sender.clone());
         let tell = move |news| {
             // Nobody listens any more where the program ends.
             let _ = sender.send(Input::Back(Back(Said::SignIn(number, news))));
         };
-        let failed = Said::SignIn(number, SignInNews::Over(Err(fault("the sign-in"))));
-        bring_back("sign-in", &self.sender, failed, move || {
-            let end = drive(&reach, ControlAsk::Login { name: Some(entry), flow }, &line, tell);
+        let failed = move |refusal| Said::SignIn(number, SignInNews::Over(Err(refusal)));
+        self.bring_back("sign-in", "say.fault-sign-in", failed, move || {
+            let _seat = seat;
+            let end = drive(&way, ControlAsk::Login { name: Some(entry), flow }, &line, tell);
             line.over();
             Said::SignIn(number, SignInNews::Over(end))
         });
@@ -136,7 +138,9 @@ impl<S: Shell> Running<S> {
                 verification_uri_complete,
                 expires_in,
             }) => {
-                let address = verification_uri_complete.unwrap_or_else(|| verification_uri.clone());
+                // The person is shown where they go, so nothing else is opened.
+                let complete = verification_uri_complete.filter(|it| is_same_site(it, &verification_uri));
+                let address = complete.unwrap_or_else(|| verification_uri.clone());
                 self.keep_address(Some(address).filter(|address| is_web_address(address)));
                 let lasts = SignedDuration::from_secs(i64::try_from(expires_in).unwrap_or(i64::MAX));
                 let until = (self.clock)().checked_add(lasts).unwrap_or(jiff::Timestamp::MAX);
@@ -152,7 +156,8 @@ impl<S: Shell> Running<S> {
 
     fn browse(&mut self, url: String) {
         if !is_web_address(&url) {
-            return self.sign_in_over(Err(self.refuse(Code::ProviderUntrusted, "say.no-web-address", &[])));
+            let refusal = self.refuse(Code::ProviderUntrusted, "say.no-web-address", &[]);
+            return self.sign_in_over(Err(refusal.hint(self.say("say.no-web-address-hint"))));
         }
         let opened = self.shell.open_address(&url);
         self.keep_address(Some(url));
@@ -164,7 +169,10 @@ impl<S: Shell> Running<S> {
         let address = self.signing_in.under_way.as_ref().and_then(|under_way| under_way.address.clone());
         match address {
             Some(address) => self.open(&address, owed),
-            None => owed.answer(Err(self.refuse(Code::BadRequest, "say.no-sign-in", &[]))),
+            None => {
+                let refusal = self.refuse(Code::BadRequest, "say.no-sign-in", &[]);
+                owed.answer(Err(refusal.hint(self.say("say.no-sign-in-hint"))));
+            }
         }
     }
 
@@ -209,16 +217,16 @@ impl<S: Shell> Running<S> {
 }
 
 /// One sign-in, from the ask to its end.
-fn drive(reach: &Reach, ask: ControlAsk, line: &Line, tell: impl Fn(SignInNews)) -> Result<String, Refusal> {
-    let mut client = reach.control(false)?;
+fn drive(way: &Way, ask: ControlAsk, line: &Line, tell: impl Fn(SignInNews)) -> Result<String, Refusal> {
+    let mut client = way.control(false)?;
     if !line.connected(client.speaking()?) {
-        return Err(Refusal::new(Code::CalledOff, "the sign-in was called off"));
+        return Err(way.refuse(Code::CalledOff, "say.called-off"));
     }
     client.send(ask, limits::CONTROL_PATIENCE)?;
     loop {
         match client.receive(limits::SIGN_IN + GRACE)? {
             Reply::Step(step) => tell(SignInNews::Step(step)),
-            reply => return said(reply),
+            reply => return way.said(reply),
         }
     }
 }

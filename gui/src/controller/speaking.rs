@@ -7,7 +7,6 @@ use keyfob_ipc::{Code, ControlAsk, Refusal, Reply};
 use super::Running;
 use super::connection::Link;
 use super::owed::Owed;
-use super::reach::said;
 use crate::page::PageReply;
 use crate::shell::Shell;
 
@@ -37,9 +36,7 @@ impl<S: Shell> Running<S> {
     pub(super) fn speak(&mut self, ask: ControlAsk, patience: Duration, owed: Option<Owed>) {
         let refusal = match &mut self.link.open {
             None => self.absence(),
-            Some(open) if open.waiting.len() >= MOST => {
-                self.refuse(Code::Busy, "say.busy", &[]).hint(self.say("say.busy-hint"))
-            }
+            Some(open) if open.waiting.len() >= MOST => self.way.busy(),
             Some(open) => match open.speaking.send(ask, TAKING) {
                 Ok(()) => {
                     open.waiting.push_back(Waiting { owed, until: Instant::now() + patience });
@@ -59,7 +56,8 @@ impl<S: Shell> Running<S> {
         let waiting = self.link.open.as_mut().and_then(|open| open.waiting.pop_front());
         match waiting {
             Some(waiting) => {
-                end(waiting.owed, answer.and_then(said).map(|say| PageReply::Done { say }));
+                let said = answer.and_then(|reply| self.way.said(reply));
+                end(waiting.owed, said.map(|say| PageReply::Done { say }));
                 self.want_status();
             }
             None => tracing::warn!("the agent has answered what nobody asked"),

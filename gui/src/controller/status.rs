@@ -8,12 +8,15 @@ use keyfob_ipc::reply::Status;
 use keyfob_ipc::{ControlAsk, Refusal, Reply};
 
 use super::Running;
-use super::reach::unexpected;
-use super::threads::{Said, bring_back, fault};
+use super::threads::Said;
 use crate::shell::Shell;
 
 /// Between two asks. A build changes something at every call; nobody sees more than ten pictures a second.
 const GAP: Duration = Duration::from_millis(100);
+/// So many entries are said and drawn well within that.
+const FEW: usize = 100;
+/// Between two asks where there are more.
+const GAP_OF_MANY: Duration = Duration::from_secs(1);
 /// Before the next ask after one that failed although the agent is connected.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest of these pauses.
@@ -58,13 +61,14 @@ impl<S: Shell> Running<S> {
         if !taking.is_due || taking.is_under_way || is_early || !self.link.is_open() {
             return;
         }
-        (taking.is_due, taking.is_under_way, taking.not_before) = (false, true, Some(now + GAP));
-        let (number, reach) = (self.link.number(), Arc::clone(&self.reach));
-        let failed = Said::Status(number, Err(fault("the look at the agent")));
-        bring_back("status", &self.sender, failed, move || {
-            let status = reach.look(|| ControlAsk::Status).and_then(|reply| match reply {
+        let entries = taking.status.as_ref().map_or(0, |status| status.entries.len());
+        (taking.is_due, taking.is_under_way, taking.not_before) = (false, true, Some(now + gap(entries)));
+        let (number, way) = (self.link.number(), Arc::clone(&self.way));
+        let failed = move |refusal| Said::Status(number, Err(refusal));
+        self.bring_back("status", "say.fault-status", failed, move || {
+            let status = way.look(|| ControlAsk::Status).and_then(|reply| match reply {
                 Reply::Status(status) => Ok(status),
-                _ => Err(unexpected()),
+                _ => Err(way.unexpected()),
             });
             Said::Status(number, status)
         });
@@ -99,5 +103,21 @@ impl<S: Shell> Running<S> {
         taking.failed = Some(refusal);
         taking.pause = (taking.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
         (taking.is_due, taking.not_before) = (true, Some(Instant::now() + taking.pause));
+    }
+}
+
+fn gap(entries: usize) -> Duration {
+    if entries <= FEW { GAP } else { GAP_OF_MANY }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_entries_are_asked_for_less_often() {
+        for (entries, milliseconds) in [(0, 100), (100, 100), (101, 1000), (4000, 1000)] {
+            assert_eq!(gap(entries), Duration::from_millis(milliseconds), "{entries}");
+        }
     }
 }

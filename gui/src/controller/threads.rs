@@ -2,11 +2,11 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{Receiver, Sender};
 use std::thread;
 
 use keyfob_ipc::reply::{Notice, Status};
-use keyfob_ipc::{Code, Refusal, Speaking};
+use keyfob_ipc::{Refusal, Speaking};
 
 use super::owed::Owed;
 use super::sign_in::SignInNews;
@@ -20,10 +20,13 @@ pub(super) const WORKERS: usize = 8;
 /// Threads that claim notices at once. The agent itself shows what nobody claims.
 pub(super) const CLAIMS: usize = 8;
 
+/// Threads that sign in at once. There is one sign-in, but one that was called off may wait for an agent that is silent.
+pub(super) const SIGN_INS: usize = 4;
+
 /// What a thread brings back.
 pub(super) enum Said {
-    /// The connection number so-and-so is made.
-    Connected(u64, Speaking),
+    /// The connection number so-and-so is made. What it brings is paid with a credit each, which is given back from here.
+    Connected(u64, Speaking, Receiver<()>),
     /// What the agent says about everything, asked while the connection number so-and-so was the newest.
     Status(u64, Result<Box<Status>, Refusal>),
     /// Whether a notice is ours to show.
@@ -56,14 +59,14 @@ impl<S: Shell> Running<S> {
     /// Does something for the page that only looks.
     pub(super) fn look_for(
         &self,
-        owed: Owed,
+        mut owed: Owed,
         work: impl FnOnce() -> Result<PageReply, Refusal> + Send + 'static,
     ) {
-        let Some(seat) = self.workers.take() else {
-            return owed
-                .answer(Err(self.refuse(Code::Busy, "say.busy", &[]).hint(self.say("say.busy-hint"))));
-        };
+        let Some(seat) = self.workers.take() else { return owed.answer(Err(self.way.busy())) };
+        // Said where no thread takes it up.
+        let fault = owed.otherwise(self.way.busy());
         apart("page", move || {
+            owed.otherwise(fault);
             owed.answer(work());
             drop(seat);
         });
@@ -83,6 +86,23 @@ impl<S: Shell> Running<S> {
             answer
         });
     }
+    /// Runs this on a thread, and brings back what it says; where it says nothing, the refusal by `fault`, or that too much is
+    /// under way where there is no thread.
+    pub(super) fn bring_back(
+        &self,
+        name: &'static str,
+        fault: &str,
+        failed: impl FnOnce(Refusal) -> Said + Send + 'static,
+        work: impl FnOnce() -> Said + Send + 'static,
+    ) {
+        let fault = self.way.fault(fault);
+        let mut late = Late { sender: self.sender.clone(), failed: Some(failed), refusal: self.way.busy() };
+        apart(name, move || {
+            late.refusal = fault;
+            let said = work();
+            late.end(said);
+        });
+    }
 }
 
 /// Runs this on a thread; `false` where the system gives none.
@@ -99,39 +119,59 @@ pub(super) fn apart(name: &'static str, work: impl FnOnce() + Send + 'static) ->
     spawned.is_ok()
 }
 
-/// Runs this on a thread, and brings back what it says, or `failed` where it says nothing.
-pub(super) fn bring_back(
-    name: &'static str,
-    sender: &Sender<Input>,
-    failed: Said,
-    work: impl FnOnce() -> Said + Send + 'static,
-) {
-    let late = Late { sender: sender.clone(), said: Some(failed) };
-    apart(name, move || late.end(work()));
-}
-
 /// Says something at its end, whatever that is.
-struct Late {
+struct Late<F: FnOnce(Refusal) -> Said> {
     sender: Sender<Input>,
-    said: Option<Said>,
+    /// What is said where nothing else is.
+    failed: Option<F>,
+    refusal: Refusal,
 }
 
-impl Late {
+impl<F: FnOnce(Refusal) -> Said> Late<F> {
     fn end(mut self, said: Said) {
-        self.said = Some(said);
+        self.failed = None;
+        self.say(said);
+    }
+
+    fn say(&self, said: Said) {
+        // Nobody listens any more where the program ends.
+        let _ = self.sender.send(Input::Back(Back(said)));
     }
 }
 
-impl Drop for Late {
+impl<F: FnOnce(Refusal) -> Said> Drop for Late<F> {
     fn drop(&mut self) {
-        if let Some(said) = self.said.take() {
-            // Nobody listens any more where the program ends.
-            let _ = self.sender.send(Input::Back(Back(said)));
+        if let Some(failed) = self.failed.take() {
+            let said = failed(self.refusal.clone());
+            self.say(said);
         }
     }
 }
 
-/// For a thread that failed.
-pub(super) fn fault(what: &str) -> Refusal {
-    Refusal::new(Code::Internal, format!("{what} failed by a fault of keyfob itself"))
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use keyfob_ipc::Code;
+
+    use super::*;
+
+    #[test]
+    fn what_says_nothing_says_why_once() {
+        let (sender, inputs) = channel();
+        let refusal = Refusal::new(Code::Busy, "too much is under way");
+        let late = |sender: &Sender<Input>| {
+            let failed = |refusal| Said::Status(7, Err(refusal));
+            Late { sender: sender.clone(), failed: Some(failed), refusal: refusal.clone() }
+        };
+        drop(late(&sender));
+        late(&sender).end(Said::Changed);
+        drop(sender);
+        let said: Vec<Said> = inputs
+            .iter()
+            .filter_map(|input| if let Input::Back(Back(said)) = input { Some(said) } else { None })
+            .collect();
+        let [Said::Status(7, Err(why)), Said::Changed] = &said[..] else { panic!("{} inputs", said.len()) };
+        assert_eq!(why.code, Code::Busy);
+    }
 }

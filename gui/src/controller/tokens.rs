@@ -7,7 +7,7 @@ use keyfob_ipc::{Code, ControlAsk, Refusal, Reply, Secret};
 
 use super::Running;
 use super::owed::Owed;
-use super::reach::{Reach, is_web_address, said, unexpected};
+use super::reach::{Way, is_web_address};
 use crate::page::PageReply;
 use crate::shell::Shell;
 use crate::view;
@@ -23,25 +23,25 @@ impl<S: Shell> Running<S> {
     ) {
         // People paste line ends along.
         let value = Secret::from(value.expose().trim());
-        let reach = Arc::clone(&self.reach);
+        let way = Arc::clone(&self.way);
         self.work_for(owed, move || {
-            let before = if replaces { before(&reach, &entry) } else { None };
+            let before = if replaces { before(&way, &entry) } else { None };
             let ask = if replaces {
                 ControlAsk::TokenRotate { name: entry, value: Some(value), ends }
             } else {
                 ControlAsk::TokenAdd { name: entry, value, ends }
             };
-            outcome(&reach, ask, before.as_ref())
+            outcome(&way, ask, before.as_ref())
         });
     }
 
     /// Through its service, which makes the new value.
     pub(super) fn rotate_token(&self, entry: String, owed: Owed) {
-        let reach = Arc::clone(&self.reach);
+        let way = Arc::clone(&self.way);
         self.work_for(owed, move || {
-            let before = before(&reach, &entry);
+            let before = before(&way, &entry);
             let ask = ControlAsk::TokenRotate { name: entry, value: None, ends: None };
-            outcome(&reach, ask, before.as_ref())
+            outcome(&way, ask, before.as_ref())
         });
     }
 
@@ -57,7 +57,8 @@ impl<S: Shell> Running<S> {
             Some(portal) => self.open(&portal, owed),
             None => {
                 let entry = keyfob_ipc::text::escape(entry);
-                owed.answer(Err(self.refuse(Code::BadRequest, "say.no-portal", &[("entry", &entry)])));
+                let refusal = self.refuse(Code::BadRequest, "say.no-portal", &[("entry", &entry)]);
+                owed.answer(Err(refusal.hint(self.texts.say("say.no-portal-hint", &[("entry", &entry)]))));
             }
         }
     }
@@ -67,14 +68,15 @@ impl<S: Shell> Running<S> {
         let names: Vec<String> = self.reminded().map(|entry| entry.name.clone()).collect();
         let owed = owed.unwrap_or_else(|| Owed::new(Box::new(note), &self.texts));
         if names.is_empty() {
-            return owed.answer(Err(self.refuse(Code::BadRequest, "say.no-reminders", &[])));
+            let refusal = self.refuse(Code::BadRequest, "say.no-reminders", &[]);
+            return owed.answer(Err(refusal.hint(self.say("say.no-reminders-hint"))));
         }
         let key = if days == 0 { "say.resumed" } else { "say.paused" };
         let life = self.texts.count("say.days", u64::from(days), &[]);
         let say = self.texts.count(key, names.len() as u64, &[("life", &life)]);
-        let reach = Arc::clone(&self.reach);
+        let way = Arc::clone(&self.way);
         self.work_for(owed, move || {
-            let snooze = |name| reach.ask(ControlAsk::TokenSnooze { name, days: Some(days) });
+            let snooze = |name| way.ask(ControlAsk::TokenSnooze { name, days: Some(days) });
             // One that refuses does not keep the others from it.
             let refused = names.into_iter().map(snooze).filter_map(Result::err).next();
             refused.map_or(Ok(PageReply::Done { say }), Err)
@@ -83,8 +85,11 @@ impl<S: Shell> Running<S> {
 
     /// Something that the agent answers with one sentence, where it may ask others first.
     pub(super) fn ask_for(&self, ask: ControlAsk, owed: Owed) {
-        let reach = Arc::clone(&self.reach);
-        self.work_for(owed, move || reach.ask_service(ask).and_then(said).map(|say| PageReply::Done { say }));
+        let way = Arc::clone(&self.way);
+        self.work_for(owed, move || {
+            let said = way.ask_service(ask).and_then(|reply| way.said(reply));
+            said.map(|say| PageReply::Done { say })
+        });
     }
 }
 
@@ -95,19 +100,19 @@ fn note(answer: Result<PageReply, crate::page::Trouble>) {
 }
 
 /// What the token of now can do; `None` where nobody knows, which keeps nobody from replacing it.
-fn before(reach: &Reach, entry: &str) -> Option<EntryPermissions> {
+fn before(way: &Way, entry: &str) -> Option<EntryPermissions> {
     let ask = ControlAsk::Permissions { name: Some(entry.to_owned()), again: false };
-    match reach.ask_service(ask) {
+    match way.ask_service(ask) {
         Ok(Reply::Permissions(all)) => all.into_iter().find(|permissions| permissions.name == entry),
         _ => None,
     }
 }
 
-fn outcome(reach: &Reach, ask: ControlAsk, before: Option<&EntryPermissions>) -> Result<PageReply, Refusal> {
-    match reach.ask_service(ask)? {
+fn outcome(way: &Way, ask: ControlAsk, before: Option<&EntryPermissions>) -> Result<PageReply, Refusal> {
+    match way.ask_service(ask)? {
         Reply::Token(report) => {
             Ok(PageReply::Token(Box::new(view::permissions::token_outcome(&report, before))))
         }
-        _ => Err(unexpected()),
+        _ => Err(way.unexpected()),
     }
 }

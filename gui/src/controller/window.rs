@@ -15,8 +15,10 @@ use crate::view::tray::{MenuAct, Tray};
 pub(super) struct Window {
     /// Whether there is a page that can be told something.
     pub(super) has_page: bool,
-    /// Whether it is in front, where the shell says so.
-    focus: Option<bool>,
+    /// Whether it is in front: only where the shell says so.
+    is_in_front: bool,
+    /// Whether this page has asked for the ledger: lines are for those who look at it.
+    pub(super) wants_activity: bool,
     /// Where the next page begins.
     begins: (View, Option<Deed>),
     /// What the page has drawn.
@@ -32,15 +34,15 @@ pub(super) struct Window {
 impl Window {
     /// Whether the person has it before them.
     pub(super) fn is_looked_at(&self) -> bool {
-        self.has_page && self.focus.unwrap_or(true)
+        self.has_page && self.is_in_front
     }
 
     pub(super) fn focused(&mut self, is_focused: bool) {
-        self.focus = Some(is_focused);
+        self.is_in_front = is_focused;
     }
 
     pub(super) fn closed(&mut self) {
-        (self.has_page, self.focus, self.told) = (false, None, None);
+        (self.has_page, self.is_in_front, self.wants_activity, self.told) = (false, false, false, None);
         self.begins = (View::default(), None);
     }
 }
@@ -48,7 +50,7 @@ impl Window {
 impl<S: Shell> Running<S> {
     /// A new page asks what to draw.
     pub(super) fn begin(&mut self, owed: Owed) {
-        self.window.has_page = true;
+        (self.window.has_page, self.window.wants_activity) = (true, false);
         let page = self.page_now();
         self.window.told = Some(page.clone());
         let (view, deed) = std::mem::take(&mut self.window.begins);
@@ -83,10 +85,9 @@ impl<S: Shell> Running<S> {
         }
     }
 
-    pub(super) fn notification_opened(&mut self, number: u64) {
-        // One that is not known was shown before this program was started again, or is made up.
-        let view = self.notifications.get(&number).copied().unwrap_or_default();
-        self.go(view, None);
+    /// Each leads to the same place, whatever its number: it may be older than this run, or made up.
+    pub(super) fn notification_opened(&mut self) {
+        self.go(View::Overview, None);
     }
 
     pub(super) fn tray_host(&mut self, is_there: bool) {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use keyfob_ipc::{Code, Refusal};
 
-use super::Surroundings;
+use super::{Surroundings, refusal};
 
 #[cfg(not(windows))]
 mod file;
@@ -16,19 +16,15 @@ use file as platform;
 #[cfg(windows)]
 use registry as platform;
 
-/// Whether; `None` where the system does not tell.
-pub fn is_on(surroundings: &Surroundings) -> Option<bool> {
-    platform::is_on(surroundings)
+/// Whether this program does; `None` where the system does not tell.
+pub fn is_on(program: &Path, surroundings: &Surroundings) -> Option<bool> {
+    platform::is_on(program, surroundings)
 }
 
 /// Sets that for this program.
 pub fn set(on: bool, program: &Path, surroundings: &Surroundings) -> Result<(), Refusal> {
     let Some(program) = program.to_str().filter(|path| !path.chars().any(char::is_control)) else {
-        return Err(Refusal::new(
-            Code::PlaceUnsafe,
-            "this program's path cannot be written into a start entry",
-        )
-        .hint("install keyfob in a folder with a plain name"));
+        return Err(refusal(Code::PlaceUnsafe, "say.no-plain-path", &[], "say.no-plain-path-hint"));
     };
     platform::set(on, program, surroundings)
 }

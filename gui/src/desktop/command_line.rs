@@ -11,6 +11,7 @@ use keyfob_ipc::reply::{Check, Health};
 use keyfob_ipc::{Code, Refusal, Reply};
 use serde::Deserialize;
 
+use super::refusal;
 use crate::page::Tool;
 use crate::shell::CommandLine;
 use crate::texts::Texts;
@@ -52,12 +53,14 @@ impl Keyfob {
         let mut command = Command::new(&self.program);
         command.args(arguments).env_clear().envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let refuse = |why: String| {
-            Refusal::new(Code::Internal, format!("`{}` {why}", self.program.display()))
-                .hint("install keyfob again, keyfob and keyfob-tray in one folder")
+        let program = self.program.display().to_string();
+        let refuse = |say: &str, error: &str| {
+            let values =
+                [("program", &*program), ("error", error), ("seconds", &*PATIENCE.as_secs().to_string())];
+            refusal(Code::Internal, say, &values, "say.install-again")
         };
-        let mut child = command.spawn().map_err(|error| refuse(format!("cannot be started ({error})")))?;
-        let Some(output) = child.stdout.take() else { return Err(refuse("says nothing".to_owned())) };
+        let mut child = command.spawn().map_err(|error| refuse("say.no-command", &error.to_string()))?;
+        let Some(output) = child.stdout.take() else { return Err(refuse("say.command-slow", "")) };
         let (read, printed) = channel();
         std::thread::spawn(move || {
             let mut bytes = Vec::new();
@@ -68,12 +71,12 @@ impl Keyfob {
         let Ok(Ok(bytes)) = printed.recv_timeout(PATIENCE) else {
             let _ = child.kill();
             let _ = child.wait();
-            return Err(refuse(format!("took longer than {} seconds", PATIENCE.as_secs())));
+            return Err(refuse("say.command-slow", ""));
         };
         if bytes.len() as u64 == LONGEST {
             let _ = child.kill();
         }
-        let status = child.wait().map_err(|error| refuse(format!("cannot be waited for ({error})")))?;
+        let status = child.wait().map_err(|error| refuse("say.command-broken", &error.to_string()))?;
         Ok((bytes, status.success()))
     }
 }
@@ -104,7 +107,8 @@ impl CommandLine for Keyfob {
     fn set_up(&self, tool: &str) -> Result<String, Refusal> {
         // What the page sends is no argument before it was looked at.
         let Some(tool) = TOOLS.into_iter().find(|known| *known == tool) else {
-            return Err(Refusal::new(Code::BadRequest, "there is no such tool"));
+            let say = Texts::english().say("say.no-tool", &[]);
+            return Err(Refusal::new(Code::BadRequest, say).hint("keyfob setup --help"));
         };
         let (printed, is_done) = self.run(&["setup", tool, "--json"])?;
         match serde_json::from_slice::<Written>(&printed) {
@@ -141,7 +145,7 @@ fn sentence(written: &Written) -> String {
 fn refusal_in(printed: &[u8]) -> Refusal {
     match serde_json::from_slice(printed) {
         Ok(Reply::Refused(refusal)) => refusal,
-        _ => Refusal::new(Code::Internal, "`keyfob` has said something else than was asked")
+        _ => Refusal::new(Code::Internal, Texts::english().say("say.command-strange", &[]))
             .hint("keyfob doctor"),
     }
 }
@@ -216,7 +220,8 @@ mod tests {
             let script = r#"echo "{\"file\":\"$*\",\"changed\":true,\"warnings\":[]}""#;
             let keyfob = keyfob(folder.path(), script);
             assert!(keyfob.set_up("aws").unwrap().contains("setup aws --json"));
-            assert_eq!(keyfob.set_up("--help").unwrap_err().code, Code::BadRequest);
+            let refusal = keyfob.set_up("--help").unwrap_err();
+            assert_eq!((refusal.code, refusal.hint.as_str()), (Code::BadRequest, "keyfob setup --help"));
         }
 
         #[test]

@@ -1,12 +1,12 @@
 //! One tray per profile. A second start leaves word for the first, which then shows its window ([`crate::beacon`]): with files in
 //! our own folder, so that it works the same on every system, and where there is no session bus.
 
-use std::fs::{File, OpenOptions, TryLockError, remove_file};
-use std::io::ErrorKind;
+use std::fs::{File, OpenOptions, TryLockError};
 use std::path::Path;
 
 use keyfob_ipc::{Code, Places, Refusal};
 
+use super::refusal;
 use crate::beacon::word_of_another_start;
 
 /// What this start is.
@@ -22,30 +22,25 @@ pub enum Standing {
 #[derive(Debug)]
 pub struct OnlyOne(#[expect(dead_code, reason = "the lock lives as long as the file is open")] File);
 
-/// Takes the lock, or leaves word that the window is wanted.
+/// Takes the lock, or leaves word that the window is wanted. Word that is there already stays: it may be of a start just now,
+/// which saw the lock taken. What one that was killed has not taken shows the window once where it need not be shown.
 ///
 /// # Errors
 /// [`Code::PlaceUnsafe`] where the state folder takes no files.
 pub fn stand(places: &Places, is_hidden: bool) -> Result<Standing, Refusal> {
     keyfob_ipc::start::create_private(&places.state)?;
     let path = places.state.join("tray.lock");
-    let file = open(&path).map_err(|error| refuse(&path, "opened", &error))?;
-    let word = word_of_another_start(places);
+    let file = open(&path).map_err(|error| refuse(&path, &error))?;
     match file.try_lock() {
-        Ok(()) => {
-            // What was left for one that has gone is nobody's business.
-            match remove_file(&word) {
-                Err(error) if error.kind() != ErrorKind::NotFound => Err(refuse(&word, "removed", &error)),
-                _ => Ok(Standing::First(OnlyOne(file))),
-            }
-        }
+        Ok(()) => Ok(Standing::First(OnlyOne(file))),
         Err(TryLockError::WouldBlock) => {
             if !is_hidden {
-                open(&word).map_err(|error| refuse(&word, "written", &error))?;
+                let word = word_of_another_start(places);
+                open(&word).map_err(|error| refuse(&word, &error))?;
             }
             Ok(Standing::Second)
         }
-        Err(TryLockError::Error(error)) => Err(refuse(&path, "locked", &error)),
+        Err(TryLockError::Error(error)) => Err(refuse(&path, &error)),
     }
 }
 
@@ -57,9 +52,9 @@ fn open(path: &Path) -> std::io::Result<File> {
     options.open(path)
 }
 
-fn refuse(path: &Path, done: &str, error: &std::io::Error) -> Refusal {
-    let say = format!("`{}` cannot be {done} ({error})", path.display());
-    Refusal::new(Code::PlaceUnsafe, say).hint("look at the owner and the mode of that folder")
+fn refuse(path: &Path, error: &std::io::Error) -> Refusal {
+    let values = [("path", &*path.display().to_string()), ("error", &*error.to_string())];
+    refusal(Code::PlaceUnsafe, "say.file-unusable", &values, "say.file-unusable-hint")
 }
 
 #[cfg(test)]
@@ -90,12 +85,12 @@ mod tests {
     }
 
     #[test]
-    fn word_that_was_left_for_one_that_has_gone_raises_nobody() {
+    fn word_that_came_before_the_first_looks_is_kept_for_it() {
         let folder = tempfile::tempdir().unwrap();
         let places = places(folder.path());
         std::fs::create_dir(&places.state).unwrap();
         std::fs::write(word_of_another_start(&places), "").unwrap();
-        assert!(matches!(stand(&places, false).unwrap(), Standing::First(_)));
-        assert!(!word_of_another_start(&places).exists());
+        assert!(matches!(stand(&places, true).unwrap(), Standing::First(_)));
+        assert!(word_of_another_start(&places).exists());
     }
 }

@@ -8,7 +8,7 @@ use keyfob_ipc::{Code, Refusal};
 use tauri::{AppHandle, Emitter as _};
 
 use super::notifications::Notifications;
-use super::{Start, Surroundings, autostart, browser, send, tray, window};
+use super::{Start, Surroundings, autostart, browser, refusal, send, tray, window};
 use crate::controller::Input;
 use crate::page::News;
 use crate::shell::{NotShown, Notification, Shell};
@@ -105,19 +105,18 @@ impl Shell for TauriShell {
         if browser::open_file(file, &self.surroundings) {
             return Ok(());
         }
-        Err(Refusal::new(Code::Internal, format!("no program was found that opens `{}`", file.display()))
-            .hint("open it in an editor of yours"))
+        let file = file.display().to_string();
+        Err(refusal(Code::Internal, "say.no-opener", &[("file", &file)], "say.no-opener-hint"))
     }
 
     fn starts_at_sign_in(&self) -> Option<bool> {
         // At sign-in no variable would lead to a second profile.
-        if self.is_own_profile { None } else { autostart::is_on(&self.surroundings) }
+        if self.is_own_profile { None } else { autostart::is_on(&self.program, &self.surroundings) }
     }
 
     fn set_start_at_sign_in(&mut self, on: bool) -> Result<(), Refusal> {
         if self.is_own_profile {
-            let say = "a second profile does not start at sign-in";
-            return Err(Refusal::new(Code::BadRequest, say).hint("unset the KEYFOB_ variables"));
+            return Err(refusal(Code::BadRequest, "say.second-profile", &[], "say.second-profile-hint"));
         }
         autostart::set(on, &self.program, &self.surroundings)
     }

@@ -8,13 +8,13 @@ const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
-/// The largest unit of which there are two, as the command line counts: `6 days`, `47 hours`, `58 minutes`, `ended`; `about`
-/// where the end is assumed. It never promises more than is left.
+/// The largest unit of which there are two: `6 days`, `47 hours`, `58 minutes`, `ended`; `about` where the end is assumed. Days
+/// are the nearest number, as people count them; of the rest it never promises more than is left.
 pub fn remaining(until: Timestamp, is_assumed: bool, now: Timestamp, texts: &Texts) -> String {
     let left = until.duration_since(now).as_secs();
     let words = match left {
         ..=0 => return ended(is_assumed, texts),
-        _ if left >= 2 * DAY => texts.count("say.days", units(left, DAY), &[]),
+        _ if left >= 2 * DAY => texts.count("say.days", days(left), &[]),
         _ if left >= 2 * HOUR => texts.count("say.hours", units(left, HOUR), &[]),
         _ if left >= 2 * MINUTE => texts.count("say.minutes", units(left, MINUTE), &[]),
         _ => texts.count("say.seconds", units(left, 1), &[]),
@@ -32,7 +32,7 @@ pub fn coarse(until: Timestamp, is_assumed: bool, now: Timestamp, texts: &Texts)
     let words = match unit(left.as_secs()) {
         None => return texts.say("say.under-an-hour", &[]),
         Some(HOUR) => texts.count("say.hours", units(left.as_secs(), HOUR), &[]),
-        Some(unit) => texts.count("say.days", units(left.as_secs(), unit), &[]),
+        Some(_) => texts.count("say.days", days(left.as_secs()), &[]),
     };
     about(words, is_assumed, texts)
 }
@@ -44,9 +44,12 @@ pub fn next_change(until: Timestamp, now: Timestamp) -> Option<Timestamp> {
         return None;
     }
     let Some(unit) = unit(left.as_secs()) else { return Some(until) };
-    let whole = left.as_secs() / unit * unit;
-    // A second behind the moment at which so many are left to the letter: then there is one less.
-    until.checked_sub(SignedDuration::from_secs(whole - 1)).ok()
+    let least = match unit {
+        DAY => (i64::try_from(days(left.as_secs())).unwrap_or(i64::MAX / DAY) * DAY - DAY / 2).max(2 * DAY),
+        unit => left.as_secs() / unit * unit,
+    };
+    // A second behind the moment at which so much is left to the letter: then there is one less.
+    until.checked_sub(SignedDuration::from_secs(least - 1)).ok()
 }
 
 /// A time of the wire; `None` where it cannot be read.
@@ -65,6 +68,11 @@ fn unit(left: i64) -> Option<i64> {
 
 fn units(left: i64, unit: i64) -> u64 {
     (left / unit).unsigned_abs()
+}
+
+/// The nearest number.
+fn days(left: i64) -> u64 {
+    units(left.saturating_add(DAY / 2), DAY)
 }
 
 fn about(words: String, is_assumed: bool, texts: &Texts) -> String {
@@ -110,7 +118,9 @@ mod tests {
         let texts = Texts::english();
         for (left, is_assumed, words) in [
             (12 * DAY, false, "12 days"),
-            (12 * DAY - 1, false, "11 days"),
+            (12 * DAY - 1, false, "12 days"),
+            (12 * DAY - DAY / 2 - 1, false, "11 days"),
+            (2 * DAY + DAY / 2, false, "3 days"),
             (2 * DAY, false, "2 days"),
             (2 * DAY - 1, false, "47 hours"),
             (HOUR, false, "1 hour"),

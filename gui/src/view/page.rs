@@ -50,7 +50,8 @@ pub fn page(known: &Known<'_>, now: Timestamp) -> Page {
     let mut questions: Vec<&Question> = known.questions.iter().collect();
     questions.sort_by_key(|question| life::moment(&question.opened));
     let is_file = status.is_some_and(|status| status.keychain.kind == "file");
-    Page {
+    let mut page = Page {
+        needs: 0,
         agent: agent(known.heard),
         lock: known.lock.map(|report| lock(report, is_file)),
         keychain: status.map(|status| keychain(&status.keychain)),
@@ -62,7 +63,10 @@ pub fn page(known: &Known<'_>, now: Timestamp) -> Page {
             ..known.own.clone()
         },
         rows,
-    }
+    };
+    // Without an agent, what was known of its entries needs nobody.
+    page.needs = u32::try_from(super::tray::needs(&page)).unwrap_or(u32::MAX);
+    page
 }
 
 fn agent(heard: Heard<'_>) -> AgentState {
@@ -98,6 +102,7 @@ fn keychain(report: &KeychainReport) -> Keychain {
         needs_passphrase: report.kind == "file"
             // A file that is missing gets its passphrase by being unlocked.
             && matches!(report.state, KeychainState::Locked | KeychainState::Missing | KeychainState::Denied),
+        is_new: report.kind == "file" && report.state == KeychainState::Missing,
     }
 }
 

@@ -1,6 +1,6 @@
 //! What an entry may do, and what became of a token.
 
-use keyfob_ipc::reply::{EntryPermissions, TokenReport, ToldFact, ToldRights};
+use keyfob_ipc::reply::{EntryPermissions, Teller, TokenReport, ToldFact, ToldRights};
 
 use super::{remark, safe, trouble, word};
 use crate::page::{ClusterRow, FactRow, Permissions, TokenOutcome};
@@ -22,6 +22,7 @@ pub fn token_outcome(report: &TokenReport, before: Option<&EntryPermissions>) ->
         say: report.say.clone(),
         owner: report.owner.as_deref().map(safe::text),
         until: report.until.clone(),
+        until_assumed: report.until_by == Some(Teller::Configuration),
         lost: safe::texts(&report.lost),
         gained: safe::texts(&report.gained),
         notes: report.notes.iter().map(remark).collect(),

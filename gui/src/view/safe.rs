@@ -42,9 +42,41 @@ pub fn program_name(path: &str) -> Option<String> {
     Some(format!("{}{more}", escape(&short)))
 }
 
+/// Whether a text is an address that may be opened in a browser: it comes from outside, and becomes another program's argument.
+pub(crate) fn is_web_address(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once("://") else { return false };
+    ["http", "https"].iter().any(|web| scheme.eq_ignore_ascii_case(web))
+        && !rest.is_empty()
+        && !rest.starts_with(['/', '?', '#'])
+        && rest.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_web_is_a_web_address() {
+        for good in ["https://acme.example/authorize?state=%41&x=1", "HTTP://127.0.0.1:4711/x", "http://a"] {
+            assert!(is_web_address(good), "{good}");
+        }
+        for bad in [
+            "file:///etc/passwd",
+            "javascript://a",
+            "-h",
+            "https:acme.example",
+            "https://",
+            "https:///x",
+            "https://?x",
+            "https://a.example/ -x",
+            "https://a/\n",
+            "https://\u{e4}.example",
+            " https://a",
+            "",
+        ] {
+            assert!(!is_web_address(bad), "{bad}");
+        }
+    }
 
     #[test]
     fn control_and_bidirectional_characters_become_visible() {

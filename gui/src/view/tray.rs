@@ -97,6 +97,11 @@ pub fn next_change(page: &Page, now: Timestamp) -> Option<Timestamp> {
     lives.chain(quiet).min()
 }
 
+/// How many things need the person: the number that the menu and the window say.
+pub fn needs(page: &Page) -> usize {
+    Needs::of(page).count()
+}
+
 fn icon(page: &Page, needs: &Needs<'_>) -> Icon {
     if !matches!(page.agent, AgentState::Running { .. }) {
         return Icon::Offline;

@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use keyfob_gui::controller::Input;
-use keyfob_gui::page::{AgentState, PageAsk};
+use keyfob_gui::page::{AgentState, News, PageAsk, PageReply};
 use keyfob_gui::view::tray::{Icon, MenuAct};
 use keyfob_ipc::reply::{EntryState, Event};
 use keyfob_ipc::start::Launch;
-use keyfob_ipc::{Client, ControlAsk, Door, Refusal};
+use keyfob_ipc::{Client, ControlAsk, Door, Refusal, Reply};
 
-use crate::fake_agent::DEADLINE;
+use crate::fake_agent::{Act, DEADLINE};
 use crate::said;
 use crate::story::{Scene, Story, is_absent, is_running};
 
@@ -153,6 +153,46 @@ fn an_agent_that_cannot_be_started_says_why() {
     assert_eq!((&*trouble.code, &*trouble.say), ("agent_unreachable", "there is nothing to start here"));
     assert_eq!(story.ask(PageAsk::Grants).unwrap_err().code, "agent_unreachable");
     assert_eq!(story.ask(PageAsk::Lock).unwrap_err().code, "agent_unreachable");
+    // Another look, which finds that none runs, says less.
+    story.send(Input::AgentMayRun);
+    story.ask(PageAsk::StartAgent).unwrap_err();
+    let seen = story.shell.seen();
+    let is_less = |news: &News| {
+        matches!(news, News::Page(page)
+            if matches!(&page.agent, AgentState::Absent { say, .. } if say == "the agent is not running"))
+    };
+    assert!(!seen.news.iter().any(is_less));
+}
+
+#[test]
+fn an_agent_that_comes_back_without_a_word_is_found() {
+    let scene = Scene::new();
+    let mut agent = scene.agent();
+    let story = Story::with_window(&scene);
+    agent.stop();
+    // The first try, at once, is in vain.
+    story.await_page(
+        "that none runs",
+        |page| matches!(&page.agent, AgentState::Absent { say, .. } if say == "the agent is not running"),
+    );
+    let _agent = scene.agent_without_word();
+    story.await_page("the agent that is back", is_running);
+}
+
+#[test]
+fn a_state_folder_that_is_removed_is_made_again_and_watched_again() {
+    let scene = Scene::new();
+    let story = Story::begin(&scene);
+    story.open_window();
+    story.await_page("no agent", is_absent);
+    for _ in 0..2 {
+        fs::remove_dir_all(&scene.places.state).unwrap();
+        await_file(&scene.places.state);
+        // What was on its way is done.
+        story.settle();
+    }
+    let _agent = scene.agent();
+    story.await_page("an agent that leaves word there", is_running);
 }
 
 #[test]
@@ -175,17 +215,32 @@ fn a_flood_of_changes_makes_few_asks_and_the_last_word_counts() {
 }
 
 #[test]
-fn what_happens_is_told_to_the_page_as_it_happens() {
+fn what_happens_is_told_as_it_happens_to_a_page_that_looks_at_it() {
     let scene = Scene::new();
     let agent = scene.agent();
     let story = Story::with_window(&scene);
-    let line = r#"{"at":"2026-11-21T08:00:00.871Z","act":"get","outcome":"given","entry":"token.aspect"}"#;
-    agent.tell(&Event::Ledger(serde_json::from_str(line).unwrap()));
-    story.shell.await_seen("the line", |seen| {
-        let mut news = seen.news.iter();
-        news.any(|news| matches!(news, keyfob_gui::page::News::Activity(line) if line.act == "get"))
-            .then_some(())
+    agent.on("log", |_| vec![Act::Say(Reply::Ledger(Vec::new()))]);
+    // A line, and behind it something that is told in any case.
+    let tell = |act: &str, question: &str| {
+        let line = format!(r#"{{"at":"2026-11-21T08:00:00.871Z","act":"{act}","outcome":"given"}}"#);
+        agent.tell(&Event::Ledger(serde_json::from_str(&line).unwrap()));
+        agent.tell(&Event::Question(said::question(question)));
+        story.await_page("what is behind the line", |page| {
+            page.questions.iter().any(|one| one.id == question)
+        });
+    };
+    tell("before-it-is-asked-for", "q1");
+    assert_eq!(story.ask(PageAsk::Activity).unwrap(), PageReply::Activity(Vec::new()));
+    tell("get", "q2");
+    story.send(Input::WindowClosed);
+    story.open_window();
+    tell("in-another-window", "q3");
+    let seen = story.shell.seen();
+    let acts = seen.news.iter().filter_map(|news| match news {
+        News::Activity(line) => Some(&*line.act),
+        News::Page(_) | News::Go { .. } => None,
     });
+    assert_eq!(acts.collect::<Vec<_>>(), ["get"]);
 }
 
 #[test]

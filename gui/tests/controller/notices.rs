@@ -1,10 +1,10 @@
 //! Notices are shown once, by whoever claims them.
 
-use keyfob_gui::page::View;
+use keyfob_gui::controller::Input;
 use keyfob_ipc::reply::{Event, Notice};
 use keyfob_ipc::{Code, Refusal, Reply};
 
-use crate::fake_agent::Act;
+use crate::fake_agent::{Act, FakeAgent};
 use crate::said;
 use crate::story::{Scene, Story};
 
@@ -18,7 +18,6 @@ fn a_notice_is_claimed_and_then_shown() {
     agent.tell(&Event::Notice(said::notice(7)));
     let shown = story.shell.await_seen("the notice", |seen| seen.notifications.first().cloned());
     assert_eq!((&*shown.title, &*shown.body), ("A token ends", "aspect ends in 7 days"));
-    assert_eq!(shown.opens, View::Overview);
     let claim = agent.await_asked("claim-notice", 1);
     assert_eq!(claim.body["id"], 7);
     assert_ne!(claim.connection, window, "that one is for events and answers");
@@ -48,21 +47,72 @@ fn what_somebody_else_shows_is_not_shown_twice() {
     assert_eq!(story.shell.seen().notifications.len(), 1);
 }
 
+/// Word of a question for that entry.
+fn word(id: u64, entry: &str) -> Event {
+    Event::Notice(Notice { is_question: true, entry: entry.to_owned(), ..said::notice(id) })
+}
+
+/// Which notices are claimed of these and of one more behind them.
+fn claims(agent: &FakeAgent, story: &Story, events: &[Event]) -> Vec<u64> {
+    events.iter().for_each(|event| agent.tell(event));
+    agent.tell(&Event::Notice(said::notice(99)));
+    story.shell.await_seen("what comes behind", |seen| {
+        seen.notifications.iter().find(|shown| shown.body == "aspect ends in 99 days").map(drop)
+    });
+    // Claims are made at once, each by a thread of its own.
+    agent.await_asked("claim-notice", if events.len() > 1 { 2 } else { 1 });
+    let claimed = agent.asked("claim-notice").into_iter();
+    let mut ids: Vec<u64> = claimed.map(|asked| asked.body["id"].as_u64().unwrap()).collect();
+    ids.sort_unstable();
+    ids
+}
+
 #[test]
-fn word_of_a_question_is_claimed_and_told_by_the_question_alone() {
+fn word_of_a_question_is_claimed_where_the_question_was_told() {
     let scene = Scene::new();
     let agent = scene.agent();
     agent.on_done("claim-notice", "the notice is yours to show");
     let story = Story::begin(&scene);
     agent.await_window();
-    agent.tell(&Event::Notice(Notice { is_question: true, ..said::notice(1) }));
-    agent.await_asked("claim-notice", 1);
-    // What comes after it is shown after it.
-    agent.tell(&Event::Notice(said::notice(2)));
-    story.shell.await_seen("the second", |seen| seen.notifications.first().cloned());
-    let bodies: Vec<String> =
-        story.shell.seen().notifications.iter().map(|shown| shown.body.clone()).collect();
-    assert_eq!(bodies, ["aspect ends in 2 days"]);
+    let asked = Event::Question(said::question("q1"));
+    assert_eq!(claims(&agent, &story, &[asked, word(1, "aws.dev")]), [1, 99]);
+    let titles: Vec<String> =
+        story.shell.seen().notifications.iter().map(|shown| shown.title.clone()).collect();
+    assert_eq!(titles, ["terraform asks for aws.dev", "A token ends"], "the question is told once");
+}
+
+#[test]
+fn word_of_a_question_is_claimed_where_the_window_is_looked_at() {
+    let scene = Scene::new();
+    let agent = scene.agent();
+    agent.on_done("claim-notice", "the notice is yours to show");
+    let story = Story::with_window(&scene);
+    story.look_at_window();
+    let asked = Event::Question(said::question("q1"));
+    assert_eq!(claims(&agent, &story, &[asked, word(1, "aws.dev")]), [1, 99]);
+    assert_eq!(story.shell.seen().notifications.len(), 1, "the question is in the window");
+}
+
+#[test]
+fn word_of_a_question_that_was_not_told_is_left_to_the_agent() {
+    let scene = Scene::new();
+    let agent = scene.agent();
+    agent.on_done("claim-notice", "the notice is yours to show");
+    let story = Story::begin(&scene);
+    agent.await_window();
+    assert_eq!(claims(&agent, &story, &[word(1, "aws.dev")]), [99], "nobody has asked that");
+    // It was in the window, which nobody looks at any more.
+    story.open_window();
+    story.look_at_window();
+    agent.tell(&Event::Question(said::question("q1")));
+    story.await_page("the question", |page| !page.questions.is_empty());
+    story.send(Input::WindowFocused(false));
+    story.settle();
+    agent.tell(&word(2, "aws.dev"));
+    agent.tell(&Event::Notice(said::notice(3)));
+    agent.await_asked("claim-notice", 2);
+    let ids: Vec<_> = agent.asked("claim-notice").into_iter().map(|asked| asked.body["id"].clone()).collect();
+    assert_eq!(ids, [99, 3]);
 }
 
 #[test]

@@ -21,7 +21,6 @@ fn a_question_is_told_shown_and_answered_where_it_came_from() {
     let window = agent.await_window();
     agent.tell(&Event::Question(said::question("81d2")));
     let shown = story.shell.await_seen("word of it", |seen| seen.notifications.first().cloned());
-    assert_eq!(shown.opens, View::Overview);
     story.send(Input::NotificationOpened(shown.number));
     assert_eq!(story.open_window().view, View::Overview);
     let page = story.await_page("the question", |page| !page.questions.is_empty());
@@ -42,6 +41,7 @@ fn whoever_has_the_window_before_them_needs_no_notification() {
     let scene = Scene::new();
     let agent = scene.agent();
     let story = Story::with_window(&scene);
+    story.look_at_window();
     agent.tell(&Event::Question(said::question("q1")));
     story.await_page("the first", |page| page.questions.len() == 1);
     assert!(story.shell.seen().notifications.is_empty());
@@ -54,6 +54,15 @@ fn whoever_has_the_window_before_them_needs_no_notification() {
     agent.tell(&Event::Question(keyfob_ipc::reply::Question { count: 5, ..said::question("q2") }));
     story.await_page("how often", |page| page.questions.iter().any(|question| question.count == 5));
     assert_eq!(story.shell.seen().notifications.len(), 1);
+}
+
+#[test]
+fn a_window_that_never_came_to_the_front_is_not_looked_at() {
+    let scene = Scene::new();
+    let agent = scene.agent();
+    let story = Story::with_window(&scene);
+    agent.tell(&Event::Question(said::question("q1")));
+    story.shell.await_seen("word of it", |seen| seen.notifications.first().map(drop));
 }
 
 #[test]
@@ -87,7 +96,9 @@ fn what_the_policy_does_not_offer_is_not_sent() {
     let story = Story::with_window(&scene);
     agent.tell(&Event::Question(said::question("q1")));
     story.await_page("the question", |page| !page.questions.is_empty());
-    assert_eq!(story.ask(answer("q1", Approval::Always)).unwrap_err().code, "bad_request");
+    let trouble = story.ask(answer("q1", Approval::Always)).unwrap_err();
+    assert_eq!(trouble.code, "bad_request");
+    assert!(!trouble.hint.is_empty());
     assert!(agent.asked("answer").is_empty());
     story.done(answer("q1", Approval::Once));
 }

@@ -1,14 +1,16 @@
 //! What the window changes outside of the agent.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 
 use keyfob_gui::controller::Input;
-use keyfob_gui::page::PageAsk;
+use keyfob_gui::page::{PageAsk, PageReply};
 use keyfob_ipc::Reply;
 use keyfob_ipc::reply::ConfigReport;
 
-use crate::fake_agent::Act;
+use crate::fake_agent::{Act, DEADLINE};
 use crate::story::{Scene, Story, write_configuration};
 
 const MINE: &str = "# Mine.\n[token.aspect] # by hand\nhosts = [\"a.example\"]\n\n[agent]\nreminders = [\"30d\", \"7d\"] # enough\nlock_on = [\"sleep\"]\n";
@@ -77,7 +79,8 @@ fn steps_that_are_none_are_refused_before_anything_is_touched() {
     let path = write_configuration(&scene, MINE);
     let story = Story::with_window(&scene);
     for steps in [&["30d", "soon"][..], &["0d"], &["\"]\n[sso.evil]"], &["30d"; 33]] {
-        assert_eq!(story.ask(reminders(steps)).unwrap_err().code, "bad_request", "{steps:?}");
+        let trouble = story.ask(reminders(steps)).unwrap_err();
+        assert_eq!((&*trouble.code, trouble.hint.is_empty()), ("bad_request", false), "{steps:?}");
     }
     assert_eq!(fs::read_to_string(&path).unwrap(), MINE);
     assert!(agent.asked("config-check").is_empty());
@@ -97,6 +100,66 @@ fn a_configuration_that_is_not_there_is_not_made() {
     let path = write_configuration(&scene, MINE);
     story.done(PageAsk::OpenConfiguration);
     assert_eq!(story.shell.seen().files, [path] as [PathBuf; 1]);
+}
+
+#[test]
+fn edits_at_once_come_one_after_the_other() {
+    let scene = Scene::new();
+    let agent = scene.agent();
+    let path = write_configuration(&scene, MINE);
+    // What the file says at each look that the agent is asked for.
+    let looks = Arc::new(Mutex::new(Vec::new()));
+    let (file, noted) = (path.clone(), Arc::clone(&looks));
+    agent.on("config-check", move |_| {
+        noted.lock().unwrap().push(fs::read_to_string(&file).unwrap());
+        let path = file.display().to_string();
+        let report = ConfigReport { path, exists: true, errors: Vec::new(), in_force: true };
+        vec![Act::Say(Reply::Config(report))]
+    });
+    let story = Story::with_window(&scene);
+    for round in 0..10 {
+        looks.lock().unwrap().clear();
+        let steps: Vec<String> = (1..=6).map(|day| format!("{}d", 10 * round + day)).collect();
+        let edits: Vec<_> = steps.iter().map(|step| story.begin_ask(reminders(&[step]))).collect();
+        for edit in edits {
+            assert_eq!(
+                edit.recv_timeout(DEADLINE).unwrap().unwrap(),
+                PageReply::Done { say: "the reminders are set".to_owned() }
+            );
+        }
+        let looks = looks.lock().unwrap();
+        // Each begins with what the one before it has left.
+        assert_eq!(looks.len(), 2 * steps.len());
+        for pair in looks[1..looks.len() - 1].chunks(2) {
+            assert_eq!(pair[0], pair[1]);
+        }
+    }
+    assert_eq!(
+        fs::read_dir(path.parent().unwrap())
+            .unwrap()
+            .filter(|item| { item.as_ref().unwrap().file_name().to_string_lossy().contains("keyfob-new") })
+            .count(),
+        0
+    );
+}
+
+#[test]
+fn a_configuration_that_may_not_be_written_or_read_stays_and_says_what_to_do() {
+    let scene = Scene::new();
+    let _agent = scene.agent();
+    let path = write_configuration(&scene, MINE);
+    let story = Story::with_window(&scene);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o444)).unwrap();
+    let trouble = story.ask(reminders(&["14d"])).unwrap_err();
+    assert!(trouble.say.contains("read-only") && trouble.hint.contains("config.toml"), "{trouble:?}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), MINE);
+    // The control: its owner allows it again.
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    story.done(reminders(&["14d"]));
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    let trouble = story.ask(reminders(&["7d"])).unwrap_err();
+    assert!(trouble.say.contains("cannot be read") && trouble.hint.contains("config.toml"), "{trouble:?}");
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! Signing in, by a browser or by a code.
 
+use std::time::Instant;
+
 use keyfob_gui::page::{PageAsk, SignInStep};
 use keyfob_ipc::reply::Step;
 use keyfob_ipc::{Code, Refusal, Reply};
 
-use crate::fake_agent::{Act, FakeAgent};
+use crate::fake_agent::{Act, DEADLINE, FakeAgent};
 use crate::story::{Scene, Story};
 
 const PAGE: &str = "https://acme.okta.com/authorize?state=CD5F";
@@ -46,7 +48,8 @@ fn a_browser_is_opened_and_the_end_is_shown_until_it_is_put_away() {
     agent.say(login.connection, Reply::Done { say: "signed in to `sso.okta`".to_owned() });
     let step = await_step(&story, "the end", |step| matches!(step, SignInStep::Done { .. }));
     assert_eq!(step, SignInStep::Done { say: "signed in to `sso.okta`".to_owned() });
-    assert_eq!(story.ask(PageAsk::OpenSignInPage).unwrap_err().code, "bad_request");
+    let trouble = story.ask(PageAsk::OpenSignInPage).unwrap_err();
+    assert_eq!((&*trouble.code, trouble.hint.is_empty()), ("bad_request", false));
     story.done(PageAsk::PutSignInAway);
     story.await_page("nothing of it", |page| page.sign_in.is_none());
 }
@@ -74,6 +77,58 @@ fn a_code_is_shown_with_its_place_and_its_end() {
     story.done(PageAsk::OpenSignInPage);
     assert_eq!(story.shell.seen().addresses, ["https://acme.okta.com/activate?user_code=THPS-DFJC"]);
     assert_eq!(agent.await_asked("login", 1).body["flow"], "device");
+}
+
+#[test]
+fn only_the_site_that_is_shown_is_opened() {
+    for complete in [
+        "https://acme.okta.com.evil.example/activate?user_code=A",
+        "http://acme.okta.com/activate?user_code=A",
+        "https://acme.okta.com:8443/activate?user_code=A",
+        "https://acme.okta.com@evil.example/",
+        "no address",
+    ] {
+        let scene = Scene::new();
+        let agent = scene.agent();
+        let shown = "https://acme.okta.com/activate".to_owned();
+        let (user_code, verification_uri_complete) = ("A".to_owned(), Some(complete.to_owned()));
+        let step = Step::DeviceCode {
+            user_code,
+            verification_uri: shown.clone(),
+            verification_uri_complete,
+            expires_in: 600,
+        };
+        steps_to(&agent, step);
+        let story = Story::with_window(&scene);
+        story.done(sign_in(true));
+        await_step(&story, "the code", |step| matches!(step, SignInStep::Code { .. }));
+        story.done(PageAsk::OpenSignInPage);
+        assert_eq!(story.shell.seen().addresses, [shown], "{complete}");
+    }
+}
+
+#[test]
+fn sign_ins_that_an_agent_does_not_let_go_are_few() {
+    let scene = Scene::new();
+    let agent = scene.agent();
+    agent.on("login", |_| Vec::new());
+    // The word that calls one off is taken, and nothing comes of it.
+    agent.on("about", |_| Vec::new());
+    let story = Story::with_window(&scene);
+    for number in 1..=4 {
+        story.done(sign_in(false));
+        agent.await_asked("login", number);
+        story.done(PageAsk::PutSignInAway);
+    }
+    assert_eq!(story.ask(sign_in(false)).unwrap_err().code, "busy");
+    story.await_page("no sign-in that was never begun", |page| page.sign_in.is_none());
+    // The control: once they are over, there is room.
+    agent.close_connections();
+    let deadline = Instant::now() + DEADLINE;
+    while story.ask(sign_in(false)).is_err() {
+        assert!(Instant::now() < deadline, "their places are never free again");
+        std::thread::yield_now();
+    }
 }
 
 #[test]
@@ -138,7 +193,8 @@ fn only_the_web_is_opened() {
         let story = Story::with_window(&scene);
         story.done(sign_in(false));
         let step = await_step(&story, "the refusal", |step| matches!(step, SignInStep::Failed { .. }));
-        assert!(matches!(step, SignInStep::Failed { trouble } if trouble.code == "provider_untrusted"));
+        let SignInStep::Failed { trouble } = step else { unreachable!() };
+        assert_eq!((&*trouble.code, trouble.hint.is_empty()), ("provider_untrusted", false));
         assert!(story.shell.seen().addresses.is_empty(), "{address}");
         agent.await_closed(agent.await_asked("login", 1).connection);
     }

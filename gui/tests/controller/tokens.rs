@@ -115,10 +115,21 @@ fn the_page_of_a_token_is_where_the_agent_says() {
     story.await_page("the change", |page| {
         page.rows.iter().any(|row| row.state == keyfob_gui::page::RowState::Ending)
     });
-    assert_eq!(story.ask(portal()).unwrap_err().code, "bad_request");
+    let trouble = story.ask(portal()).unwrap_err();
+    assert_eq!((&*trouble.code, trouble.hint.contains("token.aspect")), ("bad_request", true));
     let elsewhere = PageAsk::OpenPortal { entry: "sso.okta".to_owned() };
     assert_eq!(story.ask(elsewhere).unwrap_err().code, "bad_request");
     assert_eq!(story.shell.seen().addresses.len(), 1);
+}
+
+#[test]
+fn where_nothing_reminds_the_person_is_told_what_to_do_about_it() {
+    let scene = Scene::new();
+    let agent = scene.agent();
+    agent.set_status(|status| status.entries.truncate(1));
+    let story = Story::with_window(&scene);
+    let trouble = story.ask(PageAsk::PauseReminders { days: 7 }).unwrap_err();
+    assert_eq!((&*trouble.code, trouble.hint.is_empty()), ("bad_request", false));
 }
 
 #[test]

@@ -66,6 +66,17 @@ struct State {
 impl FakeAgent {
     /// Opens its doors, then leaves word of itself.
     pub fn start(places: &Places, status: Status) -> Self {
+        let agent = Self::start_without_word(places, status);
+        let (tool, control) = (places.agent_socket(), places.control_socket());
+        let record = Record { pid: std::process::id(), version: "1.0.0".to_owned(), agent: tool, control };
+        let fresh = places.record_file().with_extension("json.new");
+        fs::write(&fresh, serde_json::to_vec(&record).unwrap()).unwrap();
+        fs::rename(&fresh, places.record_file()).unwrap();
+        agent
+    }
+
+    /// Opens its doors; who does not look there does not find it.
+    pub fn start_without_word(places: &Places, status: Status) -> Self {
         fs::create_dir_all(&places.state).unwrap();
         fs::create_dir_all(&places.runtime).unwrap();
         let _ = fs::remove_file(places.control_socket());
@@ -74,17 +85,17 @@ impl FakeAgent {
         shared.state().status = Some(status);
         let accepting = Arc::clone(&shared);
         thread::spawn(move || accept(&listener, &accepting));
-        let (agent, control) = (places.agent_socket(), places.control_socket());
-        let record = Record { pid: std::process::id(), version: "1.0.0".to_owned(), agent, control };
-        let fresh = places.record_file().with_extension("json.new");
-        fs::write(&fresh, serde_json::to_vec(&record).unwrap()).unwrap();
-        fs::rename(&fresh, places.record_file()).unwrap();
         Self { shared, places: places.clone(), is_stopped: false }
     }
 
     /// What it does from now on where it is asked this; the usual for `watch`, `status` and `config-check` is built in.
     pub fn on(&self, name: &'static str, script: impl FnMut(&Value) -> Vec<Act> + Send + 'static) {
         self.shared.state().scripts.insert(name, Box::new(script));
+    }
+
+    /// Does what is built in again.
+    pub fn as_usual(&self, name: &'static str) {
+        self.shared.state().scripts.remove(name);
     }
 
     /// The same where it always says one sentence.

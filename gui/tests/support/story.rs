@@ -69,6 +69,11 @@ impl Scene {
     pub fn agent(&self) -> FakeAgent {
         FakeAgent::start(&self.places, said::status(&self.places.config))
     }
+
+    /// One that leaves no word of itself.
+    pub fn agent_without_word(&self) -> FakeAgent {
+        FakeAgent::start_without_word(&self.places, said::status(&self.places.config))
+    }
 }
 
 /// For stories in which nobody may start an agent.
@@ -125,6 +130,12 @@ impl Story {
 
     pub fn send(&self, input: Input) {
         self.inputs.send(input).unwrap();
+    }
+
+    /// The person has the window before them.
+    pub fn look_at_window(&self) {
+        self.send(Input::WindowFocused(true));
+        self.settle();
     }
 
     /// The page is there; what it is told to begin with is the first that it draws.

@@ -1,14 +1,16 @@
 // The window: rail, view, dialogs, messages.
 
-import { useCallback, useEffect, useMemo, useReducer, useRef } from "preact/hooks";
+import { useCallback, useEffect, useLayoutEffect, useMemo, useReducer, useRef } from "preact/hooks";
 import type { Deed, Trouble, View } from "./bindings";
 import { useNow } from "./clock";
 import { Dialogs } from "./dialogs/dialogs";
 import { ask, listenToNews, troubleFrom } from "./door";
 import { type Frame, FrameContext } from "./frame";
 import { Messages } from "./parts/messages";
+import { QuestionStrip } from "./parts/question-strip";
 import { Rail } from "./parts/rail";
 import { type Dialog, dialogFor, FIRST, reduce } from "./state";
+import { needsPassphrase } from "./trouble";
 import { AbsentView, AwaitedView } from "./views/absent";
 import { ActivityView } from "./views/activity";
 import { OverviewView } from "./views/overview";
@@ -28,6 +30,7 @@ export function App() {
   const frame = useWindow();
   const { page, view } = frame.state;
   useKeptFocus(page);
+  useLayoutEffect(() => document.querySelector("main")?.scrollTo(0, 0), [view]);
   useEffect(() => {
     if (page) document.body.dataset.ready = "";
   }, [page !== null]);
@@ -36,6 +39,7 @@ export function App() {
       <Rail />
       {/* Focusable, so that the keyboard can scroll a view that has nothing to press. */}
       <main data-view={view} tabIndex={0}>
+        {view !== "overview" && <QuestionStrip />}
         {page ? <Shown view={view} agent={page.agent.is} /> : <AwaitedView />}
       </main>
       <Dialogs />
@@ -72,24 +76,25 @@ function useWindow(): Frame {
   const now = useNow(60);
 
   const complain = useCallback((trouble: Trouble) => {
-    dispatch({ type: "say", message: { tone: "alert", say: trouble.say, hint: trouble.hint } });
+    dispatch({ type: "say", message: { tone: "alert", ...trouble } });
   }, []);
   const say = useCallback((sentence: string) => {
     if (sentence !== "") dispatch({ type: "say", message: { tone: "status", say: sentence, hint: "" } });
   }, []);
-  const attempt = useCallback<Frame["attempt"]>(async (request) => {
+  const attempt = useCallback<Frame["attempt"]>(async (request, own) => {
     try {
       const reply: unknown = await ask(request);
       const isSaid = typeof reply === "object" && reply !== null && "say" in reply && typeof reply.say === "string";
-      if (isSaid) say(reply.say as string);
+      if (own !== undefined) say(own);
+      else if (isSaid) say(reply.say as string);
       return true;
     } catch (error) {
       complain(troubleFrom(error));
       return false;
     }
   }, []);
-  const begin = useCallback((deed: Deed, needsPassphrase: boolean) => {
-    if (deed.do === "unlock" && !needsPassphrase) {
+  const begin = useCallback((deed: Deed, asksPassphrase: boolean) => {
+    if (deed.do === "unlock" && !asksPassphrase) {
       void attempt({ ask: "unlock", passphrase: null });
     } else {
       dispatch({ type: "open", dialog: dialogFor(deed) });
@@ -97,12 +102,13 @@ function useWindow(): Frame {
   }, []);
 
   useEffect(() => {
+    const go = (view: View, deed: Deed | null) =>
+      dispatch(deed ? { type: "called", view, deed } : { type: "go", view });
     const stop = listenToNews((news) => {
       if (news.is === "page") dispatch({ type: "page", page: news.it });
       if (news.is === "activity") dispatch({ type: "line", line: news.it });
       if (news.is === "go") {
-        dispatch({ type: "go", view: news.it.view });
-        if (news.it.deed) dispatch({ type: "open", dialog: dialogFor(news.it.deed) });
+        go(news.it.view, news.it.deed);
       }
     });
     // News first: what changes while we ask must not be lost.
@@ -110,21 +116,20 @@ function useWindow(): Frame {
       .then(() => ask({ ask: "begin" }))
       .then(({ page, view, deed }) => {
         dispatch({ type: "page", page });
-        dispatch({ type: "go", view });
-        if (deed) dispatch({ type: "open", dialog: dialogFor(deed) });
+        go(view, deed);
       })
       .catch((error: unknown) => complain(troubleFrom(error)));
     return () => void stop.then((end) => end());
   }, []);
 
   const { page } = state;
-  const needsPassphrase = Boolean(page?.lock?.needs_passphrase || page?.keychain?.needs_passphrase);
+  const asksPassphrase = needsPassphrase(page);
   return useMemo<Frame>(
     () => ({
       state,
       now,
       go: (view) => dispatch({ type: "go", view }),
-      begin: (deed) => begin(deed, needsPassphrase),
+      begin: (deed) => begin(deed, asksPassphrase),
       open: (dialog: Dialog) => dispatch({ type: "open", dialog }),
       close: () => dispatch({ type: "close" }),
       attempt,
@@ -133,6 +138,6 @@ function useWindow(): Frame {
       hush: () => dispatch({ type: "hush" }),
       keepLines: (lines) => dispatch({ type: "lines", lines }),
     }),
-    [state, now, needsPassphrase],
+    [state, now, asksPassphrase],
   );
 }

@@ -39,6 +39,10 @@ questions: Array<Question>,
  */
 sign_in: SignIn | null,
 /**
+ * How many things need the person.
+ */
+needs: number,
+/**
  * What belongs to this program, not to the agent.
  */
 own: Own, };
@@ -112,7 +116,11 @@ trouble: Trouble | null,
 /**
  * Whether unlocking needs the passphrase of the file keychain.
  */
-needs_passphrase: boolean, };
+needs_passphrase: boolean,
+/**
+ * Whether that passphrase is still to be chosen.
+ */
+is_new: boolean, };
 
 /**
  * What stands in the way, and what to do about it.
@@ -653,6 +661,10 @@ owner: string | null,
  * Its end (RFC 3339).
  */
 until: string | null,
+/**
+ * Whether the end is assumed.
+ */
+until_assumed: boolean,
 /**
  * Permissions that the token before it had and this one has not.
  */

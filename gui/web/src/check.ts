@@ -42,3 +42,17 @@ export function clear(field: HTMLInputElement | null): void {
   field.value = "";
   field.type = "password";
 }
+
+/** Characters of a passphrase that is chosen here. */
+const SHORTEST = 8;
+
+export type PassphraseCheck = "empty" | "short" | "differs" | "good";
+
+/** Whether a passphrase can be sent. `again` is `null` where it is not being chosen: then any may be right. */
+export function checkPassphrases(passphrase: string, again: string | null): PassphraseCheck {
+  if (passphrase === "") return "empty";
+  if (again === null) return "good";
+  if ([...passphrase].length < SHORTEST) return "short";
+  if (passphrase === again) return "good";
+  return passphrase.startsWith(again) ? "empty" : "differs";
+}

@@ -3,6 +3,7 @@
 import { invoke } from "@tauri-apps/api/core";
 import { listen } from "@tauri-apps/api/event";
 import type { News, PageAsk, PageReply, Trouble } from "./bindings";
+import { isByHand } from "./hand";
 import { t } from "./text";
 
 /** What each ask is answered with; the rest is answered with `done`. */
@@ -17,6 +18,20 @@ const REPLIES = {
   tools: "tools",
 } as const;
 
+/** What gives something away or changes what is held: done for nobody but the person at the window. */
+const BY_HAND = new Set<PageAsk["ask"]>([
+  "accept-changes",
+  "answer",
+  "keep-token",
+  "remove-token",
+  "revoke",
+  "rotate-token",
+  "set-up",
+  "sign-in",
+  "sign-out",
+  "unlock",
+]);
+
 type Replies = typeof REPLIES;
 type ReplyName<Name> = Name extends keyof Replies ? Replies[Name] : "done";
 export type ReplyTo<Name> = Extract<PageReply, { is: ReplyName<Name> }>["it"];
@@ -26,13 +41,17 @@ export async function ask<Ask extends PageAsk>(request: Ask): Promise<ReplyTo<As
   const expected: string = Object.hasOwn(REPLIES, request.ask) ? REPLIES[request.ask as keyof Replies] : "done";
   let reply: PageReply;
   try {
+    // Before any `await`: a click is judged while it is handled.
+    if (BY_HAND.has(request.ask) && !isByHand()) {
+      throw trouble("not_allowed", t("hand.nobody"), t("hand.nobody-hint"));
+    }
     reply = await invoke<PageReply>("ask", { ask: request });
   } catch (error) {
     throw troubleFrom(error);
   } finally {
     forget(request);
   }
-  if (reply.is !== expected) throw trouble("internal", t("trouble.unexpected"));
+  if (reply.is !== expected) throw unexpected();
   return reply.it as ReplyTo<Ask["ask"]>;
 }
 
@@ -52,9 +71,13 @@ export function troubleFrom(error: unknown): Trouble {
     const { code, hint } = error as Partial<Trouble>;
     return { code: code ?? "unknown", say: error.say, hint: hint ?? "" };
   }
-  return trouble("internal", typeof error === "string" && error !== "" ? error : t("trouble.unexpected"));
+  return typeof error === "string" && error !== "" ? trouble("internal", error, "") : unexpected();
 }
 
-function trouble(code: string, say: string): Trouble {
-  return { code, say, hint: "" };
+function unexpected(): Trouble {
+  return trouble("internal", t("trouble.unexpected"), t("trouble.unexpected-hint"));
+}
+
+function trouble(code: string, say: string, hint: string): Trouble {
+  return { code, say, hint };
 }

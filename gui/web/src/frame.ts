@@ -15,8 +15,9 @@ export interface Frame {
   begin(deed: Deed): void;
   open(dialog: Dialog): void;
   close(): void;
-  /** Asks for something that is answered with a sentence, and says how it went. `false` where it was refused. */
-  attempt(request: PageAsk): Promise<boolean>;
+  /** Asks for something that is answered with a sentence, and says how it went, in words of our own where there are some.
+   * `false` where it was refused. */
+  attempt(request: PageAsk, own?: string): Promise<boolean>;
   say(sentence: string): void;
   complain(trouble: Trouble): void;
   hush(): void;
@@ -45,10 +46,13 @@ export function useAsked<Ask extends PageAsk>(request: Ask, when: string): Asked
   const [answer, setAnswer] = useState<{ it: It | null; trouble: Trouble | null }>({ it: null, trouble: null });
   const [busy, setBusy] = useState(true);
   const turn = useRef(0);
-  const again = useCallback((other?: PageAsk) => {
+  // What was asked in its place and is not answered yet: a change meanwhile must not put an older answer there.
+  const other = useRef<PageAsk | null>(null);
+  const again = useCallback((inPlace?: PageAsk) => {
     const mine = ++turn.current;
+    other.current = inPlace ?? other.current;
     setBusy(true);
-    ask({ ...(other ?? request) } as Ask)
+    ask({ ...(other.current ?? request) } as Ask)
       .then(
         (it) => ({ it, trouble: null }),
         (error: unknown) => ({ it: null, trouble: troubleFrom(error) }),
@@ -56,6 +60,7 @@ export function useAsked<Ask extends PageAsk>(request: Ask, when: string): Asked
       .then((heard) => {
         // An answer that was overtaken by another ask is old.
         if (mine !== turn.current) return;
+        other.current = null;
         setAnswer((last) => ({ it: heard.it ?? last.it, trouble: heard.trouble }));
         setBusy(false);
       });

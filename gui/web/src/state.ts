@@ -1,6 +1,7 @@
 // What the window knows. No secret is ever in here: pasted values live in their field until they are sent.
 
 import type { ActivityLine, Deed, Page, View } from "./bindings";
+import { t } from "./text";
 
 /** The ledger can be long; the view keeps the newest lines. */
 export const MOST_LINES = 1000;
@@ -15,37 +16,61 @@ export interface Message {
   tone: "status" | "alert";
   say: string;
   hint: string;
+  /** Of a trouble. */
+  code?: string | undefined;
 }
 
 export interface State {
   page: Page | null;
   view: View;
   dialog: Dialog | null;
+  /** The dialog was opened by a click in the page. The tray, a notification or another program may have opened the others. */
+  isDialogOwn: boolean;
   message: Message | null;
   /** The newest first. */
   lines: ActivityLine[];
+  /** Where the agent keeps what it holds, as it said last: `memory` and the like. */
+  keptIn: string | null;
 }
 
 export type Action =
   | { type: "page"; page: Page }
   | { type: "go"; view: View }
   | { type: "open"; dialog: Dialog }
+  | { type: "called"; view: View; deed: Deed }
   | { type: "close" }
   | { type: "say"; message: Message }
   | { type: "hush" }
   | { type: "line"; line: ActivityLine }
   | { type: "lines"; lines: ActivityLine[] };
 
-export const FIRST: State = { page: null, view: "overview", dialog: null, message: null, lines: [] };
+export const FIRST: State = {
+  page: null,
+  view: "overview",
+  dialog: null,
+  isDialogOwn: false,
+  message: null,
+  lines: [],
+  keptIn: null,
+};
 
 export function reduce(state: State, action: Action): State {
   switch (action.type) {
     case "page":
-      return { ...state, page: action.page, dialog: stillOpen(state.dialog, action.page) };
+      return {
+        ...state,
+        page: action.page,
+        dialog: stillOpen(state.dialog, action.page),
+        // One that waited unseen comes back by itself.
+        isDialogOwn: state.isDialogOwn && shownDialog(state) !== null,
+        keptIn: action.page.keychain?.kind ?? state.keptIn,
+      };
     case "go":
       return { ...state, view: action.view };
     case "open":
-      return { ...state, dialog: action.dialog, message: null };
+      return { ...state, dialog: action.dialog, isDialogOwn: true, message: null };
+    case "called":
+      return called(state, action.view, action.deed);
     case "close":
       return { ...state, dialog: null };
     case "say":
@@ -57,6 +82,25 @@ export function reduce(state: State, action: Action): State {
     case "lines":
       return { ...state, lines: merged(state.lines, action.lines) };
   }
+}
+
+/** A deed from outside the page never takes the place of a dialog that is open, with what was typed into it. */
+function called(state: State, view: View, deed: Deed): State {
+  const dialog = dialogFor(deed);
+  const open = seenDialog(state);
+  if (!open) return { ...state, view, dialog, isDialogOwn: false, message: null };
+  if (isSame(open, dialog)) return state;
+  const words = t(`deed.${deed.do}`);
+  const say =
+    deed.do === "unlock"
+      ? t("outside.deed", { deed: words })
+      : t("outside.deed-of", { deed: words, name: shortName(deed.entry, state.page) });
+  return { ...state, message: { tone: "status", say, hint: t("outside.hint") } };
+}
+
+function isSame(one: Dialog, other: Dialog): boolean {
+  if (one.kind === "unlock" || other.kind === "unlock") return one.kind === other.kind;
+  return one.kind === other.kind && one.entry === other.entry;
 }
 
 /** Lines that came while the rest was asked for stay on top. */
@@ -100,6 +144,14 @@ export function dialogFor(deed: Deed): Dialog {
 export function seenDialog(state: State): Dialog | null {
   if (state.dialog) return state.dialog;
   return state.page?.sign_in ? { kind: "sign-in", entry: state.page.sign_in.entry } : null;
+}
+
+/** The dialog that is drawn: without an agent there are no entries, and a dialog about one waits unseen. */
+export function shownDialog(state: State): Dialog | null {
+  const dialog = seenDialog(state);
+  if (!dialog || !state.page) return null;
+  if (dialog.kind === "unlock" || dialog.kind === "sign-in" || dialog.kind === "places") return dialog;
+  return state.page.rows.some((row) => row.name === dialog.entry) ? dialog : null;
 }
 
 /** The name by which people know an entry: `aspect` for `token.aspect`. */

@@ -1,13 +1,15 @@
 // The geometry of the timeline: where months, lives and marks lie between the first day of this month and the day one
 // year from now. Moments are milliseconds, places are pixels.
 
-import type { PlannedDeed, Row } from "./bindings";
+import type { Planned, PlannedDeed, Row } from "./bindings";
 import { renewsByItself } from "./life";
 import { moment } from "./words";
 
 const DAY = 86_400_000;
-/** Marks of one kind that lie closer than this are drawn as one. */
-const CLOSE = 9;
+/** Marks that lie closer than this are drawn as one. */
+const CLOSE = 10;
+/** Of several, the first of these is drawn. */
+const WEIGHTS: PlannedDeed[] = ["end", "renew", "remind"];
 
 export interface Span {
   from: number;
@@ -24,7 +26,7 @@ export interface Mark {
   x: number;
   what: PlannedDeed;
   /** What it stands for, the first first. */
-  times: string[];
+  all: Planned[];
 }
 
 export interface Lane {
@@ -78,21 +80,21 @@ export function laneOf(span: Span, now: number, row: Row): Lane {
   };
 }
 
+/** From the last to the first: the end, which mostly is the last, stands where the bar ends. */
 function marksOf(span: Span, row: Row): Mark[] {
   const marks: Mark[] = [];
-  for (const what of ["renew", "remind", "end"] as const) {
-    let last: Mark | null = null;
-    for (const planned of row.plan) {
-      const at = moment(planned.at);
-      if (planned.what !== what || at === null || at < span.from || at > span.to) continue;
-      const x = placeOf(span, at);
-      if (last && x - last.x < CLOSE) {
-        last.times.push(planned.at);
-      } else {
-        last = { x, what, times: [planned.at] };
-        marks.push(last);
-      }
-    }
+  const times = row.plan
+    .map((planned) => ({ planned, at: moment(planned.at) ?? Number.NaN }))
+    .filter(({ at }) => at >= span.from && at <= span.to)
+    .sort((one, other) => other.at - one.at);
+  for (const { planned, at } of times) {
+    const x = placeOf(span, at);
+    const next = marks[0];
+    if (next && next.x - x < CLOSE) next.all.unshift(planned);
+    else marks.unshift({ x, what: planned.what, all: [planned] });
+  }
+  for (const mark of marks) {
+    mark.what = WEIGHTS.find((what) => mark.all.some((planned) => planned.what === what)) ?? mark.what;
   }
   return marks;
 }

@@ -23,16 +23,17 @@ export function moment(time: string | null | undefined): number | null {
   return Number.isNaN(read) ? null : read;
 }
 
-/** So many seconds in the largest unit of which there are at least two: `6 days`, `58 minutes`. */
+/** So many seconds in the largest unit of which there are at least two: `6 days`, `58 minutes`. Days are the nearest, so
+ * that they fit the date beside them and a year that has just begun has 365. */
 export function duration(seconds: number): string {
   const left = Math.max(0, Math.floor(seconds));
-  if (left >= 2 * DAY) return n("life.day", Math.floor(left / DAY));
+  if (left >= 2 * DAY) return n("life.day", Math.round(left / DAY));
   if (left >= 2 * HOUR) return n("life.hour", Math.floor(left / HOUR));
   if (left >= 2 * MINUTE) return n("life.minute", Math.floor(left / MINUTE));
   return n("life.second", left);
 }
 
-/** `6 days left`, `about 6 days left`, `ended`. It never promises more than is left. */
+/** `6 days left`, `about 6 days left`, `ended`. */
 export function remaining(now: number, until: string, assumed: boolean): string {
   const end = moment(until);
   if (end === null) return t("life.unreadable");

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { checkToken } from "../src/check";
+import { checkPassphrases, checkToken } from "../src/check";
 
 it("only what can be a token is good", () => {
   const verdicts: [string, string][] = [
@@ -30,4 +30,14 @@ it("space around a value is left out, and that is said", () => {
 
 it("a beginning that is still being typed is no complaint about the token", () => {
   expect(checkToken("a", "aw_").say).toBe("It begins with aw_");
+});
+
+it("a passphrase that is chosen has eight characters and is typed twice", () => {
+  expect(checkPassphrases("", "")).toBe("empty");
+  expect(checkPassphrases("1234567", "1234567")).toBe("short");
+  expect(checkPassphrases("\u{1f511}".repeat(4), "\u{1f511}".repeat(4))).toBe("short");
+  expect(checkPassphrases("12345678", "123")).toBe("empty");
+  expect(checkPassphrases("12345678", "12345679")).toBe("differs");
+  expect(checkPassphrases("12345678", "12345678")).toBe("good");
+  expect(checkPassphrases("x", null)).toBe("good");
 });

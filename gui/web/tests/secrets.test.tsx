@@ -1,66 +1,13 @@
 // A pasted value is in its field until it is sent, and then nowhere in the page.
 
-import { render } from "preact";
-import { act } from "preact/test-utils";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import type { News, Page, PageAsk, PageReply } from "../src/bindings";
 import { outcome } from "../src/dev/answers";
-import { sceneOf } from "../src/dev/scenes";
+import { click, closeWindow, find, openWindow, rust, settle, type } from "./window";
+
+vi.mock("@tauri-apps/api/core", () => import("./window"));
+vi.mock("@tauri-apps/api/event", () => import("./window"));
 
 const VALUE = "aw_marked0123";
-const rust = vi.hoisted(() => ({
-  asked: [] as PageAsk[],
-  /** What arrived, as Tauri writes it down at once. */
-  sent: [] as string[],
-  finish: null as null | { done: (reply: PageReply) => void; refuse: (trouble: unknown) => void },
-  tell: (_: News): void => {},
-  page: null as Page | null,
-}));
-
-vi.mock("@tauri-apps/api/core", () => ({
-  invoke: (_: string, { ask }: { ask: PageAsk }) => {
-    rust.asked.push(ask);
-    rust.sent.push(JSON.stringify(ask));
-    if (ask.ask === "begin") {
-      return Promise.resolve({ is: "begin", it: { page: rust.page, view: "overview", deed: null } });
-    }
-    return new Promise((done, refuse) => {
-      rust.finish = { done, refuse };
-    });
-  },
-}));
-vi.mock("@tauri-apps/api/event", () => ({
-  listen: (_: string, tell: (event: { payload: News }) => void) => {
-    rust.tell = (payload) => tell({ payload });
-    return Promise.resolve(() => {});
-  },
-}));
-
-const { App } = await import("../src/app");
-
-async function settle(): Promise<void> {
-  for (let turn = 0; turn < 10; turn++) await act(() => Promise.resolve());
-}
-
-function find<Kind extends Element>(selector: string): Kind {
-  const found = document.querySelector<Kind>(selector);
-  if (!found) throw new Error(`there is no ${selector}`);
-  return found;
-}
-
-async function click(selector: string): Promise<void> {
-  await act(() => find<HTMLElement>(selector).click());
-  await settle();
-}
-
-async function type(name: string, text: string): Promise<HTMLInputElement> {
-  const field = find<HTMLInputElement>(`input[name=${name}]`);
-  field.value = text;
-  await act(() => {
-    field.dispatchEvent(new Event("input", { bubbles: true }));
-  });
-  return field;
-}
 
 /** Everything that is seen or held in elements. */
 function everything(): string {
@@ -68,12 +15,8 @@ function everything(): string {
   return document.documentElement.outerHTML + values.join();
 }
 
-beforeEach(async () => {
-  Object.assign(rust, { asked: [], sent: [], finish: null, page: sceneOf("locked") });
-  await act(() => render(<App />, document.body));
-  await settle();
-});
-afterEach(() => act(() => render(null, document.body)));
+beforeEach(() => openWindow("locked"));
+afterEach(closeWindow);
 
 const openToken = () => click("[data-entry='token.aspect'] [data-deed=rotate-token]");
 

@@ -34,14 +34,19 @@ describe("the picture", () => {
     expect(laneOf(span, NOW, row({ until: iso(40), state: "signed-out" })).life).toBeNull();
   });
 
-  it("marks that lie close are one, and marks of another kind are their own", () => {
-    const plan = [planned(100, "remind"), planned(200, "remind"), planned(202, "remind"), planned(203, "end")];
-    const { marks } = laneOf(span, NOW, row({ until: iso(203), plan }));
-    expect(marks.map(({ what, times }) => [what, times.length])).toEqual([
+  it("no two marks are nearer than ten pixels: such are one, of the weightiest kind, where the last of them is", () => {
+    const days = [100, 199, 202, 203.5, 205];
+    const plan = days.toReversed().map((day) => planned(day, day === 205 ? "end" : "remind"));
+    const { marks } = laneOf(span, NOW, row({ until: iso(205), plan }));
+    expect(marks.map(({ what, all }) => [what, all.length])).toEqual([
       ["remind", 1],
-      ["remind", 2],
-      ["end", 1],
+      ["remind", 1],
+      ["end", 3],
     ]);
+    expect(marks.at(-1)?.x).toBe(placeOf(span, NOW + 205 * DAY));
+    for (const [index, mark] of marks.entries()) {
+      expect(mark.x - (marks[index - 1]?.x ?? -10)).toBeGreaterThanOrEqual(10);
+    }
   });
 
   it("a lease of an hour renews by itself and has neither bar nor end, a session of hours has both", () => {
@@ -49,7 +54,7 @@ describe("the picture", () => {
     const lease = laneOf(span, NOW, row({ kind: "aws", until: iso(0.04), plan }));
     expect([lease.renewsOften, lease.life, lease.marks]).toEqual([true, null, []]);
     const session = laneOf(span, NOW, row({ kind: "sso", until: iso(0.04), plan }));
-    expect([session.renewsOften, session.life === null, session.marks.length]).toEqual([false, false, 2]);
+    expect([session.renewsOften, session.life === null, session.marks[0]?.all.length]).toEqual([false, false, 2]);
   });
 
   it("the table has everything in order of time, but of a lease the next renewal alone", () => {

@@ -17,6 +17,14 @@ describe("remaining life", () => {
     expect(duration(86_400)).toBe("24 hours");
   });
 
+  it("from two days on is the nearest day, so that a year is not at once a day less and 26 Nov is in 5 days", () => {
+    expect(left("2027-11-21T07:59:59Z")).toBe("365 days left");
+    expect(left("2026-11-26T00:00:00Z")).toBe("5 days left");
+    expect(left("2026-12-02T20:00:01Z")).toBe("12 days left");
+    expect(left("2026-11-23T08:00:00Z")).toBe("2 days left");
+    expect(left("2026-11-23T20:00:00Z")).toBe("3 days left");
+  });
+
   it("has ended at its end, and nonsense is a question mark", () => {
     expect(left("2026-11-21T08:00:00Z")).toBe("ended");
     expect(left("soon")).toBe("?");

@@ -4,6 +4,7 @@
 //! Each handle of a program owns its process, which ends when the handle is dropped, halted or not. `tests/real/README.md` says
 //! where the programs come from.
 
+mod accessibility;
 pub mod bazel;
 mod desktop;
 pub mod http;
@@ -18,6 +19,7 @@ mod tray_menu;
 mod turn;
 mod web_driver;
 
+pub use accessibility::{Accessibility, Button};
 pub use desktop::{Area, Desktop, Family, Picture, Window};
 pub use jupyterhub::JupyterHub;
 pub use moto::Moto;

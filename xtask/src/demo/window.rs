@@ -1,7 +1,7 @@
 //! `cargo xtask demo --tray`: the tray and the window on the company in a box, in the person's own desktop and browser.
 
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::thread;
 
 use super::{LOOK, show, stay_until, story};
@@ -16,11 +16,12 @@ const DAYS: u32 = 12;
 const POLICY: &str = "\n[policy.\"aws.dev\"]\nconfirm = \"first\"\n";
 
 /// Shows the tray until it quits, or until Ctrl-C.
-pub fn play(programs: &Programs, tray: &Path) -> Result<(), Failure> {
+pub fn play(programs: &Programs, tray: &Path, display_key: Option<&Path>) -> Result<(), Failure> {
     let mut scene = Scene::start(programs, &Setting::default())?;
     scene.configure(POLICY)?;
     scene.add_token(DAYS)?;
     let mut command = scene.program(tray);
+    at_home(&mut command, &scene.folder().join("home"), display_key)?;
     let mut tray = command.stdin(Stdio::null()).spawn().doing("start keyfob-tray")?;
     show(&what_to_try(&scene))?;
     let mut ended = None;
@@ -42,6 +43,13 @@ pub fn play(programs: &Programs, tray: &Path) -> Result<(), Failure> {
         }
     }
     show(story::FAREWELL)
+}
+
+/// A home of the demo's own: Settings write the configuration of Bazel and AWS there.
+fn at_home(command: &mut Command, home: &Path, display_key: Option<&Path>) -> Result<(), Failure> {
+    std::fs::create_dir(home).doing("make a home for the tray")?;
+    command.env("HOME", home).envs(display_key.map(|key| ("XAUTHORITY", key)));
+    Ok(())
 }
 
 fn what_to_try(scene: &Scene) -> String {

@@ -23,6 +23,8 @@ enum Probe {
 
 /// Each package with the part of it that the tests use.
 const PACKAGES: &[(&str, Probe)] = &[
+    // What other programs see in a window, and do there.
+    ("at-spi2-core", Probe::Program("at-spi-bus-launcher")),
     ("dbus", Probe::Program("dbus-run-session")),
     // A notification server, and the screen that it draws on.
     ("dunst", Probe::Program("dunst")),
@@ -100,7 +102,7 @@ impl Probe {
     fn is_there(&self) -> bool {
         match self {
             // Where packages put programs, whatever PATH says: the tests see no others.
-            Self::Program(name) => ["/usr/bin", "/usr/sbin", "/bin", "/sbin"]
+            Self::Program(name) => ["/usr/bin", "/usr/sbin", "/bin", "/sbin", "/usr/libexec"]
                 .iter()
                 .any(|folder| Path::new(folder).join(name).exists()),
             Self::PythonModule(name) => {

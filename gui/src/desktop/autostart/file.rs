@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 use keyfob_ipc::{Code, Refusal};
 
-use crate::desktop::Surroundings;
 use crate::desktop::arguments::HIDDEN;
+use crate::desktop::{Surroundings, refusal};
 
-pub fn is_on(surroundings: &Surroundings) -> Option<bool> {
+pub fn is_on(program: &Path, surroundings: &Surroundings) -> Option<bool> {
     let file = place(surroundings)?;
     match std::fs::read_to_string(file) {
-        Ok(entry) => Some(!is_switched_off(&entry)),
+        Ok(entry) => Some(!is_switched_off(&entry) && starts(&entry, program)),
         Err(error) if error.kind() == ErrorKind::NotFound => Some(false),
         Err(_) => None,
     }
@@ -19,14 +19,12 @@ pub fn is_on(surroundings: &Surroundings) -> Option<bool> {
 
 pub fn set(on: bool, program: &str, surroundings: &Surroundings) -> Result<(), Refusal> {
     let Some(file) = place(surroundings) else {
-        return Err(
-            Refusal::new(Code::PlaceUnsafe, "no home folder is known").hint("set HOME to your home folder")
-        );
+        return Err(refusal(Code::PlaceUnsafe, "say.no-home", &[], "say.no-home-hint"));
     };
     let done = if on { write(&file, program) } else { remove(&file) };
     done.map_err(|error| {
-        Refusal::new(Code::PlaceUnsafe, format!("`{}` cannot be written ({error})", file.display()))
-            .hint("look at the owner and the mode of that folder, then try again")
+        let values = [("path", &*file.display().to_string()), ("error", &*error.to_string())];
+        refusal(Code::PlaceUnsafe, "say.file-unusable", &values, "say.file-unusable-hint")
     })
 }
 
@@ -64,6 +62,53 @@ fn is_switched_off(entry: &str) -> bool {
             || line.eq_ignore_ascii_case("X-GNOME-Autostart-enabled=false")
             || line == "<key>Disabled</key><true/>"
     })
+}
+
+/// Whether it is this program that the entry starts: after a move it may name one that is gone, or an older one.
+fn starts(entry: &str, program: &Path) -> bool {
+    if cfg!(target_os = "macos") {
+        return program.to_str().is_some_and(|program| entry == property_list(program));
+    }
+    let main = entry.lines().map(str::trim).skip_while(|line| *line != "[Desktop Entry]").skip(1);
+    let mut values = main.take_while(|line| !line.starts_with('[')).filter_map(|line| line.split_once('='));
+    let Some((_, command)) = values.find(|(key, _)| key.trim_end() == "Exec") else { return false };
+    let named = PathBuf::from(first_argument(&unescaped(command.trim_start())));
+    // Our own path has its links resolved.
+    named.is_absolute() && (named == program || named.canonicalize().is_ok_and(|named| named == program))
+}
+
+/// What [`quoted`] has made, or a person without quotation marks. A percent sign is `%%`.
+fn first_argument(command: &str) -> String {
+    let (mut argument, mut is_quoted) = (String::new(), false);
+    let mut rest = command.chars();
+    while let Some(character) = rest.next() {
+        match character {
+            '"' => is_quoted = !is_quoted,
+            ' ' | '\t' if !is_quoted => break,
+            '\\' if is_quoted => argument.extend(rest.next()),
+            '%' => argument.extend(rest.next().filter(|next| *next == '%')),
+            _ => argument.push(character),
+        }
+    }
+    argument
+}
+
+/// A string value without its escapes.
+fn unescaped(value: &str) -> String {
+    let (mut plain, mut rest) = (String::new(), value.chars());
+    while let Some(character) = rest.next() {
+        let escaped = if character == '\\' { rest.next() } else { None };
+        match escaped {
+            None => plain.push(character),
+            Some('s') => plain.push(' '),
+            Some('t') => plain.push('\t'),
+            Some('n') => plain.push('\n'),
+            Some('r') => plain.push('\r'),
+            Some('\\') => plain.push('\\'),
+            Some(other) => plain.extend(['\\', other]),
+        }
+    }
+    plain
 }
 
 fn desktop_entry(program: &str) -> String {
@@ -119,11 +164,16 @@ mod tests {
         assert!(property_list("/a</string>&").contains("<string>/a&lt;/string&gt;&amp;</string>"));
     }
 
+    fn at_home(folder: &Path) -> Surroundings {
+        let home = Some(folder.to_owned());
+        Surroundings { config_home: home.clone(), home, ..Surroundings::default() }
+    }
+
     #[test]
     fn it_is_on_until_it_is_taken_back() {
         let folder = tempfile::tempdir().unwrap();
-        let home = Some(folder.path().to_owned());
-        let surroundings = Surroundings { config_home: home.clone(), home, ..Surroundings::default() };
+        let surroundings = at_home(folder.path());
+        let is_on = |surroundings: &Surroundings| is_on(Path::new("/opt/keyfob-tray"), surroundings);
         assert_eq!(is_on(&surroundings), Some(false));
         set(true, "/opt/keyfob-tray", &surroundings).unwrap();
         set(true, "/opt/keyfob-tray", &surroundings).unwrap();
@@ -136,6 +186,44 @@ mod tests {
     }
 
     #[test]
+    fn it_is_on_for_the_program_that_is_named_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let surroundings = at_home(folder.path());
+        let program = "/opt/key fob/a$b`c\"d\\e%f";
+        let is_on = || is_on(Path::new(program), &surroundings);
+        set(true, "/opt/removed/keyfob-tray", &surroundings).unwrap();
+        assert_eq!(is_on(), Some(false));
+        set(true, program, &surroundings).unwrap();
+        assert_eq!(is_on(), Some(true), "setting it again mends it");
+    }
+
+    #[cfg(not(target_os = "macos"))]
+    #[test]
+    fn an_entry_of_another_hand_is_read_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().canonicalize().unwrap();
+        let (program, link) = (folder.join("keyfob-tray"), folder.join("link"));
+        std::fs::write(&program, "").unwrap();
+        std::os::unix::fs::symlink(&program, &link).unwrap();
+        let starts = |entry: &str| starts(entry, &program);
+        let (path, link) = (program.display(), link.display());
+        for good in [format!("Exec={path}"), format!("Exec = {path} --hidden"), format!("Exec=\"{link}\"")] {
+            assert!(starts(&format!("[Desktop Entry]\nTryExec=/x\n{good}\n")), "{good}");
+        }
+        for bad in [
+            format!("[Desktop Entry]\nExec={path}2"),
+            format!("[Desktop Entry]\nExec=sh -c {path}"),
+            format!("[Desktop Entry]\nTryExec={path}"),
+            "[Desktop Entry]\nExec=keyfob-tray".to_owned(),
+            format!("[Desktop Entry]\n[Desktop Action x]\nExec={path}"),
+            format!("Exec={path}"),
+            "[Desktop Entry]\nExec=\"\\".to_owned(),
+        ] {
+            assert!(!starts(&bad), "{bad}");
+        }
+    }
+
+    #[test]
     fn what_the_desktop_switched_off_is_off() {
         assert!(is_switched_off("[Desktop Entry]\nHidden=true\n"));
         assert!(is_switched_off("X-GNOME-Autostart-enabled=false"));
@@ -144,7 +232,7 @@ mod tests {
 
     #[test]
     fn without_a_home_nothing_is_told() {
-        assert_eq!(is_on(&Surroundings::default()), None);
+        assert_eq!(is_on(Path::new("/x"), &Surroundings::default()), None);
         assert!(set(true, "/x", &Surroundings::default()).is_err());
     }
 }

@@ -289,7 +289,7 @@ fn the_tray_wakes_when_the_next_word_changes() {
     let out = token("token.b", EntryState::SignedOut, "2026-11-21T08:00:10Z");
     let quiet = token("token.c", EntryState::Waiting, "2027-03-01T09:00:00Z");
     for (entries, next) in [
-        (vec![far.clone(), out.clone()], Some("2026-11-21T09:00:01Z")),
+        (vec![far.clone(), out.clone()], Some("2026-11-21T21:00:01Z")),
         (vec![far.clone(), session()], Some("2026-11-21T08:30:01Z")),
         (vec![far, quiet.quiet(Some("2026-11-21T08:20:00Z"))], Some("2026-11-21T08:20:00Z")),
         (vec![token("token.d", EntryState::Ending, "2026-11-21T08:40:00Z")], Some("2026-11-21T08:40:00Z")),

@@ -157,6 +157,7 @@ export const outcome: TokenOutcome = {
   say: "the token of `token.builds` is replaced, and the one before it is withdrawn",
   owner: "ada",
   until: at(365),
+  until_assumed: false,
   lost: ["write at builds.acme.dev"],
   gained: ["execute at cache.builds.acme.dev"],
   notes: [{ weight: "known", say: "clusters may still accept the token before it, for an hour" }],

@@ -165,7 +165,7 @@ const questions: Question[] = [
 const page: Page = {
   agent: { is: "running", version: "0.1.0", since: at(-3), socket: "/run/user/1000/keyfob/agent", own_profile: false },
   lock: null,
-  keychain: { kind: "system", state: "present", trouble: null, needs_passphrase: false },
+  keychain: { kind: "system", state: "present", trouble: null, needs_passphrase: false, is_new: false },
   configuration: {
     path: "/home/ada/.config/keyfob/config.toml",
     exists: true,
@@ -177,6 +177,7 @@ const page: Page = {
   rows,
   questions: [],
   sign_in: null,
+  needs: 4,
   own: { version: "0.1.0", starts_at_sign_in: true, has_tray: true, says_no_tray: false, paused_until: null },
 };
 
@@ -190,7 +191,7 @@ const SCENES: Record<string, Page> = {
   locked: {
     ...page,
     lock: { since: at(-0.1), by: "screen", needs_passphrase: true },
-    keychain: { kind: "file", state: "locked", trouble: null, needs_passphrase: true },
+    keychain: { kind: "file", state: "locked", trouble: null, needs_passphrase: true, is_new: false },
   },
   keychain: {
     ...page,
@@ -203,6 +204,30 @@ const SCENES: Record<string, Page> = {
         hint: 'set keychain = "file" under [agent]',
       },
       needs_passphrase: false,
+      is_new: false,
+    },
+  },
+  new: {
+    ...page,
+    needs: 1,
+    rows: rows
+      .filter((one) => one.kind === "token")
+      .map((one) => ({
+        ...one,
+        state: "refused",
+        trouble: { code: "keychain_locked", say: "no passphrase has been chosen yet", hint: "keyfob unlock" },
+        due: { do: "unlock" },
+      })),
+    keychain: {
+      kind: "file",
+      state: "missing",
+      trouble: {
+        code: "keychain_locked",
+        say: "no passphrase has been chosen for the encrypted keychain file yet",
+        hint: "keyfob unlock",
+      },
+      needs_passphrase: true,
+      is_new: true,
     },
   },
   broken: {

@@ -1,7 +1,10 @@
 // The one dialog that is open, if any.
 
+import { useRef } from "preact/hooks";
 import { useFrame } from "../frame";
-import { seenDialog } from "../state";
+import { useSettled } from "../settle";
+import { type Dialog, shownDialog } from "../state";
+import { SettledContext } from "./frame";
 import { PlacesDialog } from "./places";
 import { SayEndDialog } from "./say-end";
 import { RemoveDialog, SignOutDialog } from "./remove";
@@ -11,25 +14,41 @@ import { TokenDialog } from "./token";
 import { UnlockDialog } from "./unlock";
 
 export function Dialogs() {
+  const dialog = shownDialog(useFrame().state);
+  if (!dialog) return null;
+  const key = dialog.kind === "unlock" ? "unlock" : `${dialog.kind} ${dialog.entry}`;
+  return <Arriving key={key} dialog={dialog} name={key} />;
+}
+
+/** What the person opened works at once. What came by itself may have come under a hand that meant something else. */
+function Arriving({ dialog, name }: { dialog: Dialog; name: string }) {
   const { state } = useFrame();
-  const dialog = seenDialog(state);
-  if (!dialog || !state.page) return null;
+  const isOwn = useRef(state.dialog !== null && state.isDialogOwn);
+  const isSettled = useSettled(name);
+  return (
+    <SettledContext.Provider value={isOwn.current || isSettled}>
+      <Chosen dialog={dialog} />
+    </SettledContext.Provider>
+  );
+}
+
+function Chosen({ dialog }: { dialog: Dialog }) {
+  const { page } = useFrame().state;
   if (dialog.kind === "unlock") return <UnlockDialog />;
-  const row = state.page.rows.find((one) => one.name === dialog.entry) ?? null;
-  const key = `${dialog.kind} ${dialog.entry}`;
-  if (dialog.kind === "sign-in") return <SignInDialog key={key} entry={dialog.entry} />;
-  if (dialog.kind === "places") return <PlacesDialog key={key} entry={dialog.entry} />;
+  const row = page?.rows.find((one) => one.name === dialog.entry) ?? null;
+  if (dialog.kind === "sign-in") return <SignInDialog entry={dialog.entry} />;
+  if (dialog.kind === "places") return <PlacesDialog entry={dialog.entry} />;
   if (!row) return null;
   switch (dialog.kind) {
     case "token":
-      return <TokenDialog key={key} row={row} replaces={dialog.replaces} />;
+      return <TokenDialog row={row} replaces={dialog.replaces} />;
     case "remove":
-      return <RemoveDialog key={key} row={row} />;
+      return <RemoveDialog row={row} />;
     case "sign-out":
-      return <SignOutDialog key={key} row={row} />;
+      return <SignOutDialog row={row} />;
     case "say-end":
-      return <SayEndDialog key={key} row={row} />;
+      return <SayEndDialog row={row} />;
     case "snooze":
-      return <SnoozeDialog key={key} row={row} />;
+      return <SnoozeDialog row={row} />;
   }
 }

@@ -3,7 +3,7 @@
 import { useFrame, useAsked } from "../frame";
 import { shortName } from "../state";
 import { t } from "../text";
-import { DialogFrame, DialogTrouble, useDialogAsk } from "./frame";
+import { DialogFrame, DialogTrouble, Primary, useDialogAsk } from "./frame";
 
 export function PlacesDialog({ entry }: { entry: string }) {
   const { state, close, say } = useFrame();
@@ -27,15 +27,9 @@ export function PlacesDialog({ entry }: { entry: string }) {
           <button type="button" data-act="cancel" autofocus onClick={close}>
             {t("act.cancel")}
           </button>
-          <button
-            type="button"
-            class="primary"
-            data-act="accept"
-            disabled={busy || !shown || shown.length === 0}
-            onClick={() => void accept()}
-          >
+          <Primary act="accept" disabled={busy || !shown || shown.length === 0} onClick={() => void accept()}>
             {t("act.accept")}
-          </button>
+          </Primary>
         </>
       }
     >

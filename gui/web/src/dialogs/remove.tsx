@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import type { PageAsk, Row } from "../bindings";
 import { useFrame } from "../frame";
 import { t } from "../text";
-import { DialogFrame, DialogTrouble, useDialogAsk } from "./frame";
+import { DialogFrame, DialogTrouble, Primary, useDialogAsk } from "./frame";
 
 export function RemoveDialog({ row }: { row: Row }) {
   const [keeps, setKeeps] = useState(false);
@@ -80,9 +80,9 @@ function ForgetDialog({ name, title, act, words, request, children }: ForgetProp
           <button type="button" data-act="cancel" autofocus onClick={close}>
             {t("act.cancel")}
           </button>
-          <button type="button" class="primary danger" data-act={act} disabled={busy} onClick={() => void forget()}>
+          <Primary act={act} class="danger" disabled={busy} onClick={() => void forget()}>
             {words}
-          </button>
+          </Primary>
         </>
       }
     >

@@ -6,14 +6,15 @@ import { useFrame } from "../frame";
 import { DayField, isFutureDay } from "../parts/day-field";
 import { t } from "../text";
 import { isoDay, moment } from "../words";
-import { DialogFrame, DialogTrouble, useDialogAsk } from "./frame";
+import { DialogFrame, DialogTrouble, Primary, useDialogAsk } from "./frame";
 
 export function SayEndDialog({ row }: { row: Row }) {
   const { close, say, now } = useFrame();
   const { busy, trouble, run } = useDialogAsk();
   const [ends, setEnds] = useState(() => {
     const until = moment(row.until);
-    return until === null ? "" : isoDay(until);
+    // An assumed end is nobody's word: it would only stand in the way of what the person types.
+    return until === null || row.until_assumed ? "" : isoDay(until);
   });
   const isReady = isFutureDay(ends, now) && !busy;
   const save = async () => {
@@ -34,9 +35,9 @@ export function SayEndDialog({ row }: { row: Row }) {
           <button type="button" data-act="cancel" onClick={close}>
             {t("act.cancel")}
           </button>
-          <button type="submit" class="primary" data-act="save" disabled={!isReady}>
+          <Primary act="save" disabled={!isReady}>
             {t("act.save")}
-          </button>
+          </Primary>
         </>
       }
     >

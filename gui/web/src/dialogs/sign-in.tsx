@@ -10,7 +10,7 @@ import { Say, TroubleSay } from "../parts/say";
 import { shortName } from "../state";
 import { t } from "../text";
 import { countdown, moment } from "../words";
-import { DialogFrame, DialogTrouble, useDialogAsk } from "./frame";
+import { DialogFrame, DialogTrouble, Primary, useDialogAsk } from "./frame";
 
 export function SignInDialog({ entry }: { entry: string }) {
   const { state, close } = useFrame();
@@ -29,6 +29,7 @@ export function SignInDialog({ entry }: { entry: string }) {
     <DialogFrame
       name="sign-in"
       title={t("sign-in.title", { name: shortName(entry, state.page) })}
+      holdsOn={step !== null && !isOver}
       onClose={onClose}
       onSubmit={() => {
         if (step?.is === "done") onClose();
@@ -42,9 +43,9 @@ export function SignInDialog({ entry }: { entry: string }) {
             </button>
           )}
           {(!step || step.is === "failed") && (
-            <button type="submit" class="primary" data-act="sign-in" disabled={busy} autofocus>
+            <Primary act="sign-in" disabled={busy} autofocus>
               {t(step ? "act.try-again" : "act.sign-in")}
-            </button>
+            </Primary>
           )}
           {step?.is === "done" && (
             <button type="submit" class="primary" data-act="close" autofocus>
@@ -54,22 +55,22 @@ export function SignInDialog({ entry }: { entry: string }) {
         </>
       }
     >
+      <div role="alert" class="dialog-trouble" data-step={step?.is === "failed" ? "failed" : undefined}>
+        {step?.is === "failed" && (
+          <p class="trouble">
+            <Sign name="warning" />
+            <span>
+              <TroubleSay trouble={step.trouble} hasButton={step.trouble.hint.startsWith("keyfob login")} />
+            </span>
+          </p>
+        )}
+      </div>
       {step && step.is !== "failed" ? (
         <div data-step={step.is} aria-live="polite">
           <Step step={step} onOpen={() => void run({ ask: "open-sign-in-page" })} />
         </div>
       ) : (
         <>
-          {step?.is === "failed" && (
-            <div data-step="failed" role="alert">
-              <p class="trouble">
-                <Sign name="warning" />
-                <span>
-                  <TroubleSay trouble={step.trouble} hasButton={step.trouble.hint.startsWith("keyfob login")} />
-                </span>
-              </p>
-            </div>
-          )}
           {!step && <p>{t("sign-in.begin")}</p>}
           <label class="check">
             <input
@@ -144,6 +145,7 @@ function CodeStep({ step, act }: { step: SignInStep & { is: "code" }; act: preac
         <CopyButton text={step.code} source={code} />
       </p>
       {act}
+      <p role="status">{t("sign-in.waiting")}</p>
       <CodeEnd until={step.until} />
     </div>
   );

@@ -5,7 +5,7 @@ import type { Row } from "../bindings";
 import { useFrame } from "../frame";
 import { t } from "../text";
 import { day, exact, moment } from "../words";
-import { DialogFrame, DialogTrouble, useDialogAsk } from "./frame";
+import { DialogFrame, DialogTrouble, Primary, useDialogAsk } from "./frame";
 
 /** The agent takes no more. */
 const MOST_DAYS = 365;
@@ -48,9 +48,9 @@ export function SnoozeDialog({ row }: { row: Row }) {
           <button type="button" data-act="cancel" onClick={close}>
             {t("act.cancel")}
           </button>
-          <button type="submit" class="primary" data-act="save" disabled={!isReady}>
+          <Primary act="save" disabled={!isReady}>
             {t("act.pause")}
-          </button>
+          </Primary>
         </>
       }
     >

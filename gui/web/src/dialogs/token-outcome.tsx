@@ -1,6 +1,6 @@
 // What became of a token: whose it is, until when, and what it can do now against before.
 
-import type { TokenOutcome } from "../bindings";
+import type { FactRow, Permissions, TokenOutcome } from "../bindings";
 import { useFrame } from "../frame";
 import { Clusters, Facts } from "../parts/permissions";
 import { Sign } from "../parts/icons";
@@ -10,21 +10,15 @@ import { day, exact, remaining } from "../words";
 
 export function TokenOutcomePart({ outcome }: { outcome: TokenOutcome }) {
   const { now } = useFrame();
-  const { owner, until, before, after, lost, gained } = outcome;
+  const { owner, until, until_assumed: isAssumed, before, after, lost, gained } = outcome;
   return (
     <div data-outcome="" class="outcome">
-      <p class="good-news" role="status">
-        <Sign name="yes" />
-        <span>
-          <Say say={outcome.say} />
-        </span>
-      </p>
       <dl class="facts">
         <dt>{t("token.owner")}</dt>
         <dd>{owner ?? t("token.nobody-says")}</dd>
-        <dt>{t("token.end")}</dt>
+        <dt>{t(until && isAssumed ? "token.end-about" : "token.end")}</dt>
         <dd title={until ? exact(until) : undefined}>
-          {until ? `${day(until)} (${remaining(now, until, false)})` : t("token.nobody-says")}
+          {until ? `${day(until)} (${remaining(now, until, isAssumed)})` : t("token.nobody-says")}
         </dd>
       </dl>
       {lost.length > 0 && (
@@ -61,18 +55,36 @@ export function TokenOutcomePart({ outcome }: { outcome: TokenOutcome }) {
           </span>
         </p>
       ))}
-      <div class={before && after ? "sides" : ""}>
-        {before && <Side mark="data-before" title={t("token.before")} permissions={before} />}
-        {after && <Side mark="data-after" title={t(before ? "token.after" : "token.may")} permissions={after} />}
-      </div>
+      {says(before) || says(after) ? (
+        <div class={before && after ? "sides" : ""}>
+          {before && <Side mark="data-before" title={t("token.before")} permissions={before} />}
+          {after && <Side mark="data-after" title={t(before ? "token.after" : "token.may")} permissions={after} />}
+        </div>
+      ) : (
+        <p class="faint" data-after="">
+          {t("token.nobody-says-may")}
+        </p>
+      )}
     </div>
   );
+}
+
+/** What is told above is not told again. */
+function otherFacts(permissions: Permissions): FactRow[] {
+  return permissions.facts.filter((fact) => fact.name !== "ends" && fact.name !== "owner");
+}
+
+/** Whether anything is told of what it may do, or of who could not be asked. */
+function says(permissions: Permissions | null): boolean {
+  if (!permissions) return false;
+  const { clusters, troubles } = permissions;
+  return clusters.length + troubles.length + otherFacts(permissions).length > 0;
 }
 
 interface SideProps {
   mark: "data-before" | "data-after";
   title: string;
-  permissions: NonNullable<TokenOutcome["after"]>;
+  permissions: Permissions;
 }
 
 function Side({ mark, title, permissions }: SideProps) {
@@ -80,10 +92,10 @@ function Side({ mark, title, permissions }: SideProps) {
     <section {...{ [mark]: "" }} aria-label={title}>
       <h3>{title}</h3>
       <Clusters permissions={permissions} short />
-      {permissions.clusters.length === 0 && permissions.facts.length === 0 && (
+      {!says(permissions) && (
         <p class="faint">{t("permissions.nothing-known")}</p>
       )}
-      <Facts facts={permissions.facts.filter((fact) => fact.name !== "ends" && fact.name !== "owner")} short />
+      <Facts facts={otherFacts(permissions)} short />
       {permissions.troubles.map((trouble) => (
         <p key={trouble.say} class="faint">
           <TroubleSay trouble={trouble} />

@@ -8,7 +8,7 @@ import { DayField, isFutureDay } from "../parts/day-field";
 import { Sign } from "../parts/icons";
 import { SecretField } from "../parts/secret-field";
 import { t } from "../text";
-import { DialogFrame, DialogTrouble, useDialogAsk } from "./frame";
+import { DialogFrame, DialogTrouble, Primary, useDialogAsk } from "./frame";
 import { TokenOutcomePart } from "./token-outcome";
 
 export function TokenDialog({ row, replaces }: { row: Row; replaces: boolean }) {
@@ -65,9 +65,9 @@ function RotateByService({ row, onOutcome, onPaste }: WayProps) {
           <button type="button" data-act="cancel" onClick={close}>
             {t("act.cancel")}
           </button>
-          <button type="submit" class="primary" data-act="rotate" disabled={busy} autofocus>
+          <Primary act="rotate" disabled={busy} autofocus>
             {t(busy ? "token.rotating" : "act.rotate")}
-          </button>
+          </Primary>
         </>
       }
     >
@@ -110,9 +110,9 @@ function PasteToken({ row, replaces, onOutcome }: WayProps) {
           <button type="button" data-act="cancel" onClick={close}>
             {t("act.cancel")}
           </button>
-          <button type="submit" class="primary" data-act="keep" disabled={!isReady}>
+          <Primary act="keep" disabled={!isReady}>
             {t(busy ? "token.keeping" : replaces ? "act.replace" : "act.keep")}
-          </button>
+          </Primary>
         </>
       }
     >

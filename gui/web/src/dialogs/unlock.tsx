@@ -1,24 +1,36 @@
-// Opens the file keychain with its passphrase. Without a passphrase there is nothing to ask (see `begin` in `app.tsx`), but
-// a click on a notification may still lead here.
+// Opens the file keychain with its passphrase, or chooses the first one. Without a passphrase there is nothing to ask (see
+// `begin` in `app.tsx`), but a click on a notification may still lead here.
 
 import { useRef, useState } from "preact/hooks";
-import { clear } from "../check";
+import { checkPassphrases, clear, type PassphraseCheck } from "../check";
 import { useFrame } from "../frame";
 import { SecretField } from "../parts/secret-field";
 import { t } from "../text";
-import { DialogFrame, DialogTrouble, useDialogAsk } from "./frame";
+import { isNew, needsPassphrase } from "../trouble";
+import { DialogFrame, DialogTrouble, Primary, useDialogAsk } from "./frame";
 
 export function UnlockDialog() {
   const { state, close, say } = useFrame();
   const { busy, trouble, run } = useDialogAsk();
   const field = useRef<HTMLInputElement>(null);
-  const [isEmpty, setEmpty] = useState(true);
-  const needsPassphrase = Boolean(state.page?.lock?.needs_passphrase || state.page?.keychain?.needs_passphrase);
+  const again = useRef<HTMLInputElement>(null);
+  const [check, setCheck] = useState<PassphraseCheck>("empty");
+  const asks = needsPassphrase(state.page);
+  // What the person began stays while it is under way, although the page may know of its success before its answer is here.
+  const chooses = useRef(false);
+  if (!busy) chooses.current = asks && isNew(state.page);
+  const isFirst = chooses.current;
+  const isReady = !busy && (!asks || check === "good");
 
+  const look = () => {
+    const passphrase = field.current?.value ?? "";
+    setCheck(checkPassphrases(passphrase, isFirst ? (again.current?.value ?? "") : null));
+  };
   const unlock = async () => {
-    if (busy || (needsPassphrase && isEmpty)) return;
-    const sent = run({ ask: "unlock", passphrase: needsPassphrase ? taken(field.current) : null });
-    setEmpty(true);
+    if (!isReady) return;
+    const sent = run({ ask: "unlock", passphrase: asks ? taken(field.current) : null });
+    clear(again.current);
+    setCheck("empty");
     const done = await sent;
     if (done) {
       close();
@@ -30,7 +42,7 @@ export function UnlockDialog() {
   return (
     <DialogFrame
       name="unlock"
-      title={t("unlock.title")}
+      title={t(isFirst ? "unlock.new" : "unlock.title")}
       onClose={close}
       onSubmit={() => void unlock()}
       acts={
@@ -38,25 +50,45 @@ export function UnlockDialog() {
           <button type="button" data-act="cancel" onClick={close}>
             {t("act.cancel")}
           </button>
-          <button type="submit" class="primary" data-act="unlock" disabled={busy || (needsPassphrase && isEmpty)}>
-            {t("act.unlock")}
-          </button>
+          <Primary act="unlock" disabled={!isReady}>
+            {t(isFirst ? "act.create" : "act.unlock")}
+          </Primary>
         </>
       }
     >
-      {needsPassphrase ? (
+      {isFirst && <p>{t("unlock.new-say")}</p>}
+      {asks ? (
         <SecretField
           name="passphrase"
-          label={t("unlock.passphrase")}
+          label={t(isFirst ? "unlock.new-passphrase" : "unlock.passphrase")}
           field={field}
-          about={t("unlock.about")}
-          onInput={(raw) => setEmpty(raw === "")}
+          about={t(isFirst ? "unlock.new-about" : "unlock.about")}
+          onInput={look}
         />
       ) : (
         <p>{t("unlock.say")}</p>
       )}
+      {isFirst && (
+        <SecretField
+          name="passphrase-again"
+          label={t("unlock.again")}
+          field={again}
+          isSecond
+          isBad={check === "differs"}
+          about={<CheckWords check={check} />}
+          onInput={look}
+        />
+      )}
       <DialogTrouble trouble={trouble} />
     </DialogFrame>
+  );
+}
+
+function CheckWords({ check }: { check: PassphraseCheck }) {
+  return (
+    <span data-check={check} class={`check-${check === "differs" ? "bad" : check}`} role="status">
+      {check === "empty" ? "" : t(`unlock.${check}`)}
+    </span>
   );
 }
 

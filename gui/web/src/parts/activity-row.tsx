@@ -1,6 +1,7 @@
 // A line of the ledger, and on demand everything that is known about who asked.
 
 import { useId, useState } from "preact/hooks";
+import { isUnknown, outcomeOf, whyOf } from "../activity";
 import type { ActivityLine } from "../bindings";
 import { useFrame } from "../frame";
 import { programName, shortName } from "../state";
@@ -8,12 +9,20 @@ import { t, word } from "../text";
 import { exact, hour, sentence } from "../words";
 import { Sign, type SignName } from "./icons";
 
-const OUTCOME_SIGNS: Record<string, SignName> = { given: "yes", done: "yes", refused: "no", empty: "dash", gone: "dash" };
+const OUTCOME_SIGNS: Record<string, SignName> = {
+  given: "yes",
+  done: "yes",
+  refused: "no",
+  empty: "dash",
+  gone: "dash",
+  "called-off": "dash",
+};
 
 export function ActivityRow({ line }: { line: ActivityLine }) {
   const { state, now } = useFrame();
   const [isOpen, setOpen] = useState(false);
   const id = useId();
+  const outcome = outcomeOf(line);
   const about = [line.entry ? shortName(line.entry, state.page) : null, line.target].filter((text) => text !== null);
   return (
     <>
@@ -23,7 +32,7 @@ export function ActivityRow({ line }: { line: ActivityLine }) {
         </td>
         <th scope="row">
           <span class="elided block" title={line.program ?? undefined}>
-            {line.program ? programName(line.program) : t("activity.nobody")}
+            {whoAsked(line)}
           </span>
           {line.program && <Verified isVerified={line.verified} />}
         </th>
@@ -34,9 +43,9 @@ export function ActivityRow({ line }: { line: ActivityLine }) {
           </span>
         </td>
         <td>
-          <span class={`outcome-word outcome-${line.outcome}`}>
-            <Sign name={OUTCOME_SIGNS[line.outcome] ?? "unknown"} />
-            {word("outcome", line.outcome)}
+          <span class={`outcome-word outcome-${outcome}`}>
+            <Sign name={OUTCOME_SIGNS[outcome] ?? "unknown"} />
+            {word("outcome", outcome)}
           </span>
           <Why line={line} />
         </td>
@@ -65,8 +74,13 @@ export function ActivityRow({ line }: { line: ActivityLine }) {
   );
 }
 
+function whoAsked(line: ActivityLine): string {
+  if (line.program) return programName(line.program);
+  return t(isUnknown(line) ? "activity.unknown-program" : "activity.nobody");
+}
+
 function Why({ line }: { line: ActivityLine }) {
-  const why = [line.code ? word("code", line.code) : null, line.note].filter((text) => text !== null).join("; ");
+  const why = whyOf(line);
   if (why === "") return null;
   return (
     <span class="faint elided block" title={why}>
@@ -90,7 +104,11 @@ function Details({ line }: { line: ActivityLine }) {
     <dl class="facts">
       <dt>{t("question.program")}</dt>
       <dd>
-        <code class="path">{program || t("question.untold")}</code>
+        {program || isUnknown(line) ? (
+          <code class="path">{program || t("question.untold")}</code>
+        ) : (
+          t("activity.nobody")
+        )}
         {pid !== null && <span class="faint"> {t("question.process", { pid })}</span>}
       </dd>
       {behind.length > 0 && (

@@ -3,6 +3,7 @@
 import type { ComponentChildren } from "preact";
 import { useFrame } from "../frame";
 import { t, word } from "../text";
+import { canUnlock } from "../trouble";
 import { ago, exact } from "../words";
 import { Sign, type SignName } from "./icons";
 import { Say, TroubleSay } from "./say";
@@ -41,11 +42,11 @@ export function Banners() {
   );
 }
 
-function UnlockButton() {
+function UnlockButton({ words }: { words: string }) {
   const { begin } = useFrame();
   return (
     <button type="button" class="primary" data-act="unlock" onClick={() => begin({ do: "unlock" })}>
-      {t("act.unlock")}
+      {words}
     </button>
   );
 }
@@ -55,7 +56,7 @@ function LockBanner() {
   const lock = state.page?.lock;
   if (!lock) return null;
   return (
-    <Banner tone="warning" sign="lock" title={t("lock.title")} mark={{ "data-lock": "" }} act={<UnlockButton />}>
+    <Banner tone="warning" sign="lock" title={t("lock.title")} mark={{ "data-lock": "" }} act={<UnlockButton words={t("act.unlock")} />}>
       <p title={exact(lock.since)}>
         {t("lock.say", { by: word("lock.by", lock.by), ago: ago(now, lock.since) })}
       </p>
@@ -67,19 +68,35 @@ function KeychainBanner() {
   const { page } = useFrame().state;
   const keychain = page?.keychain;
   if (!page || !keychain || keychain.state === "present" || page.lock) return null;
+  if (keychain.is_new) return <NewKeychainBanner />;
   return (
     <Banner
       tone={keychain.state === "locked" ? "warning" : "bad"}
       sign={keychain.state === "locked" ? "lock" : "warning"}
       title={word("keychain.title", keychain.state)}
       mark={{ "data-keychain": keychain.state }}
-      act={keychain.state === "locked" && <UnlockButton />}
+      act={canUnlock(page) && <UnlockButton words={t("act.unlock")} />}
     >
       {keychain.trouble && (
         <p>
-          <TroubleSay trouble={keychain.trouble} hasButton={keychain.state === "locked"} />
+          <TroubleSay trouble={keychain.trouble} />
         </p>
       )}
+    </Banner>
+  );
+}
+
+/** Nothing has gone wrong: the first start of a keychain in a file. */
+function NewKeychainBanner() {
+  return (
+    <Banner
+      tone="info"
+      sign="lock"
+      title={t("keychain.title.new")}
+      mark={{ "data-keychain": "new" }}
+      act={<UnlockButton words={t("act.choose-passphrase")} />}
+    >
+      <p>{t("keychain.new-say")}</p>
     </Banner>
   );
 }

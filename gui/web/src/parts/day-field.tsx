@@ -31,11 +31,12 @@ export function DayField({ label, about, day, now, onDay, isFirst }: DayFieldPro
           inputMode="numeric"
           autocomplete="off"
           placeholder={isoDay(now + 365 * DAY)}
-          maxLength={10}
+          maxLength={24}
           autofocus={isFirst ?? false}
           value={day}
           aria-describedby={`${id}-about`}
           aria-invalid={isBad || isPast ? true : undefined}
+          onFocus={(event) => event.currentTarget.select()}
           onInput={(event) => onDay(event.currentTarget.value.trim())}
         />
         {USUAL.map((days) => (

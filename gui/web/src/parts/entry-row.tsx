@@ -4,22 +4,24 @@ import type { Row } from "../bindings";
 import { useFrame } from "../frame";
 import { shortName } from "../state";
 import { t, word } from "../text";
+import { ownDue, ownTrouble } from "../trouble";
 import { day, exact, moment } from "../words";
 import { KindIcon, Sign } from "./icons";
 import { Life } from "./life";
+import { Host } from "./permissions";
 import { deedWords, RowMenu } from "./row-menu";
 import { Say, TroubleSay } from "./say";
 
 export function EntryRow({ row }: { row: Row }) {
-  const { begin } = useFrame();
-  const { due } = row;
+  const { state, begin } = useFrame();
+  const due = ownDue(row, state.page);
   return (
     <li class="row" data-entry={row.name} data-state={row.state}>
       <EntryName row={row} />
       <div class="row-about">
         {row.targets.map((target) => (
-          <p key={target} class="elided" title={target}>
-            {targetWords(target)}
+          <p key={target} class="two-lines address-words" title={target}>
+            <Host name={targetWords(target)} />
           </p>
         ))}
         {row.owner && (
@@ -32,7 +34,7 @@ export function EntryRow({ row }: { row: Row }) {
       <div class="row-acts">
         {due && (
           <button type="button" class="primary" data-deed={due.do} onClick={() => begin(due)}>
-            {deedWords(due)}
+            {due.do === "say-end" ? t("row.say-end") : deedWords(due)}
             <span class="unseen"> {row.short}</span>
           </button>
         )}
@@ -54,7 +56,7 @@ export function EntryName({ row }: { row: Row }) {
         <h3 class="elided" title={row.name}>
           {row.short}
         </h3>
-        <p class="faint elided" title={about}>
+        <p class="faint two-lines" title={about}>
           {about}
         </p>
       </div>
@@ -68,12 +70,9 @@ function targetWords(target: string): string {
   return account && role ? t("row.role", { role, account }) : target;
 }
 
-/** What the state and the button beside it say already is not said again. */
-const SAID_BY_STATE = ["sign_in_needed", "token_needed"];
-
 function RowRemarks({ row }: { row: Row }) {
-  const { now } = useFrame();
-  const trouble = row.due && row.trouble && SAID_BY_STATE.includes(row.trouble.code) ? null : row.trouble;
+  const { state, now } = useFrame();
+  const trouble = ownTrouble(row, state.page);
   const quiet = moment(row.quiet_until);
   const isQuiet = quiet !== null && quiet > now;
   if (!trouble && row.notes.length === 0 && !isQuiet) return null;

@@ -2,6 +2,7 @@
 
 import { useEffect } from "preact/hooks";
 import { useFrame } from "../frame";
+import { type Message as MessageWords, shownDialog } from "../state";
 import { t } from "../text";
 import { Sign } from "./icons";
 import { TroubleSay } from "./say";
@@ -9,9 +10,10 @@ import { TroubleSay } from "./say";
 /** Good news goes away by itself, bad news does not. */
 const SHOWN = 8000;
 
-export function Messages() {
+/** Drawn twice, in the window and in each dialog: while a dialog is open, nothing outside of it is seen or said. */
+export function Messages({ isInDialog = false }: { isInDialog?: boolean }) {
   const { state, hush } = useFrame();
-  const { message } = state;
+  const message = isInDialog === (shownDialog(state) !== null) ? state.message : null;
   useEffect(() => {
     if (message?.tone !== "status") return;
     const timer = setTimeout(hush, SHOWN);
@@ -25,10 +27,10 @@ export function Messages() {
   );
 }
 
-function Message(props: { tone: string; say: string; hint: string; onClose: () => void }) {
+function Message(props: MessageWords & { onClose: () => void }) {
   return (
     <div class={`message message-${props.tone}`}>
-      <Sign name={props.tone === "alert" ? "warning" : "yes"} />
+      <Sign name={props.tone === "alert" ? "warning" : props.hint === "" ? "yes" : "info"} />
       <p>
         <TroubleSay trouble={props} />
       </p>

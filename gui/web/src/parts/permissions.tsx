@@ -85,7 +85,7 @@ function Cluster({ row, short, names }: { row: ClusterRow; short: boolean; names
 }
 
 /** Long host names break behind their dots. */
-function Host({ name }: { name: string }) {
+export function Host({ name }: { name: string }) {
   return (
     <>
       {name.split(".").map((part, index) => (
@@ -112,15 +112,28 @@ export function Facts({ facts, short }: { facts: FactRow[]; short?: boolean }) {
   if (facts.length === 0) return null;
   return (
     <dl class="facts told">
-      {facts.map((fact, index) => (
-        <FactLine key={index} fact={fact} short={short ?? false} />
+      {saidOnce(facts).map((tellers, index) => (
+        <FactLine key={index} tellers={tellers} short={short ?? false} />
       ))}
     </dl>
   );
 }
 
-function FactLine({ fact, short }: { fact: FactRow; short: boolean }) {
+/** Neighbours that say the same, together. */
+export function saidOnce(facts: FactRow[]): [FactRow, ...FactRow[]][] {
+  const told = (fact: FactRow) => JSON.stringify([fact.name, fact.values]);
+  const groups: [FactRow, ...FactRow[]][] = [];
+  for (const fact of facts) {
+    const last = groups.at(-1);
+    if (!last || told(last[0]) !== told(fact)) groups.push([fact]);
+    else if (!last.some((other) => other.by === fact.by)) last.push(fact);
+  }
+  return groups;
+}
+
+function FactLine({ tellers, short }: { tellers: [FactRow, ...FactRow[]]; short: boolean }) {
   const { now } = useFrame();
+  const [fact] = tellers;
   const values = fact.values.map((value) =>
     fact.name === "ends" ? t("permissions.ends", { day: day(value), left: remaining(now, value, false) }) : value,
   );
@@ -137,7 +150,13 @@ function FactLine({ fact, short }: { fact: FactRow; short: boolean }) {
                 </span>
               ))}
         </span>
-        {!short && <Teller by={fact.by} when={fact.when} />}
+        {!short && (
+          <span class="tellers">
+            {tellers.map(({ by, when }) => (
+              <Teller key={by} by={by} when={when} />
+            ))}
+          </span>
+        )}
       </dd>
     </>
   );

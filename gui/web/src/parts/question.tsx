@@ -2,18 +2,17 @@
 // and no key or click that was meant for something else can be one: the answers work only after the card has been in view
 // for a moment, and none of them is ever focused by itself.
 
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import type { Approval, Question } from "../bindings";
 import { useNow } from "../clock";
 import { useFrame } from "../frame";
-import { kindOf, programName, shortName } from "../state";
+import { useSettled } from "../settle";
+import { kindOf, programName, shortName, shownDialog, type State } from "../state";
 import { n, t, word } from "../text";
 import { countdown, exact, moment } from "../words";
 import { Sign } from "./icons";
 import { Say } from "./say";
 
-/** Milliseconds in which a person sees that something has moved. */
-const SETTLES = 600;
 const APPROVALS: Approval[] = ["once", "today", "always"];
 
 export function QuestionCard({ question }: { question: Question }) {
@@ -98,16 +97,12 @@ function QuestionFacts({ question, entry }: { question: Question; entry: string 
 }
 
 function Answers({ question, program, entry }: { question: Question; program: string; entry: string }) {
-  const { attempt } = useFrame();
-  const [isSettled, setSettled] = useState(false);
+  const { state, attempt } = useFrame();
+  const isSettled = useSettled(placeOf(state));
   const [isSent, setSent] = useState(false);
-  useEffect(() => {
-    const timer = setTimeout(() => setSettled(true), SETTLES);
-    return () => clearTimeout(timer);
-  }, []);
   const answer = async (approval: Approval) => {
     setSent(true);
-    const isDone = await attempt({ ask: "answer", id: question.id, approval });
+    const isDone = await attempt({ ask: "answer", id: question.id, approval }, t(`answered.${approval}`, { program, entry }));
     // The card goes when the agent says that the question is closed; refused, it can be answered again.
     if (!isDone) setSent(false);
   };
@@ -136,4 +131,14 @@ function Answers({ question, program, entry }: { question: Question; program: st
       </span>
     </div>
   );
+}
+
+/** What decides what is under the pointer: all the cards, and a dialog above them. */
+function placeOf(state: State): string {
+  return JSON.stringify([(state.page?.questions ?? []).map(contentOf), shownDialog(state)]);
+}
+
+/** What is answered. Not how often and until when: else a program that asks again and again could keep the answers off. */
+function contentOf(question: Question): string {
+  return JSON.stringify({ ...question, count: 0, closes: "" });
 }

@@ -3,7 +3,8 @@
 import type { View } from "../bindings";
 import { useFrame } from "../frame";
 import { n, t } from "../text";
-import { Mark, StateIcon, ViewIcon } from "./icons";
+import { canUnlock, isNew } from "../trouble";
+import { Mark, Sign, StateIcon, ViewIcon } from "./icons";
 
 const ORDER: View[] = ["overview", "permissions", "timeline", "activity", "settings"];
 
@@ -53,10 +54,19 @@ function AgentLine() {
       </p>
     );
   }
+  const isLocked = page.lock !== null;
+  if (isLocked || (canUnlock(page) && !isNew(page))) {
+    return (
+      <p class="rail-agent rail-locked">
+        <Sign name="lock" />
+        <span>{t(isLocked ? "rail.locked" : "rail.keychain-locked")}</span>
+      </p>
+    );
+  }
   return (
     <p class="rail-agent">
-      <StateIcon state={page.lock ? "waiting" : "live"} />
-      <span>{t(page.lock ? "rail.locked" : "rail.running")}</span>
+      <StateIcon state="live" />
+      <span>{t("rail.running")}</span>
     </p>
   );
 }

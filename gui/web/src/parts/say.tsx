@@ -1,7 +1,10 @@
 // Sentences of the agent: what stands between backticks is a name or a command.
 
+import { useContext } from "preact/hooks";
 import type { Trouble } from "../bindings";
+import { FrameContext } from "../frame";
 import { t } from "../text";
+import { shownHint } from "../trouble";
 import { sentence } from "../words";
 
 export function Say({ say }: { say: string }) {
@@ -11,12 +14,20 @@ export function Say({ say }: { say: string }) {
   return <>{parts.map((part, index) => (index % 2 === 1 ? <code key={index}>{part}</code> : part))}</>;
 }
 
+interface TroubleProps {
+  trouble: Pick<Trouble, "say" | "hint"> & { code?: string | undefined };
+  /** A button beside it mends it. */
+  hasButton?: boolean;
+}
+
 /** What stands in the way, and the command that mends it where no button does. */
-export function TroubleSay({ trouble, hasButton }: { trouble: Pick<Trouble, "say" | "hint">; hasButton?: boolean }) {
+export function TroubleSay({ trouble, hasButton }: TroubleProps) {
+  const page = useContext(FrameContext)?.state.page ?? null;
+  const hint = hasButton ? "" : shownHint(trouble, page);
   return (
     <>
       <Say say={trouble.say} />
-      {trouble.hint !== "" && !hasButton && <Hint hint={trouble.hint} />}
+      {hint !== "" && <Hint hint={hint} />}
     </>
   );
 }

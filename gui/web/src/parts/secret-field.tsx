@@ -6,16 +6,18 @@ import { clear } from "../check";
 import { t } from "../text";
 
 interface SecretFieldProps {
-  name: "value" | "passphrase";
+  name: "value" | "passphrase" | "passphrase-again";
   label: string;
   field: RefObject<HTMLInputElement | null>;
   onInput?: (raw: string) => void;
   /** The words below it. */
   about?: preact.ComponentChildren;
   isBad?: boolean;
+  /** Not the one to begin with. */
+  isSecond?: boolean;
 }
 
-export function SecretField({ name, label, field, onInput, about, isBad }: SecretFieldProps) {
+export function SecretField({ name, label, field, onInput, about, isBad, isSecond }: SecretFieldProps) {
   const id = useId();
   const [isShown, setShown] = useState(false);
   useLayoutEffect(() => {
@@ -41,7 +43,7 @@ export function SecretField({ name, label, field, onInput, about, isBad }: Secre
           autocapitalize="off"
           autocorrect="off"
           spellcheck={false}
-          autofocus
+          autofocus={!isSecond}
           aria-describedby={`${id}-about`}
           aria-invalid={isBad ? true : undefined}
           onInput={(event) => onInput?.(event.currentTarget.value)}

@@ -74,7 +74,14 @@ export function LaneBody({ lane, y, span, now }: { lane: Lane; y: number; span: 
         />
       )}
       {marks.map((mark) => (
-        <MarkAt key={`${mark.what} ${mark.x}`} x={mark.x} y={middle} what={mark.what} title={titleOf(mark)} />
+        <MarkAt
+          key={mark.x}
+          x={mark.x}
+          y={middle}
+          what={mark.what}
+          title={titleOf(mark)}
+          count={mark.all.length}
+        />
       ))}
       <EndWord lane={lane} span={span} y={middle} />
     </g>
@@ -83,7 +90,7 @@ export function LaneBody({ lane, y, span, now }: { lane: Lane; y: number; span: 
 
 function EndWord({ lane, span, y }: { lane: Lane; span: Span; y: number }) {
   const end = lane.marks.find((mark) => mark.what === "end");
-  const time = end?.times[0];
+  const time = end?.all.find((planned) => planned.what === "end")?.at;
   if (!end || !time || span.width - end.x < 92) return null;
   return <LaneWord x={end.x + 11} y={y} words={day(time)} />;
 }
@@ -98,14 +105,31 @@ function LaneWord({ x, y, words }: { x: number; y: number; words: string }) {
 }
 
 function titleOf(mark: Mark): string {
-  return `${t(`plan.${mark.what}`)}: ${mark.times.map(day).join(", ")}`;
+  return (["remind", "renew", "end"] as const)
+    .map((what) => [what, mark.all.filter((planned) => planned.what === what)] as const)
+    .filter(([, planned]) => planned.length > 0)
+    .map(([what, planned]) => `${t(`plan.${what}`)}: ${planned.map(({ at }) => day(at)).join(", ")}`)
+    .join("; ");
 }
 
-function MarkAt({ x, y, what, title }: { x: number; y: number; what: PlannedDeed; title: string }) {
+interface MarkProps {
+  x: number;
+  y: number;
+  what: PlannedDeed;
+  title: string;
+  count?: number;
+}
+
+function MarkAt({ x, y, what, title, count = 1 }: MarkProps) {
   return (
     <g transform={`translate(${x} ${y})`} data-mark={what}>
       <title>{title}</title>
       <MarkShape what={what} />
+      {count > 1 && (
+        <text class="mark-count" y={-8} text-anchor="middle">
+          {count}
+        </text>
+      )}
     </g>
   );
 }

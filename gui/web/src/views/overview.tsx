@@ -11,8 +11,8 @@ export function OverviewView() {
   const { state } = useFrame();
   const { page } = state;
   if (!page) return null;
-  const due = page.rows.filter((row) => row.due).length;
-  const about = page.rows.length === 0 ? "" : due === 0 ? t("overview.fine") : n("overview.due", due);
+  const { needs } = page;
+  const about = needs > 0 ? n("overview.needs", needs) : page.rows.length > 0 ? t("overview.fine") : "";
   return (
     <>
       <ViewHead view="overview" about={about} />

@@ -17,19 +17,23 @@ export function PermissionsView() {
   // What is held decides what may be done with it.
   const held = page?.rows.map((row) => `${row.name} ${row.since} ${row.state}`).join() ?? "";
   const asked = useAsked({ ask: "permissions", again: false }, `${page?.lock?.since} ${held}`);
+  const [isAgain, setAgain] = useState(false);
   return (
     <>
       <ViewHead view="permissions" about={t("permissions.about")}>
         <span class="faint" role="status">
-          {asked.busy && asked.it === null ? "" : asked.busy ? t("permissions.asking") : ""}
+          {isAgain && asked.busy ? t("permissions.asking") : ""}
         </span>
         <button
           type="button"
           data-act="ask-again"
           disabled={asked.busy}
-          onClick={() => asked.again({ ask: "permissions", again: true })}
+          onClick={() => {
+            setAgain(true);
+            asked.again({ ask: "permissions", again: true });
+          }}
         >
-          <Sign name="again" /> {t("act.ask-again")}
+          <Sign name="again" /> {t(asked.busy ? "permissions.busy" : "act.ask-again")}
         </button>
       </ViewHead>
       {asked.trouble && (

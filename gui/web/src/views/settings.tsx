@@ -11,8 +11,9 @@ import { Tools } from "../parts/settings-tools";
 import { Card, Line } from "../parts/settings-card";
 import { TroubleSay } from "../parts/say";
 import { ViewHead } from "../parts/view-head";
-import type { Row } from "../bindings";
+import type { Keychain, Row } from "../bindings";
 import { t, word } from "../text";
+import { canUnlock, ownDue } from "../trouble";
 
 export function SettingsView() {
   const { page } = useFrame().state;
@@ -57,8 +58,8 @@ function Entries() {
 }
 
 function EntryLine({ row }: { row: Row }) {
-  const { begin } = useFrame();
-  const { due } = row;
+  const { state, begin } = useFrame();
+  const due = ownDue(row, state.page);
   return (
     <li data-entry={row.name} data-state={row.state}>
       <EntryName row={row} />
@@ -97,23 +98,24 @@ function Protection() {
     lockOn.length === 0
       ? t("settings.lock-on-nothing")
       : t("settings.lock-on", { when: lockOn.map((what) => word("settings.lock-on", what)).join(", ") });
-  const isShut = keychain.state === "locked" || page.lock !== null;
+  const canOpen = page.lock !== null || canUnlock(page);
   return (
     <Card title={t("settings.protection")}>
       <Line
         label={word("keychain.kind", keychain.kind)}
         about={
-          keychain.trouble ? (
-            <TroubleSay trouble={keychain.trouble} hasButton={keychain.state === "locked"} />
+          // The banner says what stands in the way, but not below that of the lock.
+          keychain.trouble && page.lock && !keychain.is_new && keychain.state !== "locked" ? (
+            <TroubleSay trouble={keychain.trouble} />
           ) : (
-            word("keychain.state", keychain.state)
+            keychainWords(keychain)
           )
         }
       />
       <Line label={t("settings.lock")} about={locks}>
-        {isShut ? (
+        {canOpen ? (
           <button type="button" data-act="unlock" onClick={() => begin({ do: "unlock" })}>
-            {t("act.unlock")}
+            {t(keychain.is_new ? "act.choose-passphrase" : "act.unlock")}
           </button>
         ) : (
           <button type="button" data-act="lock" onClick={() => void attempt({ ask: "lock" })}>
@@ -123,6 +125,12 @@ function Protection() {
       </Line>
     </Card>
   );
+}
+
+function keychainWords(keychain: Keychain): string {
+  if (keychain.is_new) return t("keychain.state.new");
+  if (keychain.kind === "memory") return t("keychain.in-memory");
+  return word("keychain.state", keychain.state);
 }
 
 function StartAtSignIn() {

@@ -13,7 +13,14 @@ use keyfob_e2e::{Company, PATIENCE, Profile, Stage, run, token, wait_for, wait_f
 use keyfob_sandbox::cluster::NAMES;
 use keyfob_sandbox::{Endpoint, Fault, Lie, Permissions};
 use serde_json::json;
+use tempfile::TempDir;
 
+/// Where people and programs of the pictures have their files, as short as paths on a desk are.
+const PLACE: &str = "/tmp/acme";
+/// What starts programs, as a person's shell does.
+const SHELL: &str = "/usr/bin/bash";
+/// What only a run of tests has, and no picture may show.
+const NEVER_SHOWN: [&str; 3] = ["keyfob-home", "keyfob-stage", "keyfob-screenshots"];
 const TITLE: &str = "Keyfob";
 
 fn main() {
@@ -31,9 +38,11 @@ fn main() {
 
 /// A company, a person's profile with a good deal in it, and their desktop.
 struct Scene {
+    // Dropped in this order: the agent, what it speaks to, and where the files are.
     profile: Profile,
     desktop: Desktop,
     company: Company,
+    place: TempDir,
 }
 
 impl Scene {
@@ -43,23 +52,36 @@ impl Scene {
         if theme == "dark" {
             desktop.be_dark();
         }
-        let mut profile = Profile::new(&configuration(&company));
-        // Reminders need a keychain that outlives the agent.
-        let passphrase = profile.path().join("passphrase");
-        fs::write(&passphrase, "correct horse battery staple\n").expect("room for a file");
-        fs::set_permissions(&passphrase, fs::Permissions::from_mode(0o600)).expect("our own file");
-        profile.set("KEYFOB_PASSPHRASE_FILE", passphrase);
+        let place = place();
+        let mut profile = Profile::new("");
+        profile.set_runtime(&place.path().join("run"));
+        for (name, variable, text) in [
+            ("config.toml", "KEYFOB_CONFIG", configuration(&company).as_str()),
+            // Reminders need a keychain that outlives the agent.
+            ("passphrase", "KEYFOB_PASSPHRASE_FILE", "correct horse battery staple\n"),
+        ] {
+            let file = place.path().join(name);
+            fs::write(&file, text).expect("room for a file");
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("our own file");
+            profile.set(variable, file);
+        }
+        for name in ["bin", "home"] {
+            fs::create_dir(place.path().join(name)).expect("room for a folder");
+        }
+        profile.set("HOME", place.path().join("home"));
+        fs::write(place.path().join("run-this"), "\"$@\"\nexit $?\n").expect("room for a file");
         desktop.seat(&mut profile);
-        let scene = Self { profile, desktop, company };
+        let scene = Self { profile, desktop, company, place };
         scene.furnish();
         scene
     }
 
     /// Tokens of different ages, a session, and a day's work in the ledger.
     fn furnish(&self) {
-        let (profile, company) = (&self.profile, &self.company);
-        company.sign_in(profile, "okta");
+        let company = &self.company;
+        self.profile.start_agent();
         let shell = self.program("bash");
+        self.ask(&shell, &["login", "okta"], "");
         let add = |name: &str, value: &str| self.ask(&shell, &["token", "add", name], value);
         let in_days = |days: i64| {
             let second = Timestamp::now().as_second() + days * 24 * 3600;
@@ -72,12 +94,12 @@ impl Scene {
         let github =
             company.github().issue_token("ada", Some(&["repo", "read:packages"]), Some(in_days(260)));
         add("github", &github);
-        let [bazel, terraform, metaflow] = ["bazel", "terraform", "metaflow"].map(|name| self.program(name));
+        let [bazel, terraform, python] = ["bazel", "terraform", "python"].map(|name| self.program(name));
         for _ in 0..3 {
             self.get(&bazel, "https://aw-remote-ext.acme.dev/ac/5eed");
             self.get(&bazel, "https://eu.cache.acme.dev/ac/5eed");
         }
-        self.ask(&metaflow, &["credential-process", "dev"], "");
+        self.ask(&python, &["credential-process", "dev"], "");
         self.ask(&terraform, &["credential-process", "readonly"], "");
         self.get(&terraform, "https://gitlab.acme.dev/api");
         self.get(&bazel, "https://packages.acme.dev/simple/");
@@ -90,16 +112,22 @@ impl Scene {
         driver.env("BROWSER", "/bin/true");
         let page = WebDriver::start(driver, &Stage::get().bin("keyfob-tray"), &[]);
         page.wait_for("body[data-ready]");
-        let window = self.desktop.wait_for_window(TITLE);
-        let area = self.desktop.area_of(&window);
-        let keep = |name: &str| self.keep(folder, &format!("{name}-{theme}"), area);
+        let keep = |name: &str| {
+            let ringed = page.is_there("main:focus-visible");
+            assert!(!ringed, "{name}: a ring around the whole view, where a person has clicked on something");
+            is_fit_to_be_seen(name, &page.text("body"));
+            let name = format!("{name}-{theme}");
+            self.keep(folder, &name, self.window_area());
+        };
         let go = |view: &str| {
             page.click(&format!("nav button[data-view={view}]"));
             page.wait_for(&format!("main[data-view={view}]"));
+            // The hand goes on to where nothing is pressed.
+            page.click("main h1");
         };
         put_away(&page, "[data-no-tray] button[data-act=close]");
         page.wait_for("[data-entry=\"token.github\"]");
-        page.script("document.activeElement.blur()", &json!([]));
+        go("overview");
         keep("overview");
         for (view, ready) in [
             ("permissions", "[data-permissions=\"token.aspect\"] tr"),
@@ -109,7 +137,9 @@ impl Scene {
         ] {
             go(view);
             page.wait_for(ready);
-            page.script("document.activeElement.blur()", &json!([]));
+            if view == "activity" {
+                self.are_all_acmes(&page);
+            }
             keep(view);
         }
         go("overview");
@@ -130,13 +160,42 @@ impl Scene {
         page.click("dialog button[data-act=close]");
         page.wait_for_none("dialog");
 
-        self.get(&self.program("curl"), "https://api.github.acme.dev/user");
+        page.click("main h1");
+        self.get(&self.program("terraform"), "https://api.github.acme.dev/user");
         page.wait_for("[data-question] button[data-answer=once]:not(:disabled)");
-        page.script(
-            "document.querySelector('main').scrollTop = 0; document.activeElement.blur()",
-            &json!([]),
-        );
+        page.script("document.querySelector('main').scrollTop = 0", &json!([]));
+        let question = page.text("[data-question]");
+        let program = self.program("terraform");
+        for shown in [program.to_str().expect("a path"), SHELL] {
+            assert!(question.contains(shown), "no {shown}: {question}");
+        }
         keep("question");
+        page.click("[data-question] button[data-answer=always]");
+        page.wait_for_none("[data-question]");
+    }
+
+    /// Where the window is, within its frame, once the window manager has put it there.
+    fn window_area(&self) -> Area {
+        let window = self.desktop.wait_for_window(TITLE);
+        wait_for_some("a window that stays where it is, all of it on the screen", PATIENCE, || {
+            let area = self.desktop.area_of(&window);
+            let _ = self.desktop.calm_picture(self.desktop.area());
+            let whole = self.desktop.area();
+            let is_whole = area.x + area.width <= whole.width && area.y + area.height <= whole.height;
+            (is_whole && self.desktop.area_of(&window) == area).then_some(area)
+        })
+    }
+
+    /// Every line of the ledger is of a program that the pictures are about.
+    fn are_all_acmes(&self, page: &WebDriver) {
+        let script =
+            "return [...document.querySelectorAll('[data-line] th [class~=elided]')].map(it => it.title)";
+        let programs = page.script(script, &json!([]));
+        let programs = programs.as_array().expect("a list");
+        let place = self.place.path().to_str().expect("a path");
+        let is_acmes = |path: &str| path.starts_with(place);
+        let are_all = programs.iter().all(|path| path.as_str().is_some_and(is_acmes));
+        assert!(!programs.is_empty() && are_all, "{programs:?}");
     }
 
     /// The menu in a panel, and a notification.
@@ -147,7 +206,9 @@ impl Scene {
         let empty = desktop.calm_picture(panel.area(desktop));
         let mut command = self.profile.command(Stage::get().bin("keyfob-tray"));
         let tray = Family::start(command.arg("--hidden"));
-        TrayMenu::of(desktop.bus(), tray.id()).wait_for("aspect · ");
+        let lines = TrayMenu::of(desktop.bus(), tray.id());
+        lines.wait_for("aspect · ");
+        is_fit_to_be_seen("tray-menu", &lines.text());
         wait_for("an icon", PATIENCE, || desktop.picture(panel.area(desktop)).changed(&empty).is_some());
         let icon = desktop.calm_picture(panel.area(desktop)).changed(&empty).expect("an icon");
 
@@ -164,13 +225,17 @@ impl Scene {
         wait_for("no menu", PATIENCE, || desktop.picture(desktop.area()).changed(&quiet).is_none());
 
         let question = |picture: &Picture| picture.changed(&quiet).filter(|changed| changed.height > 30);
-        self.get(&self.program("terraform"), "https://api.github.acme.dev/user");
-        server.wait_for("a question", |shown| shown.app_name == TITLE);
+        self.get(&self.program("python"), "https://api.github.acme.dev/user");
+        let shown = server.wait_for("a question", |shown| shown.app_name == TITLE);
+        is_fit_to_be_seen("notification", &shown.body);
         wait_for_some("a notification", PATIENCE, || question(&desktop.picture(desktop.area())));
         let below = Area { y: 40, height: 400, ..desktop.area() };
         let before = quiet.part(below);
         let shown = desktop.calm_picture(below).changed(&before).expect("a notification");
         self.keep(folder, "notification", shown);
+        // Whoever asks for all of them shows a mark, so not sooner.
+        let all = server.shown();
+        assert_eq!(all.len(), 1, "{all:?}");
     }
 
     fn keep(&self, folder: &Path, name: &str, area: Area) {
@@ -185,7 +250,7 @@ impl Scene {
 
     /// A program of this name.
     fn program(&self, name: &str) -> PathBuf {
-        let path = self.profile.path().join(name);
+        let path = self.place.path().join("bin").join(name);
         if !path.exists() {
             fs::copy("/bin/sh", &path).expect("room for a program");
             fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("our own file");
@@ -197,13 +262,34 @@ impl Scene {
         self.ask(program, &["get"], &json!({ "uri": uri }).to_string());
     }
 
-    /// The program asks by way of `keyfob`, however that ends.
+    /// The program asks by way of `keyfob`, however that ends. A shell starts it, which has left whoever started that: what
+    /// stands behind the program is the shell, as at a person's desk, and not these tests.
     fn ask(&self, program: &Path, arguments: &[&str], input: &str) {
-        let runner = self.profile.path().join("runner");
-        fs::write(&runner, "\"$@\"\nexit $?\n").expect("room for a file");
-        let mut command = self.profile.command(program);
-        command.arg(runner).arg(Stage::get().bin("keyfob")).args(arguments);
-        run(command, input);
+        let mut command = self.profile.command("/usr/bin/setsid");
+        // Programs give way to the agent: their answers take no time, and it looks who asks while they are there.
+        command.args(["--fork", "chrt", "--idle", "0", SHELL, "-c", "\"$@\"\nexit $?", SHELL]).arg(program);
+        command.env("BROWSER", Stage::get().bin("keyfob-sandbox-browser"));
+        command.arg(self.place.path().join("run-this")).arg(Stage::get().bin("keyfob")).args(arguments);
+        run(command, input).ok();
+    }
+}
+
+/// The folder of the pictures' people; a longer name where that one is taken.
+fn place() -> TempDir {
+    let path = Path::new(PLACE);
+    let (folder, name) = (path.parent().unwrap_or(path), path.file_name().unwrap_or_default());
+    let make = |digits: usize| {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(name).rand_bytes(digits).permissions(fs::Permissions::from_mode(0o700));
+        builder.tempdir_in(folder)
+    };
+    make(0).or_else(|_| make(6)).expect("room for a folder")
+}
+
+/// Nothing that stands in a picture is of the run that takes it.
+fn is_fit_to_be_seen(name: &str, text: &str) {
+    for never in NEVER_SHOWN {
+        assert!(!text.contains(never), "{never} in {name}:\n{text}");
     }
 }
 

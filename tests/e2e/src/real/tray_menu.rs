@@ -194,7 +194,7 @@ impl Line {
 const BUS: [&str; 3] = ["org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus"];
 
 /// The answer to a call; `None` where it was refused.
-fn call(bus: &str, place: [&str; 3], words: &[&str]) -> Option<Value> {
+pub(super) fn call(bus: &str, place: [&str; 3], words: &[&str]) -> Option<Value> {
     let mut command = Command::new("busctl");
     command.arg(format!("--address={bus}")).args(["--json=short", "--timeout=10", "call", "--"]);
     command.args(place).args(words);

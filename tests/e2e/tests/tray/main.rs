@@ -2,6 +2,7 @@
 //! agent and the company behind them.
 #![cfg(target_os = "linux")]
 
+mod accessibility;
 mod flows;
 mod menu;
 mod notifications;

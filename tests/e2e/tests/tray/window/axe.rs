@@ -4,13 +4,14 @@ use std::fs;
 
 use keyfob_e2e::real::{Desktop, WebDriver, together};
 use keyfob_e2e::{Company, MEMORY, Profile, Stage, token};
-use keyfob_sandbox::Permissions;
+use keyfob_sandbox::{Endpoint, Fault, Lie, Permissions};
 use serde_json::{Value, json};
 
 use crate::programs::{get, program};
 use crate::seat::{Seat, begin, due, go, row};
 use crate::{VALUE, everything, issue};
 
+const FILE: &str = "[agent]\nkeychain = \"file\"\n";
 const VIEWS: [&str; 5] = ["overview", "permissions", "timeline", "activity", "settings"];
 
 /// A page under examination.
@@ -53,8 +54,9 @@ fn crowded(company: &Company, is_dark: bool) -> Seat {
         desktop.be_dark();
     }
     let policy = "[policy.\"token.paper\"]\nconfirm = \"first\"\n";
-    let seat = Seat::at(desktop, Profile::new(&[&everything(company), policy].concat()));
-    seat.profile.add_token("aspect", &issue(company, Permissions::READ, 12));
+    let partner = company.sso("partner", "*.partner.example");
+    let seat = Seat::at(desktop, Profile::new(&[&everything(company), &partner, policy].concat()));
+    seat.profile.add_token("aspect", &issue(company, Permissions::ALL, 12));
     seat.profile.add_token("paper", VALUE);
     company.sign_in(&seat.profile, "okta");
     let terraform = program(&seat.profile, "terraform");
@@ -108,6 +110,21 @@ fn look_at_everything(is_dark: bool) {
     dialog(&|window| begin(window, "token.paper", "say-end"), "say-end");
     dialog(&|window| begin(window, "token.paper", "snooze"), "snooze");
     dialog(&|window| begin(window, "sso.okta", "sign-out"), "sign-out");
+    dialog(&|window| window.click(&due("sso.partner", "sign-in")), "sign-in");
+    let code = |window: &WebDriver| {
+        window.click(&due("sso.partner", "sign-in"));
+        window.click("dialog [name=device]");
+        window.click("dialog button[data-act=sign-in]");
+        window.wait_for("dialog [data-code]");
+    };
+    dialog(&code, "sign-in");
+    company.faults().set_times(Endpoint::TokenRotate, Fault::Lie(Lie::FewerPermissions), 1);
+    let outcome = |window: &WebDriver| {
+        window.click(&due("token.aspect", "rotate-token"));
+        window.click("dialog button[data-act=rotate]");
+        window.wait_for("dialog [data-outcome] [data-lost]");
+    };
+    dialog(&outcome, "token");
     window.click(&format!("{} button[data-act=more]", row("token.aspect")));
     window.wait_for(&format!("{} [role=menu]", row("token.aspect")));
     examined.look("an open menu");
@@ -160,5 +177,24 @@ fn everybody_can_use_what_is_shown_while_something_is_wrong() {
         window.wait_for("[data-absent]");
         examined.look("no agent");
         assert!(examined.found.is_empty(), "{}", examined.found.join("\n"));
+        drop(window);
+        look_at_the_passphrase(&seat);
     }
+}
+
+/// A dialog that is there only where the keychain is a file that nobody else opens.
+fn look_at_the_passphrase(seat: &Seat) {
+    seat.profile.configure(&[FILE, &token("paper", "paper.acme.dev")].concat());
+    seat.profile.run(&["unlock"], "correct horse battery staple\n").ok();
+    seat.profile.run(&["lock"], "").ok();
+    let window = seat.drive_as_it_comes();
+    let mut examined = examine(&window);
+    window.click("[data-lock] button[data-act=unlock]");
+    window.wait_for("dialog[data-dialog=unlock][open] [name=passphrase]");
+    examined.look("dialog unlock");
+    window.type_into("dialog [name=passphrase]", "not this one");
+    window.click("dialog[data-dialog=unlock] button[data-act=unlock]");
+    window.wait_for_text("dialog[data-dialog=unlock]", "not the right one");
+    examined.look("a passphrase that is not the right one");
+    assert!(examined.found.is_empty(), "{}", examined.found.join("\n"));
 }
