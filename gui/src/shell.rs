@@ -7,7 +7,7 @@ use std::path::Path;
 
 use keyfob_ipc::Refusal;
 
-use crate::page::{News, Tool, View};
+use crate::page::{News, Tool};
 use crate::view::tray::Tray;
 
 /// The desktop.
@@ -82,8 +82,6 @@ pub struct Notification {
     pub body: String,
     /// Whether it stays until the person has seen it.
     pub is_urgent: bool,
-    /// The view that a click opens.
-    pub opens: View,
 }
 
 /// Why a notification was not shown.

@@ -5,7 +5,6 @@ use std::hash::{DefaultHasher, Hash, Hasher as _};
 use keyfob_ipc::reply::{Notice, Question, Weight};
 
 use super::safe;
-use crate::page::View;
 use crate::shell::Notification;
 use crate::texts::Texts;
 
@@ -16,7 +15,6 @@ pub fn of_notice(notice: &Notice) -> Notification {
         title: notice.title.clone(),
         body: notice.body.clone(),
         is_urgent: notice.weight == Weight::Urgent,
-        opens: View::Overview,
     }
 }
 
@@ -38,7 +36,6 @@ pub fn of_question(question: &Question, texts: &Texts) -> Notification {
             texts.say("notice.question-body-target", &values)
         },
         is_urgent: true,
-        opens: View::Overview,
     }
 }
 
@@ -83,7 +80,7 @@ mod tests {
     #[test]
     fn a_notice_says_what_the_agent_says() {
         let shown = of_notice(&notice(1, Weight::Due));
-        assert_eq!((&*shown.title, shown.opens), ("Token aspect ends in 3 days", View::Overview));
+        assert_eq!(shown.title, "Token aspect ends in 3 days");
         assert_eq!(shown.body, "Rotate it: keyfob token rotate <aspect>");
     }
 
@@ -100,7 +97,7 @@ mod tests {
         let shown = of_question(&asked, &texts);
         assert_eq!(shown.title, "terraform asks for aws.dev");
         assert_eq!(shown.body, "/usr/bin/terraform wants to use aws.dev. Open Keyfob to answer.");
-        assert_eq!((shown.opens, shown.is_urgent), (View::Overview, true));
+        assert!(shown.is_urgent);
         asked.target = Some("aw.acme.dev".to_owned());
         assert_eq!(
             of_question(&asked, &texts).body,

@@ -158,7 +158,6 @@ pub mod samples {
             title: text.clone(),
             body: text,
             is_urgent,
-            opens: crate::page::View::Overview,
         }
     }
 }

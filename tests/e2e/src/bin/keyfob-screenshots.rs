@@ -21,6 +21,17 @@ const PLACE: &str = "/tmp/acme";
 const SHELL: &str = "/usr/bin/bash";
 /// What only a run of tests has, and no picture may show.
 const NEVER_SHOWN: [&str; 3] = ["keyfob-home", "keyfob-stage", "keyfob-screenshots"];
+/// Runs its arguments as a process of its own: the last command of a script would take its place.
+const RUNNER: &str = "\"$@\"\nexit $?\n";
+/// Who may ask for what. Where somebody has a say, the agent looks who asks before it answers: none of these is gone by then.
+const ALLOWED: [(&str, &str); 6] = [
+    ("sso.okta", "bazel"),
+    ("token.aspect", "bazel"),
+    ("token.packages", "bazel"),
+    ("token.gitlab", "terraform"),
+    ("aws.readonly", "terraform"),
+    ("aws.dev", "python"),
+];
 const TITLE: &str = "Keyfob";
 
 fn main() {
@@ -56,7 +67,7 @@ impl Scene {
         let mut profile = Profile::new("");
         profile.set_runtime(&place.path().join("run"));
         for (name, variable, text) in [
-            ("config.toml", "KEYFOB_CONFIG", configuration(&company).as_str()),
+            ("config.toml", "KEYFOB_CONFIG", configuration(&company, place.path()).as_str()),
             // Reminders need a keychain that outlives the agent.
             ("passphrase", "KEYFOB_PASSPHRASE_FILE", "correct horse battery staple\n"),
         ] {
@@ -69,7 +80,7 @@ impl Scene {
             fs::create_dir(place.path().join(name)).expect("room for a folder");
         }
         profile.set("HOME", place.path().join("home"));
-        fs::write(place.path().join("run-this"), "\"$@\"\nexit $?\n").expect("room for a file");
+        fs::write(place.path().join("run-this"), RUNNER).expect("room for a file");
         desktop.seat(&mut profile);
         let scene = Self { profile, desktop, company, place };
         scene.furnish();
@@ -79,7 +90,6 @@ impl Scene {
     /// Tokens of different ages, a session, and a day's work in the ledger.
     fn furnish(&self) {
         let company = &self.company;
-        self.profile.start_agent();
         let shell = self.program("bash");
         self.ask(&shell, &["login", "okta"], "");
         let add = |name: &str, value: &str| self.ask(&shell, &["token", "add", name], value);
@@ -266,8 +276,7 @@ impl Scene {
     /// stands behind the program is the shell, as at a person's desk, and not these tests.
     fn ask(&self, program: &Path, arguments: &[&str], input: &str) {
         let mut command = self.profile.command("/usr/bin/setsid");
-        // Programs give way to the agent: their answers take no time, and it looks who asks while they are there.
-        command.args(["--fork", "chrt", "--idle", "0", SHELL, "-c", "\"$@\"\nexit $?", SHELL]).arg(program);
+        command.args(["--fork", SHELL, "-c", RUNNER, SHELL]).arg(program);
         command.env("BROWSER", Stage::get().bin("keyfob-sandbox-browser"));
         command.arg(self.place.path().join("run-this")).arg(Stage::get().bin("keyfob")).args(arguments);
         run(command, input).ok();
@@ -300,7 +309,7 @@ fn put_away(page: &WebDriver, button: &str) {
     }
 }
 
-fn configuration(company: &Company) -> String {
+fn configuration(company: &Company, place: &Path) -> String {
     let at = company.addresses();
     let [first, second] =
         [&at.cluster_url, &at.second_cluster_url].map(|url| url.replace("http://", "grpc://"));
@@ -323,6 +332,11 @@ fn configuration(company: &Company) -> String {
         company.aws("dev", "okta", &at.roles[0]),
         company.aws("readonly", "okta", &at.roles[1]),
         "[policy.\"token.github\"]\nconfirm = \"first\"\n".to_owned(),
+        ALLOWED.map(|(entry, name)| policy(entry, &place.join("bin").join(name))).concat(),
     ]
     .concat()
+}
+
+fn policy(entry: &str, program: &Path) -> String {
+    format!("[policy.\"{entry}\"]\nallow = ['{}']\n", program.display())
 }

@@ -148,6 +148,14 @@ impl Desktop {
         wait_for("the active window", PATIENCE, || self.active_title() == title);
     }
 
+    /// Takes the window out of sight, as a person does.
+    #[track_caller]
+    pub fn put_away(&self, window: &Window, title: &str) {
+        self.hand(&["windowminimize", &window.0]);
+        self.wait_for_no_window(title);
+        wait_for("the keyboard is for another window", PATIENCE, || self.active_title() != title);
+    }
+
     /// Closes the window, as a person does: the window manager asks its program to.
     #[track_caller]
     pub fn close(&self, window: &Window, title: &str) {

@@ -130,6 +130,9 @@ fn a_forged_click_signs_in_nothing_and_replaces_nothing() {
     menu.send_click(&menu.wait_for("Sign in to okta…"));
     window.wait_for("dialog[data-dialog=sign-in] button[data-act=sign-in]");
     menu.send_click(&menu.wait_for("Rotate aspect…"));
+    window.wait_for("dialog[data-dialog=sign-in] [role=status]:not(:empty)");
+    window.click("dialog[data-dialog=sign-in] button[data-act=cancel]");
+    menu.send_click(&menu.wait_for("Rotate aspect…"));
     window.wait_for("dialog[data-dialog=token] button[data-act=rotate]");
     // Lines that say something do nothing, though a click of them arrives.
     menu.send_click(&menu.wait_for("aspect · "));

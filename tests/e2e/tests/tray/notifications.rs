@@ -136,10 +136,13 @@ fn the_answer_in_the_window_approves_what_a_forged_click_does_not() {
     seat.profile.add_token("aspect", VALUE);
     let window = seat.drive();
     go(&window, "settings");
+    // Who looks at the window is told there.
+    seat.desktop.put_away(&seat.desktop.wait_for_window(TITLE), TITLE);
     let terraform = program(&seat.profile, "terraform");
     get(&seat.profile, &terraform).exits(5);
     let number = server.number("a question", |shown| shown.summary.contains("terraform"));
     server.forge_click(number, "default");
+    seat.desktop.wait_for_window(TITLE);
     window.wait_for(QUESTION);
     assert_eq!(grants(&seat), 0);
     get(&seat.profile, &terraform).exits(5);
