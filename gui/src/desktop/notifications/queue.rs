@@ -153,12 +153,7 @@ pub mod samples {
 
     pub fn notification(number: u64, is_urgent: bool) -> Notification {
         let text = number.to_string();
-        Notification {
-            number,
-            title: text.clone(),
-            body: text,
-            is_urgent,
-        }
+        Notification { number, title: text.clone(), body: text, is_urgent }
     }
 }
 
