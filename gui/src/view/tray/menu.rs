@@ -36,12 +36,24 @@ pub(super) fn menu(
     }
     menu.push(Item::Separator);
     if matches!(page.agent, AgentState::Running { .. }) {
+        let before = menu.len();
         menu.extend(reminders(page, texts));
         if !needs.unlock {
             menu.push(act(texts.say("tray.lock", &[]), MenuAct::Lock));
         }
+        if menu.len() > before {
+            menu.push(Item::Separator);
+        }
     }
     menu.push(open(texts.say("tray.open", &[]), View::Overview));
+    if matches!(page.agent, AgentState::Running { .. }) {
+        // Each view is one click away.
+        menu.push(open(texts.say("view.permissions", &[]), View::Permissions));
+        menu.push(open(texts.say("view.timeline", &[]), View::Timeline));
+        menu.push(open(texts.say("view.activity", &[]), View::Activity));
+        menu.push(open(texts.say("view.settings", &[]), View::Settings));
+        menu.push(Item::Separator);
+    }
     menu.push(act(texts.say("tray.quit", &[]), MenuAct::Quit));
     menu
 }

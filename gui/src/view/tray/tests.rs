@@ -84,10 +84,21 @@ fn the_menu_of_a_good_day() {
             "  For a week",
             "  For 30 days",
             "Lock",
+            "--",
             "Open Keyfob",
+            "Permissions",
+            "Timeline",
+            "Activity",
+            "Settings",
+            "--",
             "Quit"
         ]
     );
+    let views =
+        [("Permissions", View::Permissions), ("Timeline", View::Timeline), ("Activity", View::Activity)];
+    for (label, view) in views.into_iter().chain([("Settings", View::Settings)]) {
+        assert_eq!(act_of(&page, label), Some(MenuAct::Open(view)));
+    }
     let tray = drawn(&page);
     assert_eq!((tray.icon, &*tray.tooltip), (Icon::Fine, "Keyfob: Everything is fine"));
 }
