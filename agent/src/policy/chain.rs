@@ -80,13 +80,15 @@ impl Chain {
         let last = || self.links.len().checked_sub(1).map(|last| (last, &self.links[last]));
         let Some((nearer, asking)) = self.asking().or_else(last) else { return Asking::default() };
         let behind = self.links[nearer + 1..].iter().map(Link::shown).filter(|path| !path.is_empty());
-        let hides = |link: &Link| !link.is_attested && link.role != Role::Gone;
         Asking {
             program: asking.shown(),
             pid: Some(asking.process),
             behind: behind.collect(),
             is_replaced: asking.is_replaced,
-            is_unattested: self.links[..=nearer].iter().any(hides),
+            is_unattested: self.links[..=nearer].iter().enumerate().any(|(place, link)| {
+                // A caller that has its answer may have gone. Where one behind it has, it may be the one that is meant.
+                !link.is_attested && (place > 0 || link.role != Role::Gone)
+            }),
             claims: match &asking.role {
                 Role::BazelServer(claim) => Some(escape(claim)),
                 Role::Keyfob | Role::OneCommand | Role::Copy | Role::Program | Role::Gone => None,
@@ -140,6 +142,10 @@ mod tests {
         gone.links[0] = Link { path: "".into(), file: None, is_attested: false, ..gone.links[0].clone() };
         assert_eq!((gone.report().program.as_str(), gone.report().is_unattested), ("/bin/p2", false));
         assert_eq!(gone.attested().len(), 0);
+        // Who stands behind one that has gone did not ask by all that is known.
+        let mut both = chain(&[Role::Keyfob, Role::Gone, Role::Program]);
+        both.links[1] = gone.links[0].clone();
+        assert_eq!((both.report().program.as_str(), both.report().is_unattested), ("/bin/p3", true));
     }
 
     #[test]

@@ -21,8 +21,12 @@ export function note(event: Event, now: number): void {
     // A click where no hand was is another program's, also right after a press that was meant for something else.
     if (!last || !target || !isMeant(target, last)) last = null;
   } else if (event.isTrusted) {
-    const isEnter = event.type === "keydown" && (event as KeyboardEvent).key === "Enter";
-    last = { at: now, button: buttonOf(target), form: isEnter ? (target?.closest("form") ?? null) : null };
+    const key = event.type.startsWith("key") ? (event as KeyboardEvent).key : null;
+    const isEnter = event.type === "keydown" && key === "Enter";
+    // Other keys press no button: somebody else may have moved the focus there while a person types.
+    const presses = key === null || key === "Enter" || key === " ";
+    const button = presses ? buttonOf(target) : null;
+    last = { at: now, button, form: isEnter ? (target?.closest("form") ?? null) : null };
   }
 }
 

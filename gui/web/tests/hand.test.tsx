@@ -121,3 +121,13 @@ it("another program cannot unlock with what the person has typed", async () => {
   expect(rust.sent.join()).not.toContain("unlock");
   expect(find("dialog [role=alert]").textContent).toContain("Another program pressed this");
 });
+
+it("a key that presses no button is no hand on the one that got the focus", async () => {
+  await openQuestions();
+  const button = find<HTMLButtonElement>(ANSWER);
+  for (const [key, isByAHand] of [["a", false], ["Tab", false], ["Enter", true], [" ", true]] as const) {
+    note(eventAt(button, "keydown", true, key), 1000);
+    note(eventAt(button, "click"), 1001);
+    expect(isByHand(1001), key).toBe(isByAHand);
+  }
+});

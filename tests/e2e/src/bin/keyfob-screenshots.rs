@@ -24,13 +24,14 @@ const NEVER_SHOWN: [&str; 3] = ["keyfob-home", "keyfob-stage", "keyfob-screensho
 /// Runs its arguments as a process of its own: the last command of a script would take its place.
 const RUNNER: &str = "\"$@\"\nexit $?\n";
 /// Who may ask for what. Where somebody has a say, the agent looks who asks before it answers: none of these is gone by then.
-const ALLOWED: [(&str, &str); 6] = [
-    ("sso.okta", "bazel"),
-    ("token.aspect", "bazel"),
-    ("token.packages", "bazel"),
-    ("token.gitlab", "terraform"),
-    ("aws.readonly", "terraform"),
-    ("aws.dev", "python"),
+const ALLOWED: [(&str, &[&str]); 6] = [
+    // Roles are got with the session, so whoever gets one needs both.
+    ("sso.okta", &["bazel", "terraform", "python"]),
+    ("token.aspect", &["bazel"]),
+    ("token.packages", &["bazel"]),
+    ("token.gitlab", &["terraform"]),
+    ("aws.readonly", &["terraform"]),
+    ("aws.dev", &["python"]),
 ];
 const TITLE: &str = "Keyfob";
 
@@ -206,6 +207,8 @@ impl Scene {
         let is_acmes = |path: &str| path.starts_with(place);
         let are_all = programs.iter().all(|path| path.as_str().is_some_and(is_acmes));
         assert!(!programs.is_empty() && are_all, "{programs:?}");
+        // All but what there is no token for.
+        assert_eq!(page.count("[data-line][data-outcome=refused]"), 1, "{}", page.text("main"));
     }
 
     /// The menu in a panel, and a notification.
@@ -332,11 +335,12 @@ fn configuration(company: &Company, place: &Path) -> String {
         company.aws("dev", "okta", &at.roles[0]),
         company.aws("readonly", "okta", &at.roles[1]),
         "[policy.\"token.github\"]\nconfirm = \"first\"\n".to_owned(),
-        ALLOWED.map(|(entry, name)| policy(entry, &place.join("bin").join(name))).concat(),
+        ALLOWED.map(|(entry, names)| policy(entry, names, &place.join("bin"))).concat(),
     ]
     .concat()
 }
 
-fn policy(entry: &str, program: &Path) -> String {
-    format!("[policy.\"{entry}\"]\nallow = ['{}']\n", program.display())
+fn policy(entry: &str, names: &[&str], folder: &Path) -> String {
+    let programs: Vec<_> = names.iter().map(|name| format!("'{}'", folder.join(name).display())).collect();
+    format!("[policy.\"{entry}\"]\nallow = [{}]\n", programs.join(", "))
 }
