@@ -85,12 +85,19 @@ impl<S: Shell> Running<S> {
         });
     }
 
+    /// `keyfob` starts an agent where none runs, and one that a person has stopped stays stopped.
     fn tools(&self, owed: Owed) {
+        if self.link.open.is_none() {
+            return owed.answer(Err(self.absence()));
+        }
         let command_line = Arc::clone(&self.command_line);
         self.look_for(owed, move || command_line.tools().map(PageReply::Tools));
     }
 
     fn set_up(&self, tool: String, owed: Owed) {
+        if self.link.open.is_none() {
+            return owed.answer(Err(self.absence()));
+        }
         let command_line = Arc::clone(&self.command_line);
         self.work_for(owed, move || {
             let say: Result<String, Refusal> = command_line.set_up(&tool);

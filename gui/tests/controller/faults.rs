@@ -1,6 +1,6 @@
 //! What goes wrong ends what it must, and nothing else.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use keyfob_gui::controller::Input;
@@ -133,8 +133,30 @@ fn a_worker_that_fails_ends_nothing_but_its_own_work() {
     let _agent = scene.agent();
     let story = Story::begin_with(&scene, nothing_to_launch, fails);
     story.open_window();
+    story.await_page("that it runs", is_running);
     assert_eq!(story.ask(PageAsk::Tools).unwrap_err().code, "internal");
     assert_eq!(story.done(PageAsk::SetUp { tool: "bazel".to_owned() }), "bazel is set up");
+}
+
+#[test]
+fn nobody_looks_at_tools_where_the_agent_was_stopped() {
+    static LOOKS: AtomicUsize = AtomicUsize::new(0);
+    fn looks() -> Result<Vec<Tool>, Refusal> {
+        LOOKS.fetch_add(1, Ordering::SeqCst);
+        Ok(Vec::new())
+    }
+    let scene = Scene::new();
+    let mut agent = scene.agent();
+    let story = Story::begin_with(&scene, nothing_to_launch, looks);
+    story.open_window();
+    story.await_page("that it runs", is_running);
+    // The control: while it runs, somebody does.
+    assert_eq!(story.ask(PageAsk::Tools).unwrap(), PageReply::Tools(Vec::new()));
+    agent.stop();
+    story.await_page("that it is gone", is_absent);
+    assert_eq!(story.ask(PageAsk::Tools).unwrap_err().code, "agent_unreachable");
+    assert_eq!(story.ask(PageAsk::SetUp { tool: "bazel".to_owned() }).unwrap_err().code, "agent_unreachable");
+    assert_eq!(LOOKS.load(Ordering::SeqCst), 1);
 }
 
 #[test]
@@ -149,6 +171,8 @@ fn more_work_than_there_are_workers_is_refused() {
     let scene = Scene::new();
     let _agent = scene.agent();
     let story = Story::begin_with(&scene, nothing_to_launch, waits);
+    story.open_window();
+    story.await_page("that it runs", is_running);
     let asks: Vec<_> = (0..8).map(|_| story.begin_ask(PageAsk::Tools)).collect();
     assert_eq!(story.ask(PageAsk::Tools).unwrap_err().code, "busy");
     GOES_ON.store(true, Ordering::SeqCst);
