@@ -13,6 +13,7 @@ use keyfob_ipc::reply::About;
 use keyfob_ipc::{Code, Places, Refusal};
 use tokio::sync::{Notify, watch};
 
+use crate::ambient::Ambient;
 use crate::clock::{SharedClock, rfc3339};
 use crate::config::{Config, Entry, EntryName, KeychainKind, Limits, Network, Store, Version};
 use crate::consent::Consent;
@@ -21,11 +22,13 @@ use crate::footing::{Footing, Spending};
 use crate::harden::Measure;
 use crate::holding::Holding;
 use crate::holdings::Holdings;
+use crate::job::Masks;
 use crate::keychain::Keychain;
 use crate::lease::{Body, Lease, Leases};
 use crate::ledger::Ledger;
 use crate::lock::Latch;
 use crate::notices::{Notices, Notifier};
+use crate::outscale::Outscales;
 use crate::permissions::Asked;
 use crate::renew::Flights;
 use crate::rotation::Rotations;
@@ -51,6 +54,10 @@ pub struct Parts {
     pub notifier: Arc<dyn Notifier>,
     /// What closes this process to others, and whether it took hold.
     pub hardening: Vec<Measure>,
+    /// The job that this agent runs in, where it runs in one.
+    pub ambient: Ambient,
+    /// This machine's name.
+    pub host: String,
 }
 
 /// The agent.
@@ -65,6 +72,8 @@ pub struct Agent {
     pub flights: Flights,
     /// Rotations under way.
     pub rotations: Rotations,
+    /// OUTSCALE keys that are being made, and when to leave that alone.
+    pub(crate) outscales: Outscales,
     /// What happened to entries since the start.
     pub states: States,
     /// Who was asked what tokens may do, and gave no answer.
@@ -77,6 +86,10 @@ pub struct Agent {
     pub ledger: Ledger,
     /// How the doors stand.
     pub doors: crate::door::guard::Standing,
+    /// What the surroundings of this agent say about the job that it runs in.
+    pub ambient: Ambient,
+    /// Set where this is the agent of a job, by `main`, before anybody is served: what the job's log is told to hide.
+    pub job: std::sync::OnceLock<Masks>,
     /// What the person allows.
     pub consent: Arc<Consent>,
     /// When what is held ends, and what was told of it.
@@ -148,8 +161,11 @@ impl Agent {
             asked: Asked::default(),
             doors: crate::door::guard::Standing::default(),
             rotations: Rotations::default(),
+            outscales: Outscales::on(&parts.host),
             stop: Notify::new(),
             hardening: parts.hardening,
+            ambient: parts.ambient,
+            job: std::sync::OnceLock::new(),
             places: parts.places,
             socket: parts.socket,
             store,
@@ -415,7 +431,7 @@ impl Agent {
     /// The end that `status` shows for an entry with this lease.
     pub fn shown_end(&self, name: &EntryName, lease: &Lease) -> Option<Timestamp> {
         match lease.body {
-            Body::Aws(_) => Some(lease.until),
+            Body::Aws(_) => (!lease.about.is_endless).then_some(lease.until),
             // An access token's end is nobody's business: what ends for a person is the session.
             Body::Session(_) => self.holdings().at_hand(name).and_then(|holding| holding.facts.ends),
         }
@@ -466,7 +482,7 @@ pub fn destination_changed(name: &EntryName, widened: &[String]) -> Refusal {
 }
 
 /// An entry and those that it is obtained through. Circles are errors at load.
-fn chain<'a>(config: &'a Config, name: &EntryName) -> impl Iterator<Item = &'a Arc<Entry>> {
+fn chain<'a>(config: &'a Config, name: &EntryName) -> impl Iterator<Item = Arc<Entry>> + use<'a> {
     std::iter::successors(config.entry(name), |entry| config.entry(entry.source.through()?))
 }
 

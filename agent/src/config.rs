@@ -134,6 +134,25 @@ pub struct EntryName {
     pub name: String,
 }
 
+impl EntryName {
+    /// The name of a role that has no entry, reached through the entry of this name. No configured name has a slash.
+    pub fn of_role(&self, role_arn: &str) -> Self {
+        Self { kind: self.kind, name: format!("{}/{role_arn}", self.name) }
+    }
+
+    /// The entry and the role of such a name.
+    pub fn role_behind(&self) -> Option<(Self, &str)> {
+        let (name, role_arn) = self.name.split_once('/')?;
+        Some((Self { kind: self.kind, name: name.to_owned() }, role_arn))
+    }
+
+    /// Whether it is such a name behind that entry.
+    pub fn is_role_behind(&self, entry: &Self) -> bool {
+        self.kind == entry.kind
+            && self.name.strip_prefix(&entry.name).is_some_and(|role| role.starts_with('/'))
+    }
+}
+
 impl fmt::Display for EntryName {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}.{}", self.kind, self.name)
@@ -158,7 +177,7 @@ pub enum Ask {
     SignIn,
     /// To take a pasted value.
     Value,
-    /// To give AWS credentials.
+    /// To give AWS credentials, or keys in their form.
     AwsCredentials,
 }
 
@@ -197,13 +216,17 @@ impl Config {
                 entry.source.hosts().iter().map(move |pattern| (pattern.clone(), index))
             })
             .collect();
+        let names: HashMap<EntryName, usize> =
+            entries.iter().enumerate().map(|(index, entry)| (entry.name.clone(), index)).collect();
         let mut readers: HashMap<EntryName, BTreeSet<String>> = HashMap::new();
         for entry in &entries {
-            if let (Some(of), Some(reader)) = (entry.source.through(), entry.source.sends_identity_to()) {
-                readers.entry(of.clone()).or_default().insert(reader.to_owned());
+            // What goes out for an entry was bought with all of those behind it.
+            let behind = |of: &&EntryName| entries[*names.get(of)?].source.through();
+            for of in std::iter::successors(entry.source.through(), behind) {
+                let here = readers.entry(of.clone()).or_default();
+                here.extend(entry.source.sends_identity_to().into_iter().map(str::to_owned));
             }
         }
-        let names = entries.iter().enumerate().map(|(index, entry)| (entry.name.clone(), index)).collect();
         Self { agent, network, entries, policies, names, routes, readers }
     }
 
@@ -234,9 +257,34 @@ impl Config {
         self.policy(name).into_iter().flat_map(Policy::facts)
     }
 
-    /// The entry of that very name.
-    pub fn entry(&self, name: &EntryName) -> Option<&Arc<Entry>> {
-        self.entries.get(*self.names.get(name)?)
+    /// The entry of that very name, or the role that a caller has named behind it ([`EntryName::of_role`]).
+    pub fn entry(&self, name: &EntryName) -> Option<Arc<Entry>> {
+        if let Some(index) = self.names.get(name) {
+            return self.entries.get(*index).cloned();
+        }
+        let (base, role_arn) = name.role_behind()?;
+        let source = self.entry(&base)?.source.derive(&base, role_arn)?;
+        Some(Arc::new(Entry { name: name.clone(), source }))
+    }
+
+    /// The entry for a role that a caller names beside `entry`: the entry itself or one that is obtained through it, where the role
+    /// is its own; else the role behind it, where the configuration allows that ([`Source::derive`]).
+    ///
+    /// # Errors
+    /// [`Code::NotAllowed`] with the lines to add.
+    pub fn role_through(&self, entry: &Arc<Entry>, role_arn: &str) -> Result<Arc<Entry>, Refusal> {
+        let own =
+            |entry: &&Arc<Entry>| entry.source.facts().get("role_arn").is_some_and(|own| own == role_arn);
+        let behind = |other: &&Arc<Entry>| {
+            let mut through = std::iter::successors(other.source.through().cloned(), |name| {
+                self.entry(name)?.source.through().cloned()
+            });
+            through.any(|name| name == entry.name)
+        };
+        if let Some(own) = std::iter::once(entry).chain(self.entries.iter().filter(behind)).find(own) {
+            return Ok(own.clone());
+        }
+        self.entry(&entry.name.of_role(role_arn)).ok_or_else(|| entry.source.no_role(&entry.name, role_arn))
     }
 
     /// The entry that a person means: `kind.name`, or a bare name where exactly one entry that fits has it.
@@ -290,8 +338,13 @@ impl Config {
         let (Some(entry), None) = (meant.next(), meant.next()) else { return None };
         let (say, holder) = match entry.source.through() {
             Some(through) => (format!("`{}` is obtained with `{through}`", entry.name), self.entry(through)?),
-            None => (format!("`{}` is no {}", entry.name, ask.wanted()), entry),
+            None => (format!("`{}` is no {}", entry.name, ask.wanted()), entry.clone()),
         };
+        if ask == Ask::SignIn && holder.source.as_machine().is_some() {
+            let say = format!("{say}, the identity of a job: there is nobody to sign in");
+            let hint = format!("keyfob machine claims {}", holder.name.name);
+            return Some(Refusal::new(Code::UnknownEntry, say).hint(hint));
+        }
         let hint = holder.source.sign_in(&holder.name).unwrap_or_default();
         Some(Refusal::new(Code::UnknownEntry, say).hint(hint))
     }

@@ -58,6 +58,22 @@ points! {
     CreateDeleted = "create-deleted",
     /// Create then delete: all is done.
     CreateDone = "create-done",
+    /// OUTSCALE: the intent is stored, nobody is asked yet.
+    OutscaleNoted = "outscale-noted",
+    /// OUTSCALE: there is a new key, nothing of it is stored.
+    OutscaleAnswered = "outscale-answered",
+    /// OUTSCALE: the new key is stored, not proven.
+    OutscaleStored = "outscale-stored",
+    /// OUTSCALE: it is proven, the one before serves.
+    OutscaleProven = "outscale-proven",
+    /// OUTSCALE: the new key serves.
+    OutscaleSwapped = "outscale-swapped",
+    /// OUTSCALE: a key that is not needed any more is off, and not deleted.
+    OutscaleInactive = "outscale-inactive",
+    /// OUTSCALE: it is deleted, which is not noted.
+    OutscaleDeleted = "outscale-deleted",
+    /// OUTSCALE: what was left is put away.
+    OutscaleTidied = "outscale-tidied",
 }
 
 /// Ends the process here, if a test wants that.

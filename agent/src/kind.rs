@@ -4,6 +4,8 @@
 //! reader, the doors and the renewals need to know of an entry, without knowing its kind.
 
 mod aws;
+mod machine;
+mod outscale;
 mod sso;
 mod token;
 
@@ -20,17 +22,22 @@ use toml::de::DeValue;
 use crate::agent::Agent;
 use crate::clock::rfc3339;
 use crate::config::{Config, Entry, EntryName, HostPattern, Network, Reading};
+use crate::console::ConsoleRole;
 use crate::footing::Footing;
 use crate::holding::{Destination, Facts, Holding};
 use crate::keychain::Pending;
 use crate::lease::Lease;
 use crate::policy::Permit;
+use crate::renew::Need;
 
+pub use aws::{RolePattern, refuse_own_command};
+pub use machine::{Identity, Jwt, Machine, UserRole};
+pub use outscale::{Outscale, is_name};
 pub use sso::SsoSession;
 pub use token::{Header, Rotate, Token, check_token};
 
 /// Every kind, in the order in which `status` shows them.
-pub const KINDS: &[Kind] = &[sso::KIND, token::KIND, aws::KIND];
+pub const KINDS: &[Kind] = &[sso::KIND, token::KIND, aws::KIND, machine::KIND, outscale::KIND];
 
 /// How a kind is read from the configuration.
 #[derive(Debug)]
@@ -76,9 +83,48 @@ pub trait Source: Send + Sync + fmt::Debug {
         Destination::default()
     }
 
-    /// An address of the configuration's own choosing that gets the identity of the entry behind this one.
-    fn sends_identity_to(&self) -> Option<&str> {
+    /// Addresses of the configuration's own choosing that get the identity of the entry behind this one.
+    fn sends_identity_to(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
+    /// Whether the keychain keeps something for it. What holds nothing itself and is obtained through nothing (the identity of a
+    /// job, another program) is asked for each lease.
+    fn holds(&self) -> bool {
+        self.through().is_none()
+    }
+
+    /// For an entry that holds nothing itself: why it cannot serve here at all, such as a job's identity outside of a job. Nobody
+    /// is asked.
+    ///
+    /// # Errors
+    /// The reason, with the next step.
+    fn ready(&self, agent: &Agent, name: &EntryName) -> Result<(), Refusal> {
+        let _ = (agent, name);
+        Ok(())
+    }
+
+    /// The entry for another role that a caller names, reached through this one, if it may be had at all.
+    fn derive(&self, name: &EntryName, role_arn: &str) -> Option<Box<dyn Source>> {
+        let _ = (name, role_arn);
         None
+    }
+
+    /// Why [`Source::derive`] gives no such role, with the lines to add where some would help.
+    fn no_role(&self, name: &EntryName, role_arn: &str) -> Refusal {
+        let shown = keyfob_ipc::text::escape(role_arn);
+        Refusal::new(Code::NotAllowed, format!("`{name}` leads to no role, so not to `{shown}` either"))
+            .hint("name an [aws.*] entry")
+    }
+
+    /// The same with what it takes over from the entries behind it, the nearest first; asked once, when all of them have been
+    /// read. `None`: nothing.
+    ///
+    /// # Errors
+    /// What does not fit together, for people.
+    fn complete(&self, behind: &[&Entry]) -> Result<Option<Box<dyn Source>>, String> {
+        let _ = behind;
+        Ok(None)
     }
 
     /// The session, for a kind that a person signs in to.
@@ -89,6 +135,21 @@ pub trait Source: Send + Sync + fmt::Debug {
     /// The personal access token, for a kind that is one.
     fn as_token(&self) -> Option<&Token> {
         None
+    }
+
+    /// The identity of a job, for a kind that is one.
+    fn as_machine(&self) -> Option<&Machine> {
+        None
+    }
+
+    /// The user whose keys the agent makes, for a kind that is one.
+    fn as_outscale(&self) -> Option<&Outscale> {
+        None
+    }
+
+    /// Whether the end that a person cares about is that of its lease, and not that of what is held.
+    fn ends_with_lease(&self) -> bool {
+        self.through().is_some()
     }
 
     /// The end of what is held, and whether it is only assumed.
@@ -145,6 +206,23 @@ pub trait Source: Send + Sync + fmt::Debug {
         Box::pin(async move { Err(wrong_kind(&entry.name, "AWS credentials")) })
     }
 
+    /// The role whose AWS console its keys open. `None` where it is none, or where nobody says whose the keys are.
+    fn console(&self) -> Option<ConsoleRole<'_>> {
+        None
+    }
+
+    /// What proves to AWS who asks, for a role that is obtained through this entry.
+    fn proof<'a>(
+        &'a self,
+        agent: &'a Arc<Agent>,
+        entry: &'a Arc<Entry>,
+        footing: &'a Footing,
+        need: Need,
+    ) -> Pending<'a, Result<Proof, Refusal>> {
+        let _ = (agent, footing, need);
+        Box::pin(async move { Err(wrong_kind(&entry.name, "proof of who asks")) })
+    }
+
     /// Buys a new lease, on the footing of one moment. Runs once at a time per entry ([`crate::renew`]), never within a
     /// tool's time limit.
     fn renew<'a>(
@@ -156,6 +234,26 @@ pub trait Source: Send + Sync + fmt::Debug {
         let _ = (agent, footing);
         Box::pin(async move { Err(wrong_kind(&entry.name, "leases")) })
     }
+}
+
+/// What proves to AWS who asks.
+#[derive(Debug)]
+pub enum Proof {
+    /// An ID token, for `AssumeRoleWithWebIdentity`.
+    Token(IdentityToken),
+    /// Keys that sign `AssumeRole`, in a lease of AWS keys.
+    Keys(Arc<Lease>),
+}
+
+/// An ID token of an identity provider, good now.
+#[derive(Debug, Clone)]
+pub struct IdentityToken {
+    /// The token itself, a JWT.
+    pub token: Secret<String>,
+    /// Whom it is about, as AWS session name.
+    pub session_name: String,
+    /// Its end.
+    pub until: Timestamp,
 }
 
 /// A fact with texts from outside; none where there are none.

@@ -47,9 +47,24 @@ pub struct Lease {
     pub prefer_until: Timestamp,
     /// Its end.
     pub until: Timestamp,
+    /// What is known of AWS keys beside the keys.
+    pub about: About,
     used: AtomicBool,
     /// The epoch of the holding that it was bought with ([`crate::holdings::Holdings::epoch`]), where that matters.
     epoch: Option<u64>,
+}
+
+/// What is known of AWS keys beside the keys, by whoever gave them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct About {
+    /// They have no end of their own: the lease ends only so that another program is asked again.
+    pub is_endless: bool,
+    /// Their account, where the role does not say it.
+    pub account: Option<String>,
+    /// Session tags that the ID token brought along: `team=infra`.
+    pub session_tags: Vec<String>,
+    /// The session that was configured, where AWS gives none so long.
+    pub capped: Option<Duration>,
 }
 
 /// What a lease holds, by kind.
@@ -79,8 +94,8 @@ pub struct AwsKeys {
     pub access_key_id: String,
     /// The secret half.
     pub secret_access_key: Secret<String>,
-    /// Sent along with every call.
-    pub session_token: Secret<String>,
+    /// Sent along with every call, for temporary keys.
+    pub session_token: Option<Secret<String>>,
     /// Who these keys are, by the word of AWS: `arn:aws:sts::…:assumed-role/…`.
     pub assumed: Option<String>,
 }
@@ -109,7 +124,22 @@ impl Lease {
     fn new(body: Body, since: Timestamp, renew: Duration, prefer: Duration, until: Timestamp) -> Self {
         let rest = after(since, REST.min(life(since, until) / 4));
         let (renew_from, prefer_until) = (before(until, renew).max(rest), before(until, prefer).max(rest));
-        Self { body, since, renew_from, prefer_until, until, used: AtomicBool::new(false), epoch: None }
+        Self {
+            body,
+            since,
+            renew_from,
+            prefer_until,
+            until,
+            about: About::default(),
+            used: AtomicBool::new(false),
+            epoch: None,
+        }
+    }
+
+    /// The same with what is known of it.
+    #[must_use]
+    pub fn with(self, about: About) -> Self {
+        Self { about, ..self }
     }
 
     /// The same, bought in this epoch of its holding.
@@ -178,6 +208,9 @@ pub enum Freshness {
     Ended,
 }
 
+/// Most roles that callers have named, for each entry that they are reached through: a tool must not fill the memory.
+pub const NAMED_ROLES: usize = 64;
+
 /// Every entry's newest lease.
 #[derive(Debug, Default)]
 pub struct Leases {
@@ -199,9 +232,13 @@ impl Leases {
     /// Takes a new one in.
     pub fn put(&self, name: EntryName, lease: Arc<Lease>) {
         self.with(|leases| {
-            if !self.gate.is_shut() {
-                leases.insert(name, lease);
+            if self.gate.is_shut() {
+                return;
             }
+            if let Some(first) = first_to_go(leases, &name) {
+                leases.remove(&first);
+            }
+            leases.insert(name, lease);
         });
     }
 
@@ -234,6 +271,16 @@ impl Leases {
     }
 }
 
+/// The role that makes place for another one of the same entry, where there are [`NAMED_ROLES`]: the one that ends first.
+fn first_to_go(leases: &HashMap<EntryName, Arc<Lease>>, newcomer: &EntryName) -> Option<EntryName> {
+    let (base, _) = newcomer.role_behind().filter(|_| !leases.contains_key(newcomer))?;
+    let of_base = || leases.iter().filter(|(name, _)| name.is_role_behind(&base));
+    if of_base().count() < NAMED_ROLES {
+        return None;
+    }
+    of_base().min_by_key(|(_, lease)| lease.until).map(|(name, _)| name.clone())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -246,7 +293,7 @@ mod tests {
         AwsKeys {
             access_key_id: String::new(),
             secret_access_key: Secret::default(),
-            session_token: Secret::default(),
+            session_token: None,
             assumed: None,
         }
     }
@@ -317,5 +364,23 @@ mod tests {
         assert_eq!(leases.next_renewal(&HashMap::new()), None);
         leases.get(&name).unwrap().mark_used();
         assert_eq!(leases.next_renewal(&HashMap::new()), Some((at(2400), name)));
+    }
+
+    #[test]
+    fn roles_that_callers_name_fill_no_memory_and_leave_the_others_alone() {
+        let leases = Leases::default();
+        let name = |name: &str| EntryName { kind: "aws", name: name.to_owned() };
+        let lease = |end| Arc::new(Lease::aws(keys(), at(0), at(end), Duration::ZERO));
+        let role = |number| name("dev").of_role(&format!("arn:aws:iam::123456789012:role/r{number}"));
+        leases.put(name("dev"), lease(1));
+        leases.put(name("dev2").of_role("arn:aws:iam::123456789012:role/x"), lease(1));
+        for number in 0..NAMED_ROLES as i64 + 10 {
+            leases.put(role(number), lease(3600 + number));
+        }
+        assert_eq!(leases.with(|all| all.len()), NAMED_ROLES + 2);
+        assert!(leases.get(&role(9)).is_none() && leases.get(&role(10)).is_some());
+        // The same again takes nobody's place.
+        leases.put(role(10), lease(9999));
+        assert!(leases.get(&role(11)).is_some() && leases.get(&name("dev")).is_some());
     }
 }

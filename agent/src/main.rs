@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keyfob_agent::agent::{Agent, Keychains, Parts};
+use keyfob_agent::ambient::Ambient;
 use keyfob_agent::clock::SystemClock;
 use keyfob_agent::config::KeychainKind;
 use keyfob_agent::door::guard::Guard;
@@ -22,9 +23,9 @@ use keyfob_agent::harden::Measure;
 use keyfob_agent::keychain::MemoryKeychain;
 use keyfob_agent::keychain::{Deadline, FileKeychain, Keychain, Passphrase, system};
 use keyfob_agent::lock::SystemBus;
-use keyfob_agent::notices::Desktop;
+use keyfob_agent::notices::{Desktop, Notifier};
 use keyfob_agent::single::{Single, Taken};
-use keyfob_agent::{harden, log};
+use keyfob_agent::{harden, job, log};
 use keyfob_ipc::place::fingerprint;
 use keyfob_ipc::{Code, Places, Refusal, Surroundings, start};
 
@@ -65,9 +66,11 @@ fn main() -> ExitCode {
         Some("--help" | "-h") => return say(USAGE, ExitCode::SUCCESS),
         Some(_) => return say(USAGE, ExitCode::from(2)),
     }
-    if let Some(code) = cleansed() {
-        return code;
-    }
+    #[cfg_attr(unix, expect(unused_variables, reason = "there it comes to the program that begins anew"))]
+    let ambient = match cleansed() {
+        Ok(ambient) => ambient,
+        Err(code) => return code,
+    };
     #[cfg(feature = "testing")]
     if let Ok(point) = std::env::var(keyfob_agent::fault::VARIABLE) {
         keyfob_agent::fault::arm(point);
@@ -76,7 +79,11 @@ fn main() -> ExitCode {
         Ok(places) => places,
         Err(refusal) => return refuse(None, &refusal),
     };
-    let start = match Start::of() {
+    #[cfg(unix)]
+    let start = Start::of();
+    #[cfg(windows)]
+    let start = Start::of(ambient);
+    let start = match start {
         Ok(start) => start,
         Err(refusal) => return refuse(Some(&places), &refusal),
     };
@@ -87,21 +94,19 @@ fn main() -> ExitCode {
 }
 
 /// Whoever started us may have left anything in the environment: what is not allowed is gone before anything else of
-/// this program runs. `None` where there was nothing to shed.
-fn cleansed() -> Option<ExitCode> {
+/// this program runs, and so is what the surroundings say of a job ([`Ambient`]), for that is secret.
+fn cleansed() -> Result<Vec<(OsString, OsString)>, ExitCode> {
     let all: Vec<(OsString, OsString)> = std::env::vars_os().collect();
-    let allowed = start::allowed(all.clone());
+    let (ambient, rest): (Vec<_>, Vec<_>) =
+        all.iter().cloned().partition(|(name, _)| start::is_ambient(name));
+    let allowed = start::allowed(rest);
     if allowed.len() == all.len() {
-        return None;
+        return Ok(Vec::new());
     }
     #[cfg(unix)]
     {
-        let program = std::env::current_exe().ok()?;
-        let mut command = std::process::Command::new(program);
-        command.env_clear().envs(allowed);
-        // Only returns where it failed.
-        let error = std::os::unix::process::CommandExt::exec(&mut command);
-        Some(say(&format!("keyfob: the agent cannot start itself again ({error})\n"), ExitCode::FAILURE))
+        let error = beginning::begin_anew(allowed, ambient);
+        Err(say(&format!("keyfob: the agent cannot start itself again ({error})\n"), ExitCode::FAILURE))
     }
     #[cfg(windows)]
     {
@@ -114,11 +119,19 @@ fn cleansed() -> Option<ExitCode> {
                 harden::forget(name);
             }
         }
-        None
+        Ok(ambient)
     }
 }
 
+/// Whether this is the agent of a job (`keyfob run`). The person's own is none, whatever its first caller says.
+fn is_of_a_job(places: &Places) -> bool {
+    places.own_profile && std::env::var_os(start::job::JOB).is_some_and(|value| value == "1")
+}
+
 fn run(places: &Places, hardening: &[Measure], mut start: Start) -> Result<(), Refusal> {
+    if is_of_a_job(places) && !job::has_starter() {
+        return Err(job::no_starter());
+    }
     let single = match start.lock(places, LAST_FLIGHTS + GRACE) {
         Ok(single) => single,
         Err(Taken::Running(record)) => {
@@ -155,6 +168,7 @@ async fn serve(
     mut start: Start,
     hardening: &[Measure],
 ) -> Result<Guard, Refusal> {
+    let is_job = is_of_a_job(places);
     let doors = match start.doors(places)? {
         Some(doors) => doors,
         None => listen::open(places)?,
@@ -164,9 +178,15 @@ async fn serve(
         socket: doors.tool.address.clone(),
         clock: Arc::new(SystemClock),
         keychains: keychains(places, &start),
-        notifier: Arc::new(Desktop),
+        notifier: if is_job { Arc::new(job::Nobody) as Arc<dyn Notifier> } else { Arc::new(Desktop) },
         hardening: hardening.to_vec(),
+        ambient: Ambient::read(|name| start.variable(name)),
+        host: host(),
     });
+    if is_job {
+        let has_log = agent.ambient.is_github;
+        agent.job.get_or_init(|| if has_log { job::log_of_this_process() } else { job::Masks::default() });
+    }
     let rooms = Rooms::within(harden::descriptors());
     let mut guard = Guard::over(agent.clone(), rooms.clone(), doors, single)?;
     tokio::spawn(agent.clone().renew_ahead());
@@ -174,8 +194,11 @@ async fn serve(
     tokio::spawn(agent.clone().tell_news());
     tokio::spawn(agent.clone().mend_rotations());
     tokio::spawn(agent.clone().rotate_ahead());
-    tokio::spawn(agent.clone().lock_with_the_desktop(system_bus(places)));
-    until_told_to_stop(&agent, &rooms, &mut guard, start).await;
+    tokio::spawn(agent.clone().mend_outscale());
+    if !is_job {
+        tokio::spawn(agent.clone().lock_with_the_desktop(system_bus(places)));
+    }
+    until_told_to_stop(&agent, &rooms, &mut guard, start, is_job).await;
     // From here on a caller starts the next agent, which waits for this one's lock.
     guard.close();
     // No token is spent from here on, and those that are being spent reach the keychain before we go.
@@ -188,10 +211,16 @@ async fn serve(
 }
 
 #[cfg(unix)]
-async fn until_told_to_stop(agent: &Arc<Agent>, rooms: &Rooms, guard: &mut Guard, mut start: Start) {
+async fn until_told_to_stop(
+    agent: &Arc<Agent>,
+    rooms: &Rooms,
+    guard: &mut Guard,
+    mut start: Start,
+    is_job: bool,
+) {
     let mut upgrade = start.upgrade();
     // One for all of the time: a signal that comes while another version is to take over is not lost.
-    let mut stop = std::pin::pin!(told_to_stop(agent));
+    let mut stop = std::pin::pin!(told_to_stop(agent, is_job));
     loop {
         let awaited = async {
             match &mut upgrade {
@@ -211,9 +240,9 @@ async fn until_told_to_stop(agent: &Arc<Agent>, rooms: &Rooms, guard: &mut Guard
 }
 
 #[cfg(windows)]
-async fn until_told_to_stop(agent: &Arc<Agent>, _: &Rooms, guard: &mut Guard, _: Start) {
+async fn until_told_to_stop(agent: &Arc<Agent>, _: &Rooms, guard: &mut Guard, _: Start, is_job: bool) {
     tokio::select! {
-        () = told_to_stop(agent) => {}
+        () = told_to_stop(agent, is_job) => {}
         _ = guard.keep() => {}
     }
 }
@@ -230,7 +259,10 @@ fn keychains(places: &Places, start: &Start) -> Keychains {
     let file = move || FileKeychain::new(folder.clone(), passphrase(), FileKeychain::WORK_FACTOR);
     #[cfg(unix)]
     let heirs = start.heirs.clone();
+    let is_job = is_of_a_job(places);
     Box::new(move |kind| {
+        // Of a job nothing stays, whatever the configuration says.
+        let kind = if is_job { KeychainKind::Memory } else { kind };
         let keychain: Arc<dyn Keychain> = match kind {
             KeychainKind::System => system(namespace.as_deref()),
             #[cfg(unix)]
@@ -252,11 +284,27 @@ fn system_bus(places: &Places) -> SystemBus {
     named.and_then(|address| SystemBus::of_address(&address)).unwrap_or_default()
 }
 
+/// This machine's name, for whoever finds in a console what was made here.
+fn host() -> String {
+    #[cfg(unix)]
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    #[cfg(windows)]
+    let name = std::env::var("COMPUTERNAME").unwrap_or_default();
+    name
+}
+
 fn path(variable: &str) -> Option<PathBuf> {
     std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
-async fn told_to_stop(agent: &Agent) {
+async fn told_to_stop(agent: &Agent, is_job: bool) {
+    tokio::select! {
+        () = told_by_somebody(agent) => {}
+        () = job::starter_ended(), if is_job => tracing::info!("the job has ended"),
+    }
+}
+
+async fn told_by_somebody(agent: &Agent) {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};

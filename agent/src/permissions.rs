@@ -5,6 +5,7 @@
 
 mod clusters;
 mod compare;
+mod statements;
 #[cfg(test)]
 mod tests;
 
@@ -93,7 +94,7 @@ impl Agent {
     async fn known(self: &Arc<Self>, footing: &Footing, entry: &Arc<Entry>, news: News) -> EntryPermissions {
         let holder = Self::root_of(&footing.config, entry)
             .ok()
-            .and_then(|root| footing.config.entry(&root).cloned())
+            .and_then(|root| footing.config.entry(&root))
             .unwrap_or_else(|| entry.clone());
         let mut report = report(entry, Vec::new());
         // A keychain that does not answer is not asked a second time.
@@ -127,8 +128,11 @@ impl Agent {
     }
 
     /// Asks whoever has not said anything for an hour, and keeps what they say.
-    async fn ask_about(self: &Arc<Self>, footing: &Footing, entry: &Entry, again: bool) -> News {
-        let Some(token) = entry.source.as_token() else { return News::default() };
+    async fn ask_about(self: &Arc<Self>, footing: &Footing, entry: &Arc<Entry>, again: bool) -> News {
+        let Some(token) = entry.source.as_token() else {
+            let refusals = self.ask_statements(footing, entry, again).await.into_iter().collect();
+            return News { refusals, ..News::default() };
+        };
         let turn = self.asked.turn(&entry.name);
         let _turn = turn.lock().await;
         let holding = match self.usable_holding(footing, entry).await {

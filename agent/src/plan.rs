@@ -200,7 +200,7 @@ mod tests {
         let keys = AwsKeys {
             access_key_id: "ASIA".to_owned(),
             secret_access_key: "secret".into(),
-            session_token: "token".into(),
+            session_token: Some("token".into()),
             assumed: None,
         };
         let lease = Lease::aws(keys, day(0), day(4), Duration::from_secs(4 * DAY));

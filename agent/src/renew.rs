@@ -16,7 +16,7 @@ use crate::agent::{Agent, words};
 use crate::clock::after;
 use crate::config::{Entry, EntryName};
 use crate::footing::Footing;
-use crate::lease::{Freshness, Lease};
+use crate::lease::{Freshness, Lease, NAMED_ROLES};
 
 /// How long a failure answers for itself. Bazel tries a failing helper about six times for each call.
 const FAILURE_ANSWERS: Duration = Duration::from_secs(2);
@@ -60,6 +60,12 @@ impl Flights {
         }
     }
 
+    /// How many failures are remembered.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn remembered(&self) -> usize {
+        self.air().failed.len()
+    }
+
     /// Forgets past failures: somebody acted.
     pub fn forget_failures(&self) {
         self.air().failed.clear();
@@ -74,6 +80,8 @@ pub enum Need {
     Tool,
     /// Another renewal asks.
     Renewal,
+    /// A role is assumed with it: a lease that is about to be renewed is renewed first, where that can be done.
+    Chain,
     /// The last lease was refused upstream: a new one, whatever the clock says.
     New,
 }
@@ -99,7 +107,7 @@ impl Agent {
                 }
                 return current.ok_or_else(lost);
             }
-            Some(Freshness::Renewing) if need != Need::New => {
+            Some(Freshness::Renewing) if !matches!(need, Need::New | Need::Chain) => {
                 // Nobody waits for this one.
                 drop(self.fly(entry, need));
                 return current.ok_or_else(lost);
@@ -128,8 +136,11 @@ impl Agent {
             // Upstream is out of reach, and this one still has some life: better than nothing.
             (Err(refusal), Some(lease))
                 if need != Need::New
-                    && passes(&refusal)
-                    && lease.freshness(self.clock.now()) == Freshness::Last =>
+                    && match lease.freshness(self.clock.now()) {
+                        Freshness::Fresh | Freshness::Renewing => true,
+                        Freshness::Last => passes(&refusal),
+                        Freshness::Ended => false,
+                    } =>
             {
                 Ok(lease)
             }
@@ -148,7 +159,8 @@ impl Agent {
     fn use_lease(&self, name: &EntryName, lease: &Lease) {
         if lease.mark_used() {
             self.flights.changed.notify_one();
-            self.watchers.changed([name]);
+            let shown = name.role_behind().map(|(base, _)| base);
+            self.watchers.changed([shown.as_ref().unwrap_or(name)]);
         }
     }
 
@@ -170,7 +182,7 @@ impl Agent {
                 not_before.insert(name, after(self.clock.now(), RETRY));
                 continue;
             };
-            let Some(entry) = config.entry(&name).cloned() else {
+            let Some(entry) = config.entry(&name) else {
                 self.leases.drop_where(|gone| *gone == name);
                 continue;
             };
@@ -191,7 +203,7 @@ impl Agent {
     fn recent_failure(&self, name: &EntryName, now: Timestamp) -> Option<Refusal> {
         let air = self.flights.air();
         let (at, refusal) = air.failed.get(name)?;
-        (*at <= now && now < after(*at, FAILURE_ANSWERS)).then(|| refusal.clone())
+        answers(*at, now).then(|| refusal.clone())
     }
 
     /// Joins the flight of an entry, or starts it.
@@ -202,6 +214,11 @@ impl Agent {
         let mut air = self.flights.air();
         if let Some(landing) = air.flying.get(&entry.name) {
             return landing.clone();
+        }
+        if let Some((base, _)) = entry.name.role_behind()
+            && air.flying.keys().filter(|name| name.is_role_behind(&base)).count() >= NAMED_ROLES
+        {
+            return watch::channel(Some(Err(too_many_roles(&base)))).1;
         }
         // A flight may have landed since the caller looked.
         let landed = self
@@ -254,7 +271,7 @@ impl Agent {
     /// What a flight stands on: the entry as it is configured at its start, and the one whose holding pays for it.
     fn stand(&self, name: &EntryName) -> Result<(Footing, Arc<Entry>, EntryName), Refusal> {
         let footing = self.footing()?;
-        let Some(entry) = footing.config.entry(name).cloned() else {
+        let Some(entry) = footing.config.entry(name) else {
             return Err(Refusal::new(Code::UnknownEntry, format!("there is no entry `{name}` any more"))
                 .hint("keyfob status"));
         };
@@ -276,7 +293,8 @@ impl Drop for Flight<'_> {
     fn drop(&mut self) {
         let outcome = self.outcome.take().unwrap_or_else(|| Err(lost()));
         match &outcome {
-            _ if !self.counts => {}
+            // A role that a caller has named is no entry: there is nobody to whom its state is shown.
+            _ if !self.counts || self.name.role_behind().is_some() => {}
             Ok(lease) => self.agent.states.held(self.name, self.agent.shown_end(self.name, lease)),
             Err(refusal) => self.agent.states.failed(self.name, refusal),
         }
@@ -285,12 +303,21 @@ impl Drop for Flight<'_> {
         match &outcome {
             _ if !self.counts => None,
             Ok(_) => air.failed.remove(self.name),
-            Err(refusal) => air.failed.insert(self.name.clone(), (self.agent.clock.now(), refusal.clone())),
+            Err(refusal) => {
+                let now = self.agent.clock.now();
+                air.failed.retain(|_, (at, _)| answers(*at, now));
+                air.failed.insert(self.name.clone(), (now, refusal.clone()))
+            }
         };
         drop(air);
         self.sender.send_replace(Some(outcome));
         self.agent.flights.changed.notify_one();
     }
+}
+
+/// Whether a failure still answers for itself.
+fn answers(at: Timestamp, now: Timestamp) -> bool {
+    at <= now && now < after(at, FAILURE_ANSWERS)
 }
 
 async fn land(mut landing: Landing) -> Outcome {
@@ -315,6 +342,11 @@ fn passes(refusal: &Refusal) -> bool {
 
 fn under_way() -> Refusal {
     Refusal::new(Code::Pending, "the credential is being renewed").hint("try again in a moment")
+}
+
+fn too_many_roles(base: &EntryName) -> Refusal {
+    let say = format!("{NAMED_ROLES} other roles are being assumed with `{base}` already");
+    Refusal::new(Code::Busy, say).hint("try again in a moment")
 }
 
 fn lost() -> Refusal {

@@ -3,7 +3,7 @@
 //! The agent never opens a browser: it hands the address to the client that asked. A client that goes away before the
 //! person has returned calls the sign-in off; after that it runs to its end, because the provider has spent the code.
 
-mod loopback;
+pub(crate) mod loopback;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +37,9 @@ impl Agent {
         flow: Flow,
         conversation: &mut dyn Conversation,
     ) -> Result<Reply, Refusal> {
+        if self.job.get().is_some() {
+            return Err(crate::job::no_sign_in());
+        }
         self.check_lock()?;
         let footing = self.footing()?;
         let entry = crate::door::control::session_entry(&footing.config, name, "keyfob login")?;

@@ -60,14 +60,29 @@ impl Agent {
         let dying = held.as_ref().ok().and_then(|holding| holding.as_ref()?.dead_but_remembered_until());
         let (ends, ends_assumed) =
             dying.map_or_else(|| entry.source.end(&facts), |remembered| (Some(remembered), false));
-        let until = if through.is_some() { lease.as_ref().map(|lease| lease.until) } else { ends };
+        let lease_end = lease.as_ref().map(|lease| lease.until);
+        let until = match &through {
+            Some(_) => lease_end,
+            // What ends for a person there are the keys that tools get.
+            None if entry.source.ends_with_lease() => lease_end.or(ends),
+            None => ends,
+        };
         // A role whose session has ended serves the keys that it has, and no others.
         let is_signed_out = self.states.is_signed_out(&root) && (through.is_none() || lease.is_none());
+        // A job's identity and another program are asked each time: nothing is held that could be missing.
+        let holdless = config.entry(&root).filter(|holder| !holder.source.holds());
+        let unready = holdless.as_ref().and_then(|holder| holder.source.ready(self, &root).err());
         let mut state = match (&held, self.states.get(&entry.name)) {
+            _ if unready.is_some() => unready.map_or(State::SignedOut, State::Refused),
+            (_, Some(state)) if holdless.is_some() && state.refusal().is_some() => state,
+            // Nobody has to renew what is asked anew each time.
+            _ if holdless.is_some() => State::held(None),
             (Err(refusal), _) => State::held(None).failed(refusal),
             (Ok(None), _) => State::SignedOut,
             (Ok(Some(_)), Some(state)) if state.refusal().is_some() => state,
             (Ok(Some(_)), _) if is_signed_out => State::SignedOut,
+            // What a person has to renew counts, not the keys that the agent makes with it.
+            (Ok(Some(_)), _) if through.is_none() => State::held(ends),
             (Ok(Some(_)), _) => State::held(until),
         };
         // What a role ends with is renewed by the agent, and an assumed end is for a person to look at.
@@ -80,7 +95,7 @@ impl Agent {
         let mut refusal = state.refusal().cloned();
         // What stands behind an entry stands in its way, too.
         let widened = match config.entry(&root) {
-            Some(holder) => self.widened(&config, holder).await,
+            Some(holder) => self.widened(&config, &holder).await,
             None => Vec::new(),
         };
         if !widened.is_empty() {
@@ -103,18 +118,19 @@ impl Agent {
             notes.extend(self.notes_of(entry, outlook, until, ends_assumed));
         }
         notes.extend(self.unsaved_elsewhere(entry));
+        notes.extend(self.outscale_notes(entry));
         // What stands in the way is said once.
         notes.retain(|note| refusal.as_ref().is_none_or(|refusal| refusal.say != note.say));
         notes.sort_by_key(|note| note.weight);
         let serves = !matches!(state, State::SignedOut | State::Refused(_));
         let holding = held.as_ref().ok().and_then(Option::as_deref).filter(|_| serves);
         let plan = match &through {
-            None => {
+            None if !entry.source.ends_with_lease() => {
                 // A session that has ended by the provider's word has no end to come; reminders go on.
                 let ends = ends.filter(|_| serves || outlook.is_some());
                 plan::of_holder(entry, outlook.as_ref(), holding, (ends, dying), now)
             }
-            Some(_) => plan::of_role(lease.as_deref().filter(|_| serves), ends.filter(|_| serves), now),
+            _ => plan::of_role(lease.as_deref().filter(|_| serves), ends.filter(|_| serves), now),
         };
         let since = match through {
             None => facts.began(now),

@@ -45,6 +45,13 @@ impl Agent {
         let footing = self.footing()?;
         let entry = footing.config.find(name, Ask::Value)?.clone();
         let _spending = self.begin_spending().ok_or_else(|| self.not_spending())?;
+        if entry.source.as_outscale().is_some() {
+            if ends.is_some() {
+                let say = "OUTSCALE says when an access key ends";
+                return Err(Refusal::new(Code::BadRequest, say).hint("leave --ends out"));
+            }
+            return self.add_outscale(&footing, &entry, &value).await;
+        }
         let before = footing.holdings.get(&entry.name).await.ok().flatten();
         let given = self.examine(&footing, &entry, value, ends, before.as_deref()).await?;
         self.keep_token(&footing, &entry, given, before.as_deref(), "is kept").await
@@ -63,6 +70,10 @@ impl Agent {
         let footing = self.footing()?;
         let entry = footing.config.find(name, Ask::Value)?.clone();
         let before = self.held(&footing, &entry).await?;
+        if entry.source.as_outscale().is_some() {
+            let say = format!("the keys of `{}` are renewed by themselves", entry.name);
+            return Err(Refusal::new(Code::BadRequest, say).hint(format!("keyfob token add {}", entry.name)));
+        }
         let Some(value) = value else {
             let token = token_of(&entry)?;
             if matches!(token.service.shape(), Shape::ByHand) {
@@ -152,6 +163,9 @@ impl Agent {
         };
         let _spending = self.begin_spending().ok_or_else(|| self.not_spending())?;
         let held = footing.holdings.get(&entry.name).await.ok().flatten();
+        if let (Some(holding), Some(_)) = (&held, entry.source.as_outscale()) {
+            return self.forget_outscale(&footing, &entry, holding, keep_at_service).await;
+        }
         // Before the service is told: a token that cannot be forgotten here should not be dead there. Only a write shows
         // whether the keychain takes one.
         footing.holdings.prove().await?;

@@ -44,6 +44,8 @@ const AGAIN: Duration = Duration::from_secs(2);
 const OWN: &str = "-own";
 const LOCK: &str = "lock";
 const ESTATE: &str = "estate";
+/// What a program hands to itself when it begins anew without its environment: its last one.
+pub const AMBIENT: &str = "ambient";
 
 /// Descriptors that were handed to this process, by their names.
 #[derive(Debug, Default)]
@@ -83,6 +85,11 @@ impl Handed {
     /// Where the estate of the program before us is to be asked for.
     pub fn estate(&mut self) -> Option<OwnedFd> {
         self.take(ESTATE)
+    }
+
+    /// Where this same program asks for what the environment said that it began with. Always the last one, and nobody's door.
+    pub fn ambient(&mut self) -> Option<OwnedFd> {
+        self.0.pop_if(|(name, _)| name == AMBIENT)?.1
     }
 
     fn take(&mut self, name: &str) -> Option<OwnedFd> {
@@ -376,5 +383,10 @@ mod tests {
         let mut one = handed(Some("agent"), 1);
         assert!(one.door("agent", 0).is_some() && one.door("control", 1).is_none());
         assert!(handed(Some("agent"), 0).is_empty());
+        let mut begun_anew = handed(Some("unknown:ambient"), 2);
+        assert!(
+            !begun_anew.is_of_an_agent() && begun_anew.ambient().is_some() && begun_anew.ambient().is_none()
+        );
+        assert!(begun_anew.door("control", 1).is_none() && begun_anew.door("agent", 0).is_some());
     }
 }

@@ -10,3 +10,5 @@ mod hosts;
 mod policy;
 #[path = "properties/reminders.rs"]
 mod reminders;
+#[path = "properties/roles.rs"]
+mod roles;

@@ -15,6 +15,8 @@ mod company;
 mod config;
 #[path = "ring/consent.rs"]
 mod consent;
+#[path = "ring/console.rs"]
+mod console;
 #[path = "ring/desktop.rs"]
 mod desktop;
 #[path = "ring/destination.rs"]
@@ -29,12 +31,18 @@ mod doors;
 mod faults;
 #[path = "ring/flights.rs"]
 mod flights;
+#[path = "ring/kinds.rs"]
+mod kinds;
 #[path = "ring/lies.rs"]
 mod lies;
 #[path = "ring/lock.rs"]
 mod lock;
+#[path = "ring/machine.rs"]
+mod machine;
 #[path = "ring/news.rs"]
 mod news;
+#[path = "ring/outscale.rs"]
+mod outscale;
 #[path = "ring/permissions.rs"]
 mod permissions;
 #[path = "ring/person.rs"]
@@ -49,6 +57,8 @@ mod programs;
 mod refresh;
 #[path = "ring/reminders.rs"]
 mod reminders;
+#[path = "ring/roles.rs"]
+mod roles;
 #[path = "ring/rotation.rs"]
 mod rotation;
 #[path = "ring/services.rs"]

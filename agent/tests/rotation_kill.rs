@@ -40,6 +40,8 @@ fn left_after(point: Point) -> Left {
         | Point::CreateSwapped
         | Point::CreateDeleted
         | Point::CreateDone => Left::New,
+        // Of access keys, which are another matter (`outscale_kill.rs`).
+        _ => unreachable!("no point of a token"),
     }
 }
 
@@ -54,7 +56,8 @@ fn points(shape: &str) -> Vec<Point> {
 #[test]
 fn every_point_belongs_to_a_shape_that_is_walked() {
     let walked: usize = ["native", "grant", "create"].map(|shape| points(shape).len()).iter().sum();
-    assert_eq!(walked, Point::ALL.len());
+    let others = Point::ALL.iter().filter(|point| point.name().starts_with("outscale-")).count();
+    assert_eq!(walked + others, Point::ALL.len());
 }
 
 /// Kills the agent at a point of the rotation of `name`, and again where the next one comes there, too.

@@ -131,6 +131,8 @@ mod tests {
             "keyfob credential-process",
             "keyfob credential-process --help",
             "keyfob credential-process a b",
+            "keyfob credential-process aws.dev --role-arn arn:aws:iam::123456789012:role/x",
+            "keyfob credential-process --role-arn=arn aws.dev",
             "keyfob get --help",
             "keyfob status",
         ] {

@@ -25,13 +25,18 @@ pub fn get(reach: &Reach, input: &mut impl Read, printer: &mut Printer) -> u8 {
 
 /// Answers an AWS SDK. Standard input is the SDK's own and is never read. Returns the exit code.
 pub fn credential_process(reach: &Reach, name: &str, printer: &mut Printer) -> u8 {
-    let answer =
-        reach.ask_tool(|| ToolAsk::CredentialProcess { name: name.to_owned() }).and_then(
-            |reply| match reply {
-                Reply::AwsCredentials(credentials) => Ok(credentials),
-                _ => Err(unexpected()),
-            },
-        );
+    role_credentials(reach, name, None, printer)
+}
+
+/// The same, for another role that is reached through the entry.
+pub fn role_credentials(reach: &Reach, name: &str, role_arn: Option<&str>, printer: &mut Printer) -> u8 {
+    let role_arn = role_arn.map(str::to_owned);
+    let answer = reach
+        .ask_tool(|| ToolAsk::CredentialProcess { name: name.to_owned(), role_arn: role_arn.clone() })
+        .and_then(|reply| match reply {
+            Reply::AwsCredentials(credentials) => Ok(credentials),
+            _ => Err(unexpected()),
+        });
     finish(answer, printer)
 }
 

@@ -9,9 +9,11 @@ mod browser;
 mod commands;
 mod dispatch;
 mod dotfile;
+mod endpoint;
 mod helper;
 mod life;
 mod moment;
+mod panics;
 mod printer;
 mod prompt;
 mod reach;
@@ -34,6 +36,7 @@ use crate::reach::Reach;
 use crate::world::{Environment, Input, World};
 
 fn main() -> ExitCode {
+    panics::install();
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let reach = Reach { surroundings: Surroundings::of_this_process(), launch: Launch::of_this_process };
     let mut printer = Printer::new(Box::new(io::stdout()), Box::new(io::stderr()));
@@ -50,6 +53,9 @@ fn main() -> ExitCode {
         }
         Invocation::Commands => {
             let environment = Environment::read(|name| std::env::var_os(name));
+            if environment.unattended {
+                prompt::ask_nobody();
+            }
             let is_watched = io::stderr().is_terminal();
             if io::stdout().is_terminal() && !environment.plain {
                 printer.allow_colour();

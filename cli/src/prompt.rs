@@ -5,6 +5,7 @@
 //! The console of Windows edits its lines itself.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use keyfob_ipc::{Code, Refusal, Secret};
 #[cfg(any(unix, test))]
@@ -12,6 +13,28 @@ use zeroize::Zeroizing;
 
 /// Longest value that is taken, in bytes. Tokens are far below; what is above is no token.
 pub const LONGEST: usize = 16 * 1024;
+
+/// Whether nobody is there to be asked.
+static NOBODY: AtomicBool = AtomicBool::new(false);
+
+/// For `main`: from here on every question is refused. A job may have a terminal, and nobody at it.
+pub fn ask_nobody() {
+    NOBODY.store(true, Ordering::Relaxed);
+}
+
+/// For a process that is about to end in the middle of a question.
+pub fn give_back_terminal() {
+    platform::give_back();
+}
+
+fn somebody() -> Result<(), Refusal> {
+    if NOBODY.load(Ordering::Relaxed) {
+        let say = "CI is set or this is a job, so nothing is asked for on a terminal";
+        return Err(Refusal::new(Code::CalledOff, say)
+            .hint("give a value through standard input, or do this yourself, outside of CI"));
+    }
+    Ok(())
+}
 
 /// What ends a hidden value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +51,7 @@ pub enum Ends {
 /// # Errors
 /// [`Code::CalledOff`] where the person breaks off, [`Code::BadRequest`] where there is no terminal.
 pub fn hidden(question: &str, ends: Ends) -> Result<Secret<String>, Refusal> {
+    somebody()?;
     platform::hidden(question, ends).map_err(|error| refuse(&error))
 }
 
@@ -36,6 +60,7 @@ pub fn hidden(question: &str, ends: Ends) -> Result<Secret<String>, Refusal> {
 /// # Errors
 /// As [`hidden`].
 pub fn shown(question: &str) -> Result<String, Refusal> {
+    somebody()?;
     platform::shown(question).map_err(|error| refuse(&error))
 }
 
@@ -44,6 +69,7 @@ pub fn shown(question: &str) -> Result<String, Refusal> {
 /// # Errors
 /// As [`hidden`].
 pub fn now(question: &str) -> Result<String, Refusal> {
+    somebody()?;
     platform::forget_keys().and_then(|()| platform::shown(question)).map_err(|error| refuse(&error))
 }
 
@@ -52,6 +78,7 @@ pub fn now(question: &str) -> Result<String, Refusal> {
 /// # Errors
 /// [`Code::BadRequest`] where there is none.
 pub fn present() -> Result<(), Refusal> {
+    somebody()?;
     platform::present().map_err(|_| {
         Refusal::new(Code::BadRequest, "this is answered on a terminal alone, and there is none here")
     })
@@ -132,6 +159,7 @@ impl Line {
 mod platform {
     use std::fs::File;
     use std::io::{self, Read as _, Write as _};
+    use std::sync::{Mutex, PoisonError};
 
     use keyfob_ipc::Secret;
     use rustix::termios::{
@@ -139,6 +167,19 @@ mod platform {
     };
 
     use super::{Ends, Key, LONGEST, Line};
+
+    /// The terminal as it was before it became mute, for an end without drops.
+    static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
+
+    pub(super) fn give_back() {
+        // Held only for a moment, and by whoever panics at most.
+        if let Ok(mut before) = BEFORE.try_lock()
+            && let (Some(before), Ok(terminal)) = (before.take(), terminal())
+        {
+            // Nothing can be done about a terminal that has gone.
+            let _ = tcsetattr(terminal, OptionalActions::Flush, &before);
+        }
+    }
 
     /// The terminal, keys unseen; set back when dropped.
     struct Quiet<'a> {
@@ -154,6 +195,7 @@ mod platform {
                 LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG | LocalModes::IEXTEN;
             quiet.special_codes[SpecialCodeIndex::VMIN] = 1;
             quiet.special_codes[SpecialCodeIndex::VTIME] = 0;
+            *BEFORE.lock().unwrap_or_else(PoisonError::into_inner) = Some(before.clone());
             // What was typed before the question is no answer to it.
             tcsetattr(terminal, OptionalActions::Flush, &quiet)?;
             Ok(Self { terminal, before })
@@ -164,6 +206,7 @@ mod platform {
         fn drop(&mut self) {
             // Nothing can be done about a terminal that has gone.
             let _ = tcsetattr(self.terminal, OptionalActions::Flush, &self.before);
+            BEFORE.lock().unwrap_or_else(PoisonError::into_inner).take();
         }
     }
 
@@ -232,6 +275,9 @@ mod platform {
     pub(super) fn present() -> io::Result<()> {
         File::open("CONIN$").map(drop)
     }
+
+    /// The console is set back by the crate that made it mute, or not at all.
+    pub(super) fn give_back() {}
 
     /// The console keeps what was typed ahead; nothing that is safe can take it away.
     pub(super) fn forget_keys() -> io::Result<()> {

@@ -37,22 +37,7 @@ impl Reach {
     /// Asks at the tool door and starts the agent where none runs. An agent that ends closes the connection unanswered:
     /// then it is asked once more, which starts the next one.
     pub fn ask_tool(&self, ask: impl Fn() -> ToolAsk) -> Result<Reply, Refusal> {
-        let places = self.places()?;
-        let begun = Instant::now();
-        let mut pauses = ENDING.iter();
-        loop {
-            let mut client = Client::connect_or_start(&places, Door::Tool, self.launch)?;
-            let left = FIRST_CALL.saturating_sub(begun.elapsed());
-            let patience = limits::TOOL_PATIENCE.min(left).max(LEAST_PATIENCE);
-            let asked = Instant::now();
-            let answer = client.ask(ask(), patience);
-            let is_broken =
-                answer.as_ref().is_err_and(|refusal| is_broken_connection(refusal, asked, patience));
-            match pauses.next() {
-                Some(pause) if is_broken => std::thread::sleep(*pause),
-                _ => return answer,
-            }
-        }
+        ask_tool_at(&self.places()?, self.launch, ask)
     }
 
     /// Asks at the control door and starts the agent where none runs.
@@ -111,6 +96,28 @@ impl Reach {
     /// A connection to the control door of an agent that runs already.
     pub fn running(&self) -> Result<Client, Refusal> {
         Client::connect(&self.places()?, Door::Control)
+    }
+}
+
+/// The same for an agent at known places, which is started with what `launch` finds.
+pub fn ask_tool_at(
+    places: &Places,
+    launch: impl Fn() -> Result<Launch, Refusal>,
+    ask: impl Fn() -> ToolAsk,
+) -> Result<Reply, Refusal> {
+    let begun = Instant::now();
+    let mut pauses = ENDING.iter();
+    loop {
+        let mut client = Client::connect_or_start(places, Door::Tool, &launch)?;
+        let left = FIRST_CALL.saturating_sub(begun.elapsed());
+        let patience = limits::TOOL_PATIENCE.min(left).max(LEAST_PATIENCE);
+        let asked = Instant::now();
+        let answer = client.ask(ask(), patience);
+        let is_broken = answer.as_ref().is_err_and(|refusal| is_broken_connection(refusal, asked, patience));
+        match pauses.next() {
+            Some(pause) if is_broken => std::thread::sleep(*pause),
+            _ => return answer,
+        }
     }
 }
 

@@ -53,8 +53,10 @@ pub struct Environment {
     pub display: bool,
     /// `BROWSER`.
     pub browser: Option<String>,
-    /// `CI`: nobody watches, so nothing is ever opened.
+    /// `CI`, or a job of `keyfob run`: nobody watches, so nothing is ever opened or asked for.
     pub unattended: bool,
+    /// Where files go that nobody needs later (`TMPDIR`, on Windows `TEMP`).
+    pub temporary: PathBuf,
     /// `NO_COLOR` (any value but the empty one) or a terminal without capabilities.
     pub plain: bool,
     /// `TZ`: the time zone of people here.
@@ -85,7 +87,12 @@ impl Environment {
             display: cfg!(not(target_os = "linux"))
                 || filled("DISPLAY").or_else(|| filled("WAYLAND_DISPLAY")).is_some(),
             browser: filled("BROWSER").and_then(|value| value.into_string().ok()),
-            unattended: filled("CI").is_some_and(|value| value != "false" && value != "0"),
+            unattended: filled("CI").is_some_and(|value| value != "false" && value != "0")
+                || filled(keyfob_ipc::start::job::JOB).is_some(),
+            temporary: filled(if cfg!(windows) { "TEMP" } else { "TMPDIR" }).map_or_else(
+                || PathBuf::from(if cfg!(windows) { r"C:\Windows\Temp" } else { "/tmp" }),
+                PathBuf::from,
+            ),
             plain: filled("NO_COLOR").is_some() || filled("TERM").is_some_and(|value| value == "dumb"),
             zone: filled("TZ").and_then(|value| value.into_string().ok()),
             columns: filled("COLUMNS").and_then(|value| value.to_str()?.parse().ok()),

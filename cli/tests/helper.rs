@@ -242,6 +242,23 @@ fn credential_process_answers_without_touching_standard_input() {
 }
 
 #[test]
+fn another_role_is_asked_for_by_its_arn_and_only_where_one_is_named() {
+    let arn = "arn:aws:iam::123456789012:role/x";
+    let profile = Profile::with_agent(Door::Tool, |_, _| aws().into());
+    for line in [
+        &["credential-process", "dev", "--role-arn", arn][..],
+        &["credential-process", &format!("--role-arn={arn}"), "dev"],
+        &["credential-process", "dev"],
+    ] {
+        assert!(out(&profile.keyfob(line, b"")).starts_with("{\"Version\":1,"), "{line:?}");
+    }
+    let asked = profile.asked();
+    let roles: Vec<_> = asked.iter().map(|asked| asked["credential-process"]["role_arn"].as_str()).collect();
+    assert_eq!(roles, [Some(arn), Some(arn), None]);
+    assert!(asked.iter().all(|asked| asked["credential-process"]["name"] == "dev"));
+}
+
+#[test]
 fn credential_process_refuses_like_get() {
     let profile = Profile::with_agent(Door::Tool, |_, _| {
         Reply::Refused(Refusal::new(Code::SignInNeeded, "nobody is signed in").hint("keyfob login")).into()

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::PROTOCOL;
-use crate::reply::{Approval, Change, ClusterRights};
+use crate::reply::{Approval, BootstrapStep, Change, ClusterRights};
 use crate::secret::{Secret, exposed, exposed_option};
 
 /// One request: `{"v":1,"ask":…}`, with `"first":true` from a caller that had to wait for the agent's start.
@@ -40,6 +40,14 @@ pub enum ToolAsk {
     /// AWS keys of an `aws` entry, as `credential_process` asks.
     CredentialProcess {
         /// `aws.dev`, or `dev` where only one entry fits.
+        name: String,
+        /// Another role than the entry's own, reached through it: one of its entries has it, or its `may_assume` allows it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        role_arn: Option<String>,
+    },
+    /// The same keys, with what a program that `keyfob exec` runs needs beside them: which entry they are of, and its region.
+    Exec {
+        /// `aws.dev` or `outscale.monitoring`, or the bare name where only one entry fits.
         name: String,
     },
     /// Which entry answers for a URI or a name and, if none does, the one next step.
@@ -209,6 +217,35 @@ pub enum ControlAsk {
         /// The passphrase of the encrypted file keychain, where it is needed.
         #[serde(default, serialize_with = "exposed_option", skip_serializing_if = "Option::is_none")]
         passphrase: Option<Secret<String>>,
+    },
+    /// Opens the AWS console with an entry's keys; answered by [`crate::reply::Step::OpenBrowser`], then `Done`. Closing the
+    /// connection calls it off.
+    AwsConsole {
+        /// An `aws` entry.
+        name: String,
+        /// The page of the console: an `https` address of the partition's own console.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        destination: Option<String>,
+    },
+    /// What the token of this job says, beside what a trust policy or a machine user must name.
+    MachineClaims {
+        /// A `machine` entry.
+        name: String,
+    },
+    /// Makes the user of an `outscale` entry, with the keys of somebody who may, which are used once and kept nowhere.
+    OutscaleBootstrap {
+        /// An `outscale` entry.
+        name: String,
+        /// What the user may do, beside renewing its own keys: `ec2:Describe*`.
+        actions: Vec<String>,
+        /// The access key of an administrator.
+        access_key: String,
+        /// Its secret half.
+        #[serde(serialize_with = "exposed")]
+        secret_key: Secret<String>,
+        /// The plan as it was shown; `None` only plans. What changed since is refused.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        accept: Option<Vec<BootstrapStep>>,
     },
     /// Ends the agent, once running renewals are stored.
     Stop,

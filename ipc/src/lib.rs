@@ -11,6 +11,7 @@ pub mod client;
 pub mod frame;
 pub mod limits;
 mod line;
+mod machine;
 pub mod peer;
 pub mod place;
 pub mod refusal;

@@ -89,6 +89,8 @@ pub enum Code {
     Locked,
     /// The sign-in was called off or ran out of time.
     CalledOff,
+    /// This agent runs in no job that has the identity of the entry, or that identity has ended.
+    MachineIdentityMissing,
     /// The agent cannot be reached or started.
     AgentUnreachable,
     /// The socket is answered by somebody else.
@@ -132,6 +134,7 @@ impl Code {
             | Self::ServiceRefused
             | Self::RoleRefused
             | Self::CalledOff
+            | Self::MachineIdentityMissing
             | Self::NotAllowed
             | Self::PlaceUnsafe
             | Self::Internal

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::PROTOCOL;
+pub use crate::machine::{BootstrapStep, Claim, ClaimsReport};
 use crate::refusal::Refusal;
 use crate::secret::{Secret, exposed, exposed_option};
 pub use crate::token::{
@@ -42,6 +43,8 @@ pub enum Reply {
     Headers(Headers),
     /// For `credential-process`.
     AwsCredentials(AwsCredentials),
+    /// For `exec`.
+    Exec(Box<ExecKeys>),
     /// For `why`.
     Why(Box<Why>),
     /// For `about`.
@@ -68,6 +71,10 @@ pub enum Reply {
     Tokens(Vec<IssuedToken>),
     /// For `admin` with `rotate` and `create-machine`.
     Issued(Box<Issued>),
+    /// For `machine-claims`.
+    Claims(Box<ClaimsReport>),
+    /// For `outscale-bootstrap`: what there is to do, or what was done.
+    Bootstrap(Vec<BootstrapStep>),
     /// For `questions`.
     Questions(Vec<Question>),
     /// For `grants`.
@@ -129,6 +136,18 @@ pub struct AwsCredentials {
     /// Twelve digits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account_id: Option<String>,
+}
+
+/// Keys for the environment of one program.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ExecKeys {
+    /// `kind.name`: its kind says which variables they go into.
+    pub entry: String,
+    /// The region of the entry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// The keys themselves.
+    pub credentials: AwsCredentials,
 }
 
 /// Which entry answers, and how far it gets.

@@ -17,6 +17,8 @@ use crate::limits;
 use crate::place::{Places, is_own_runtime};
 use crate::refusal::{Code, Refusal};
 
+pub mod job;
+
 /// How the agent is started. Filled by `main` alone.
 #[derive(Debug, Clone)]
 pub struct Launch {
@@ -55,7 +57,7 @@ impl Launch {
             )
             .hint("install keyfob again, keyfob and keyfobd in one folder"));
         }
-        Ok(Self { program, environment: passed_on(environment) })
+        Ok(Self { program, environment: for_an_agent(environment) })
     }
 }
 
@@ -120,6 +122,47 @@ const RUNTIME: &str = "XDG_RUNTIME_DIR";
 /// listens to the machine's, whatever its first caller says.
 const OWN_PROFILE: &[&str] = &["KEYFOB_STATE_DIR", "KEYFOB_RUNTIME_DIR", "KEYFOB_CONFIG"];
 const SYSTEM_BUS: &str = "DBUS_SYSTEM_BUS_ADDRESS";
+
+/// What CI systems and machines say of a job, beside what every agent may see. They carry secrets: the agent takes them out of
+/// its environment before anything else (`agent/src/ambient.rs`, which reads these and no others).
+pub const AMBIENT: &[&str] = &[
+    "ACTIONS_ID_TOKEN_REQUEST_URL",
+    "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+    "GITHUB_ACTIONS",
+    "CIRCLE_OIDC_TOKEN_V2",
+    "CIRCLE_OIDC_TOKEN",
+    "CIRCLECI",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    "AWS_ROLE_ARN",
+    "AWS_EC2_METADATA_DISABLED",
+    "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+    "KEYFOB_IDENTITY",
+];
+
+/// Set for a program that has its keys from us (`keyfob exec`): what it finds under the names of AWS is no identity of a machine,
+/// and an agent that took it for one would ask itself.
+pub const HAS_OUR_KEYS: &str = "KEYFOB_EXEC";
+
+/// Whether a variable is one of [`AMBIENT`].
+pub fn is_ambient(name: &OsStr) -> bool {
+    AMBIENT.iter().any(|known| if cfg!(windows) { name.eq_ignore_ascii_case(known) } else { name == *known })
+}
+
+/// What of an environment goes to an agent that is started with it.
+fn for_an_agent(all: impl IntoIterator<Item = (OsString, OsString)>) -> Vec<(OsString, OsString)> {
+    let (ambient, rest): (Vec<_>, Vec<_>) = all.into_iter().partition(|(name, _)| is_ambient(name));
+    let has_our_keys = rest.iter().any(|(name, value)| name == HAS_OUR_KEYS && !value.is_empty());
+    let is_ours = |name: &OsStr| has_our_keys && name.as_encoded_bytes().starts_with(b"AWS_");
+    let ambient = ambient.into_iter().filter(|(name, _)| !is_ours(name));
+    passed_on(rest).into_iter().chain(ambient).collect()
+}
 
 /// Sockets that were handed to a caller are not the agent's.
 const OF_ONE_PROCESS: &[&str] = &["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"];
@@ -262,24 +305,25 @@ pub fn way_to_write(folder: &Path, error: &std::io::Error) -> String {
 }
 
 fn spawn(launch: &Launch) -> Result<Child, Refusal> {
+    let mut command = prepared(launch);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    spawn_apart(&mut command).map_err(|error| cannot_start(launch, &error))
+}
+
+/// The agent's program in its environment, in a folder that stays.
+fn prepared(launch: &Launch) -> Command {
     let mut command = Command::new(&launch.program);
+    command.env_clear().envs(launch.environment.iter().map(|(name, value)| (name, value))).current_dir(
+        if cfg!(windows) { launch.program.parent().unwrap_or(Path::new("")) } else { Path::new("/") },
+    );
     command
-        .env_clear()
-        .envs(launch.environment.iter().map(|(name, value)| (name, value)))
-        .current_dir(if cfg!(windows) {
-            launch.program.parent().unwrap_or(Path::new(""))
-        } else {
-            Path::new("/")
-        })
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    spawn_apart(&mut command).map_err(|error| {
-        Refusal::new(
-            Code::AgentUnreachable,
-            format!("the agent `{}` cannot be started ({error})", launch.program.display()),
-        )
-    })
+}
+
+fn cannot_start(launch: &Launch, error: &std::io::Error) -> Refusal {
+    Refusal::new(
+        Code::AgentUnreachable,
+        format!("the agent `{}` cannot be started ({error})", launch.program.display()),
+    )
 }
 
 /// The agent makes a session of its own (setsid) and closes inherited descriptors first thing in its main.
@@ -385,6 +429,17 @@ mod tests {
         assert_eq!(names(passed_on(all.clone())), ["HOME"]);
         // The agent becomes a new program in the same process, which they are still for.
         assert_eq!(allowed(all.clone()), all);
+    }
+
+    #[test]
+    fn what_a_ci_system_says_goes_to_an_agent_that_is_started_and_to_no_other_program() {
+        let job =
+            [("CIRCLE_OIDC_TOKEN", "t"), ("AWS_ACCESS_KEY_ID", "AKIA"), ("AWS_PROFILE", "x"), ("HOME", "/h")];
+        assert_eq!(names(for_an_agent(variables(&job))), ["HOME", "CIRCLE_OIDC_TOKEN", "AWS_ACCESS_KEY_ID"]);
+        assert_eq!(names(passed_on(variables(&job))), ["HOME"]);
+        // What `keyfob exec` has put there is ours.
+        let below = [&job[..], &[(HAS_OUR_KEYS, "1")]].concat();
+        assert_eq!(names(for_an_agent(variables(&below))), ["HOME", HAS_OUR_KEYS, "CIRCLE_OIDC_TOKEN"]);
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub enum Teller {
     IdentityProvider,
     /// AWS.
     Aws,
+    /// EIM, the identity management of OUTSCALE.
+    Eim,
     /// The token itself, which is readable (a JWT).
     Token,
     /// The person.
@@ -37,6 +39,7 @@ impl Teller {
             Self::TokenService => "the token service",
             Self::IdentityProvider => "the identity provider",
             Self::Aws => "AWS",
+            Self::Eim => "OUTSCALE",
             Self::Token => "the token itself",
             Self::Person => "you",
             Self::Configuration => "the configuration",
@@ -123,7 +126,7 @@ pub struct ToldRights {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToldFact {
     /// `owner`, `machine` (only `yes`), `scopes`, `groups`, `ends`, `account`, `role`, `assumed` (the role as AWS names the
-    /// session).
+    /// session), `user`, `allows` and `denies` (one value a statement of a policy: `ec2:Describe* on *`).
     pub name: String,
     /// One or several.
     pub values: Vec<String>,

@@ -221,6 +221,7 @@ pub fn load(text: &str, limits: Limits) -> Result<Config, Vec<String>> {
         (KINDS.iter().position(|kind| kind.name == entry.name.kind), entry.name.name.clone())
     });
     check_references(&entries, &tried, &mut problems);
+    complete(&mut entries, &mut problems);
     check_hosts(&entries, &mut problems);
     let policies = super::policy::read(policies, &tried, &mut problems);
     if !problems.is_empty() {
@@ -458,6 +459,26 @@ fn check_references(
             }
             seen.push(&target.name);
             next = target.source.through();
+        }
+    }
+}
+
+/// What entries take over from those behind them.
+fn complete(entries: &mut [(Arc<Entry>, Range<usize>)], problems: &mut Vec<Problem>) {
+    for index in 0..entries.len() {
+        let find =
+            |name: &EntryName| entries.iter().map(|(entry, _)| entry).find(|entry| entry.name == *name);
+        let next = |entry: &&Arc<Entry>| find(entry.source.through()?);
+        let (entry, span) = &entries[index];
+        // A circle has been spoken of.
+        let behind: Vec<&Entry> =
+            std::iter::successors(Some(entry), next).skip(1).take(entries.len()).map(AsRef::as_ref).collect();
+        match entry.source.complete(&behind) {
+            Ok(None) => {}
+            Ok(Some(source)) => entries[index].0 = Arc::new(Entry { name: entry.name.clone(), source }),
+            Err(say) => {
+                problems.push(Problem { span: Some(span.clone()), say: format!("{}: {say}", entry.name) });
+            }
         }
     }
 }

@@ -28,6 +28,9 @@ impl Agent {
         if self.lock_report().is_some() {
             return attention(&name, "not looked at while it is locked".to_owned(), "keyfob unlock");
         }
+        if let Some(check) = self.look_for_job(entry) {
+            return check;
+        }
         if gives_keys(entry)
             && let Err(refusal) = self.try_out(entry).await
         {
@@ -49,6 +52,32 @@ impl Agent {
     }
 }
 
+impl Agent {
+    /// What is obtained with the identity of a job, where there is none. On a desktop that is as it should be, and nobody is asked.
+    fn look_for_job(&self, entry: &Entry) -> Option<Check> {
+        let config = self.config().ok()?;
+        let root = Self::root_of(&config, entry).ok()?;
+        let holder = config.entry(&root).filter(|holder| !holder.source.holds())?;
+        let refusal = holder.source.ready(self, &root).err()?;
+        if refusal.code != Code::MachineIdentityMissing {
+            return None;
+        }
+        let name = entry.name.to_string();
+        if !self.ambient.is_github && !self.ambient.is_circleci {
+            return Some(good(&name, "for jobs; none runs here".to_owned()));
+        }
+        if entry.name != root {
+            return Some(bad(&name, &refusal));
+        }
+        let is_needed = config.entries.iter().any(|other| other.source.through() == Some(&root));
+        Some(if is_needed {
+            attention(&name, refusal.say, &refusal.hint)
+        } else {
+            good(&name, "no identity is here, and nothing is obtained with it".to_owned())
+        })
+    }
+}
+
 fn gives_keys(entry: &Entry) -> bool {
     entry.source.gives_aws_credentials()
 }
@@ -56,8 +85,12 @@ fn gives_keys(entry: &Entry) -> bool {
 /// What is held, whose it is, and until when.
 fn held(report: &EntryReport) -> String {
     let what = match report.kind.as_str() {
+        "sso" if report.through.is_some() => "this job has a session",
         "sso" => "signed in",
         "token" => "a token is held",
+        "outscale" => "OUTSCALE gives keys",
+        "machine" => "this job has an identity",
+        "aws" if report.facts.contains_key("command") => "its program gives keys",
         _ => "AWS gives keys",
     };
     let owner = report.owner.as_ref().filter(|_| report.through.is_none());

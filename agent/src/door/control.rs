@@ -27,6 +27,15 @@ pub(super) async fn converse(agent: &Arc<Agent>, mut connection: Connection) {
                 agent.ledger.note(&connection.asker, deed, Ending::of_control(&reply)).await;
                 reply
             }
+            Incoming::Ask(ControlAsk::AwsConsole { name, destination }, _) => {
+                let mut deed = Deed { entry: agent.named(Some(&name)), ..Deed::new("aws-console") };
+                let (asker, destination) = (connection.asker.clone(), destination.as_deref());
+                let opening = agent.aws_console(&name, destination, &asker, &mut connection, &mut deed);
+                let reply = Box::pin(opening).await;
+                // Whoever gets the console has got what the keys can do.
+                agent.ledger.note(&asker, deed, Ending::of_tool(&reply)).await;
+                reply
+            }
             Incoming::Ask(ControlAsk::Watch { notices, questions, ledger }, _) => {
                 let wants = Wants { notices, questions, ledger };
                 Box::pin(super::watch::converse(agent, connection, wants)).await;
@@ -42,6 +51,7 @@ pub(super) async fn converse(agent: &Arc<Agent>, mut connection: Connection) {
             }
             Incoming::Closed => break,
         };
+        agent.cover(&reply).await;
         if !connection.answer(reply.unwrap_or_else(Reply::Refused)).await {
             break;
         }
@@ -69,6 +79,7 @@ fn act(ask: &ControlAsk) -> Option<(&'static str, Option<&str>)> {
             (act, name.as_deref())
         }
         ControlAsk::ConfigConfirm { name, accept: Some(_) } => ("config-confirm", name.as_deref()),
+        ControlAsk::OutscaleBootstrap { name, accept: Some(_), .. } => ("outscale-bootstrap", Some(name)),
         ControlAsk::Lock => ("lock", None),
         ControlAsk::Unlock { .. } => ("unlock", None),
         ControlAsk::Stop => ("stop", None),
@@ -87,6 +98,9 @@ fn act(ask: &ControlAsk) -> Option<(&'static str, Option<&str>)> {
         | ControlAsk::Doctor
         | ControlAsk::ClaimNotice { .. }
         | ControlAsk::ConfigCheck
+        | ControlAsk::AwsConsole { .. }
+        | ControlAsk::MachineClaims { .. }
+        | ControlAsk::OutscaleBootstrap { accept: None, .. }
         | ControlAsk::ConfigConfirm { accept: None, .. } => return None,
     })
 }
@@ -119,6 +133,9 @@ fn works_locked(ask: &ControlAsk) -> bool {
         | ControlAsk::Permissions { .. }
         | ControlAsk::Admin { .. }
         | ControlAsk::Answer { .. }
+        | ControlAsk::AwsConsole { .. }
+        | ControlAsk::MachineClaims { .. }
+        | ControlAsk::OutscaleBootstrap { .. }
         | ControlAsk::ConfigConfirm { .. } => false,
     }
 }
@@ -261,6 +278,16 @@ impl Agent {
                 self.permissions(name.as_deref(), again).await.map(Reply::Permissions)
             }
             ControlAsk::Admin { name, act } => self.administrate(name.as_deref(), act).await,
+            ControlAsk::AwsConsole { .. } => {
+                Err(Refusal::new(Code::Internal, "a console needs a connection of its own"))
+            }
+            ControlAsk::MachineClaims { name } => {
+                self.machine_claims(&name).await.map(|report| Reply::Claims(Box::new(report)))
+            }
+            ControlAsk::OutscaleBootstrap { name, actions, access_key, secret_key, accept } => self
+                .outscale_bootstrap(&name, &actions, (&access_key, &secret_key), accept.as_deref())
+                .await
+                .map(Reply::Bootstrap),
             ControlAsk::Watch { .. } => {
                 Err(Refusal::new(Code::Internal, "a watch needs a connection of its own"))
             }

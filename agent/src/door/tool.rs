@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use keyfob_ipc::reply::{Headers, Outcome, Reply, Why};
+use keyfob_ipc::reply::{AwsCredentials, ExecKeys, Headers, Outcome, Reply, Why};
 use keyfob_ipc::{Code, Refusal, ToolAsk, limits};
 use tokio::time::timeout;
 
@@ -30,6 +30,7 @@ pub(super) async fn converse(agent: &Arc<Agent>, mut connection: Connection) {
                 let is_unchanged = connection.asker.is_unchanged().await;
                 let answer = agent.unless_locked(answer);
                 let mut ending = Ending::of_tool(&answer);
+                Box::pin(agent.cover(&answer)).await;
                 let is_there = is_unchanged && connection.answer(answer.unwrap_or_else(Reply::Refused)).await;
                 if is_noted {
                     if !is_there && ending.outcome == Outcome::Given {
@@ -86,7 +87,7 @@ impl Agent {
     /// Nothing is given that was on its way when it was locked.
     fn unless_locked(&self, answer: Result<Reply, Refusal>) -> Result<Reply, Refusal> {
         if Ending::of_tool(&answer).outcome == Outcome::Given
-            && matches!(answer, Ok(Reply::Headers(_) | Reply::AwsCredentials(_)))
+            && matches!(answer, Ok(Reply::Headers(_) | Reply::AwsCredentials(_) | Reply::Exec(_)))
         {
             self.check_lock()?;
         }
@@ -104,18 +105,43 @@ impl Agent {
                 deed.act = "get";
                 self.get(&uri, asker, deed).await.map(Reply::Headers)
             }
-            ToolAsk::CredentialProcess { name } => {
+            ToolAsk::CredentialProcess { name, role_arn } => {
                 deed.act = "credential-process";
-                self.check_lock()?;
-                let config = self.config()?;
-                let entry = config.find(&name, Ask::AwsCredentials)?;
-                deed.entry = Some(entry.name.clone());
-                let permit = self.permit(&config, entry, asker, deed).await?;
-                entry.source.aws_credentials(self, entry, &permit).await.map(Reply::AwsCredentials)
+                let (_, keys) = self.keys(&name, role_arn.as_deref(), asker, deed).await?;
+                Ok(Reply::AwsCredentials(keys))
+            }
+            ToolAsk::Exec { name } => {
+                deed.act = "exec";
+                let (entry, credentials) = self.keys(&name, None, asker, deed).await?;
+                let region = entry.source.facts().remove("region");
+                let entry = entry.name.to_string();
+                Ok(Reply::Exec(Box::new(ExecKeys { entry, region, credentials })))
             }
             ToolAsk::Why { subject } => self.why(&subject, asker).await.map(|why| Reply::Why(Box::new(why))),
             ToolAsk::About => Ok(Reply::About(self.about())),
         }
+    }
+
+    /// Keys of an entry, or of another role that is reached through it.
+    async fn keys(
+        self: &Arc<Self>,
+        name: &str,
+        role_arn: Option<&str>,
+        asker: &Asker,
+        deed: &mut Deed,
+    ) -> Result<(Arc<Entry>, AwsCredentials), Refusal> {
+        self.check_lock()?;
+        let config = self.config()?;
+        let entry = config.find(name, Ask::AwsCredentials)?.clone();
+        let entry = match role_arn {
+            Some(role_arn) => config.role_through(&entry, role_arn)?,
+            None => entry,
+        };
+        deed.entry = Some(entry.name.clone());
+        crate::kind::refuse_own_command(&config, &entry, asker).await?;
+        let permit = self.permit(&config, &entry, asker, deed).await?;
+        let keys = entry.source.aws_credentials(self, &entry, &permit).await?;
+        Ok((entry, keys))
     }
 
     async fn get(self: &Arc<Self>, uri: &str, asker: &Asker, deed: &mut Deed) -> Result<Headers, Refusal> {

@@ -1,105 +1,198 @@
-//! `[aws.…]`: an AWS role, assumed with the ID token of an SSO session.
+//! `[aws.…]`: an AWS role, assumed with an ID token or with the keys of another entry; or keys that another program gives.
+
+mod arn;
+mod command;
+mod role;
+mod said;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::ops::Range;
 use std::time::Duration;
 
-use keyfob_ipc::reply::{AwsCredentials, Teller, ToldFact};
-use keyfob_ipc::{Code, Refusal, Secret};
 use serde::Deserialize;
 use toml::Spanned;
 use toml::de::DeValue;
 
 use super::{Kind, Source, sso};
-use crate::agent::Agent;
-use crate::clock::rfc3339;
-use crate::config::{Entry, EntryName, Problem, Reading};
-use crate::footing::Footing;
-use crate::holding::Facts;
-use crate::keychain::Pending;
-use crate::lease::{Body, Lease};
-use crate::policy::Permit;
-use crate::renew::Need;
-use crate::upstream::sts::{self, RoleAsk, StsError};
+use crate::config::{EntryName, Problem, Reading};
+use arn::RoleArn;
+pub use arn::RolePattern;
+pub use command::refuse_own_command;
+use role::Role;
 
 /// This kind, for the list.
 pub const KIND: Kind = Kind { name: "aws", read };
+
+/// The kind of machine users.
+const MACHINE: &str = "machine";
 
 /// Sessions of STS (its API reference).
 const SHORTEST: Duration = Duration::from_secs(900);
 const LONGEST: Duration = Duration::from_secs(12 * 3600);
 const USUAL: Duration = Duration::from_secs(3600);
 
+/// Limits of one request to STS (its API reference).
+const POLICIES: usize = 10;
+const TAGS: usize = 50;
+const TAG_KEY: usize = 128;
+const TAG_VALUE: usize = 256;
+/// Patterns of one entry.
+const PATTERNS: usize = 64;
+
 #[derive(Deserialize)]
 struct Table {
-    sso: Spanned<String>,
-    role_arn: Spanned<String>,
-    region: Spanned<String>,
+    sso: Option<Spanned<String>>,
+    machine: Option<Spanned<String>>,
+    source: Option<Spanned<String>>,
+    command: Option<Spanned<Vec<Spanned<String>>>>,
+    role_arn: Option<Spanned<String>>,
+    region: Option<Spanned<String>>,
     duration: Option<Spanned<String>>,
     session_name: Option<Spanned<String>>,
+    session_tags: Option<Spanned<BTreeMap<String, String>>>,
+    external_id: Option<Spanned<String>>,
+    policy_arns: Option<Spanned<Vec<Spanned<String>>>>,
+    may_assume: Option<Spanned<Vec<Spanned<String>>>>,
     endpoint_url: Option<Spanned<String>>,
+    signin_url: Option<Spanned<String>>,
+    use_fips: Option<Spanned<bool>>,
 }
 
-#[derive(Debug)]
-struct Role {
-    session: EntryName,
-    role_arn: String,
-    region: String,
-    duration: Duration,
-    session_name: Option<String>,
-    endpoint: Option<String>,
+/// Where keys come from.
+enum Behind {
+    Entry(EntryName),
+    Command(Spanned<Vec<Spanned<String>>>),
 }
 
 fn read(value: Spanned<DeValue<'_>>, reading: &mut Reading<'_>) -> Option<Box<dyn Source>> {
+    let whole = value.span();
+    let mut table: Table = crate::config::read_table(reading.place, value, &mut reading.problems)?;
+    match read_behind(&mut table, &whole, reading)? {
+        Behind::Command(words) => command::read(&words, &table, reading),
+        Behind::Entry(behind) => read_role(behind, &table, whole, reading),
+    }
+}
+
+/// Exactly one of the four.
+fn read_behind(table: &mut Table, whole: &Range<usize>, reading: &mut Reading<'_>) -> Option<Behind> {
     let place = reading.place;
-    let table: Table = crate::config::read_table(place, value, &mut reading.problems)?;
-    let role_arn = reading.check(read_role(place, &table.role_arn));
-    let region = reading.check(read_region(place, &table.region));
-    let duration = table.duration.map_or(Some(USUAL), |text| {
-        let duration = reading.duration(&text)?;
+    let spans = [
+        ("sso", table.sso.as_ref().map(Spanned::span)),
+        ("machine", table.machine.as_ref().map(Spanned::span)),
+        ("source", table.source.as_ref().map(Spanned::span)),
+        ("command", table.command.as_ref().map(Spanned::span)),
+    ];
+    let mut given: Vec<_> = spans.into_iter().filter_map(|(key, span)| Some((span?.start, key))).collect();
+    given.sort_unstable();
+    if given.len() != 1 {
+        let (say, start) = match given.as_slice() {
+            [(_, one), (start, other), ..] => {
+                (format!("{place}: `{one}` and `{other}` cannot stand together"), *start)
+            }
+            _ => {
+                (format!("{place}: one of `sso`, `machine`, `source` and `command` is missing"), whole.start)
+            }
+        };
+        reading.problems.push(Problem { span: Some(start..whole.end.max(start)), say });
+        return None;
+    }
+    let named = |kind: &'static str, text: Spanned<String>| {
+        let bare = text.get_ref().strip_prefix(kind).and_then(|rest| rest.strip_prefix('.'));
+        Behind::Entry(EntryName { kind, name: bare.unwrap_or(text.get_ref()).to_owned() })
+    };
+    let sso = table.sso.take().map(|text| named(sso::KIND.name, text));
+    let machine = || table.machine.take().map(|text| named(MACHINE, text));
+    let behind = sso.or_else(machine).or_else(|| table.source.take().map(|text| named(KIND.name, text)));
+    behind.or_else(|| table.command.take().map(Behind::Command))
+}
+
+fn read_role(
+    behind: EntryName,
+    table: &Table,
+    whole: Range<usize>,
+    reading: &mut Reading<'_>,
+) -> Option<Box<dyn Source>> {
+    let place = reading.place;
+    let is_chained = behind.kind == KIND.name;
+    let missing =
+        |name: &str| Problem { span: Some(whole.clone()), say: format!("{place}: `{name}` is missing") };
+    let role_arn = match &table.role_arn {
+        Some(text) => reading.check(read_role_arn(place, text)),
+        None => reading.check(Err(missing("role_arn"))),
+    };
+    // A chained role has the region of the one behind it ([`Source::complete`]).
+    let region = match &table.region {
+        Some(text) => reading.check(read_region(place, text)).map(Some),
+        None if is_chained => Some(None),
+        None => reading.check(Err(missing("region"))),
+    };
+    let duration = table.duration.as_ref().map_or(Some(USUAL), |text| {
+        let duration = reading.duration(text)?;
         reading.check(if (SHORTEST..=LONGEST).contains(&duration) {
             Ok(duration)
         } else {
-            Err(Problem::at(&text, format!("{place}: a session of AWS lasts from 15m to 12h")))
+            Err(Problem::at(text, format!("{place}: a session of AWS lasts from 15m to 12h")))
         })
     });
-    let session_name = table.session_name.and_then(|text| {
+    let session_name = table.session_name.as_ref().and_then(|text| {
         let clean = session_name(text.get_ref());
         reading.check(if clean == *text.get_ref() {
             Ok(clean)
         } else {
-            Err(Problem::at(
-                &text,
-                format!("{place}: a session name has 2 to 64 letters, digits and _+=,.@-"),
-            ))
+            Err(Problem::at(text, format!("{place}: a session name has 2 to 64 letters, digits and _+=,.@-")))
         })
     });
-    let endpoint = table.endpoint_url.and_then(|text| reading.address(&text));
-    let bare = table.sso.get_ref();
-    let session =
-        EntryName { kind: sso::KIND.name, name: bare.strip_prefix("sso.").unwrap_or(bare).to_owned() };
+    if behind.kind == sso::KIND.name {
+        refuse_for_web_identity(table, reading);
+    }
+    let external_id =
+        table.external_id.as_ref().and_then(|text| reading.check(read_external_id(place, text)));
+    let session_tags = table.session_tags.as_ref().and_then(|tags| reading.check(read_tags(place, tags)));
+    let policy_arns = table.policy_arns.as_ref().map(|list| read_policies(list, reading));
+    let may_assume = table.may_assume.as_ref().map(|list| read_patterns(list, reading));
+    let endpoint = table.endpoint_url.as_ref().and_then(|text| reading.address(text));
+    let signin = table.signin_url.as_ref().and_then(|text| reading.address(text));
+    let use_fips = table.use_fips.as_ref().is_some_and(|text| *text.get_ref());
+    if let (Some(text), true) = (&table.endpoint_url, use_fips) {
+        let say = format!("{place}: `endpoint_url` and `use_fips` cannot stand together");
+        reading.problems.push(Problem::at(text, say));
+    }
     Some(Box::new(Role {
-        session,
+        behind,
         role_arn: role_arn?,
         region: region?,
         duration: duration?,
         session_name,
+        session_tags: session_tags.unwrap_or_default(),
+        external_id,
+        policy_arns: policy_arns.unwrap_or_default(),
+        may_assume: may_assume.unwrap_or_default(),
         endpoint: endpoint.map(Into::into),
+        signin: signin.map(Into::into),
+        use_fips,
     }))
 }
 
-/// `arn:PARTITION:iam::ACCOUNT:role/PATH/NAME`.
-fn read_role(place: &str, text: &Spanned<String>) -> Result<String, Problem> {
-    let arn = text.get_ref();
-    let parts: Vec<&str> = arn.splitn(6, ':').collect();
-    let is_role = matches!(parts.as_slice(), ["arn", partition, "iam", "", account, role]
-        if partition.starts_with("aws") && account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit())
-            && role.strip_prefix("role/").is_some_and(|name| !name.is_empty()));
-    let is_plain = arn.len() <= 2048 && arn.bytes().all(|byte| byte.is_ascii_graphic());
-    if is_role && is_plain {
-        Ok(arn.clone())
-    } else {
-        Err(Problem::at(text, format!("{place}: a role is written arn:aws:iam::123456789012:role/Name")))
+/// `AssumeRoleWithWebIdentity` takes neither.
+fn refuse_for_web_identity(table: &Table, reading: &mut Reading<'_>) {
+    let place = reading.place;
+    if let Some(tags) = &table.session_tags {
+        let say = format!("{place}: with `sso`, {}", said::TAGS_OF_WEB_IDENTITIES);
+        reading.problems.push(Problem::at(tags, say));
+    }
+    if let Some(id) = &table.external_id {
+        let say =
+            format!("{place}: with `sso`, AWS takes no `external_id`; it belongs to an entry with `source`");
+        reading.problems.push(Problem::at(id, say));
+    }
+}
+
+fn read_role_arn(place: &str, text: &Spanned<String>) -> Result<String, Problem> {
+    match RoleArn::parse(text.get_ref()) {
+        Some(_) => Ok(text.get_ref().clone()),
+        None => {
+            Err(Problem::at(text, format!("{place}: a role is written arn:aws:iam::123456789012:role/Name")))
+        }
     }
 }
 
@@ -118,6 +211,95 @@ fn read_region(place: &str, text: &Spanned<String>) -> Result<String, Problem> {
     }
 }
 
+/// `[\w+=,.@:\/-]{2,1224}` (STS API reference, `ExternalId`).
+fn read_external_id(place: &str, text: &Spanned<String>) -> Result<String, Problem> {
+    let id = text.get_ref();
+    let is_id = (2..=1224).contains(&id.len())
+        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@:/-".contains(&byte));
+    if is_id {
+        Ok(id.clone())
+    } else {
+        let say = format!("{place}: an external id has 2 to 1224 letters, digits and _+=,.@:/-");
+        Err(Problem::at(text, say))
+    }
+}
+
+/// Session tags (STS API reference, `Tag`).
+fn read_tags(
+    place: &str,
+    tags: &Spanned<BTreeMap<String, String>>,
+) -> Result<BTreeMap<String, String>, Problem> {
+    let problem = |say: String| Err(Problem::at(tags, format!("{place}: {say}")));
+    let all = tags.get_ref();
+    if all.len() > TAGS {
+        return problem(format!("there are {} session tags; AWS takes {TAGS}", all.len()));
+    }
+    let fits = |text: &str| {
+        let is_known = |character: char| {
+            character.is_alphanumeric() || character == ' ' || "_.:/=+-@".contains(character)
+        };
+        text.chars().all(is_known)
+    };
+    for (key, value) in all {
+        let shown = keyfob_ipc::text::escape(key);
+        if !(1..=TAG_KEY).contains(&key.chars().count()) || value.chars().count() > TAG_VALUE {
+            return problem(format!(
+                "the session tag `{shown}` is too long; a key has 1 to {TAG_KEY} characters, a value at most {TAG_VALUE}"
+            ));
+        }
+        if !fits(key) || !fits(value) {
+            return problem(format!(
+                "the session tag `{shown}` has other characters than letters, digits, spaces and _.:/=+-@"
+            ));
+        }
+        if key.to_lowercase().starts_with("aws:") {
+            return problem(format!("the session tag `{shown}`: names in `aws:` are AWS' own"));
+        }
+        if all.keys().any(|other| other != key && other.to_lowercase() == key.to_lowercase()) {
+            return problem(format!("the session tag `{shown}` stands twice; AWS does not tell A from a"));
+        }
+    }
+    Ok(all.clone())
+}
+
+fn read_policies(list: &Spanned<Vec<Spanned<String>>>, reading: &mut Reading<'_>) -> Vec<String> {
+    let place = reading.place;
+    if list.get_ref().len() > POLICIES {
+        let say = format!("{place}: there are {} policies; AWS takes {POLICIES}", list.get_ref().len());
+        reading.problems.push(Problem::at(list, say));
+        return Vec::new();
+    }
+    let policy = |text: &Spanned<String>| match arn::policy_partition(text.get_ref()) {
+        Some(_) => Ok(text.get_ref().clone()),
+        None => Err(Problem::at(
+            text,
+            format!(
+                "{place}: a policy is written arn:aws:iam::123456789012:policy/Name or arn:aws:iam::aws:policy/Name"
+            ),
+        )),
+    };
+    list.get_ref().iter().filter_map(|text| reading.check(policy(text))).collect()
+}
+
+fn read_patterns(list: &Spanned<Vec<Spanned<String>>>, reading: &mut Reading<'_>) -> Vec<RolePattern> {
+    let place = reading.place;
+    if list.get_ref().len() > PATTERNS {
+        let say = format!("{place}: `may_assume` has {} patterns; at most {PATTERNS}", list.get_ref().len());
+        reading.problems.push(Problem::at(list, say));
+        return Vec::new();
+    }
+    let pattern = |text: &Spanned<String>| {
+        RolePattern::parse(text.get_ref()).ok_or_else(|| {
+            let say = format!(
+                "{place}: a pattern is the ARN of a role, where `*` stands for an account or for characters of the \
+                 name: arn:aws:iam::*:role/external-*"
+            );
+            Problem::at(text, say)
+        })
+    };
+    list.get_ref().iter().filter_map(|text| reading.check(pattern(text))).collect()
+}
+
 /// A person's name as a session name: `[\w+=,.@-]{2,64}` (STS API reference, `RoleSessionName`). Other characters become
 /// `-`, and a longer name is cut, always the same way, because it stands in CloudTrail and in policies.
 pub fn session_name(person: &str) -> String {
@@ -128,161 +310,6 @@ pub fn session_name(person: &str) -> String {
         name.push('-');
     }
     name
-}
-
-impl Source for Role {
-    fn through(&self) -> Option<&EntryName> {
-        Some(&self.session)
-    }
-
-    fn gives_aws_credentials(&self) -> bool {
-        true
-    }
-
-    fn sends_identity_to(&self) -> Option<&str> {
-        self.endpoint.as_deref()
-    }
-
-    fn sign_in(&self, _name: &EntryName) -> Option<String> {
-        None
-    }
-
-    fn facts(&self) -> BTreeMap<String, String> {
-        BTreeMap::from([
-            ("role_arn".to_owned(), self.role_arn.clone()),
-            ("region".to_owned(), self.region.clone()),
-            ("duration".to_owned(), self.duration.as_secs().to_string()),
-        ])
-    }
-
-    fn told(&self, agent: &Agent, entry: &Entry, held: &Facts) -> Vec<ToldFact> {
-        let configured = |name: &str, text: Option<&str>| {
-            super::told(name, &[text?.to_owned()], Teller::Configuration, None)
-        };
-        let lease = agent.leases.get(&entry.name).filter(|lease| lease.until > agent.clock.now());
-        let assumed = lease.as_ref().and_then(|lease| match &lease.body {
-            Body::Aws(keys) => {
-                super::told("assumed", &[keys.assumed.clone()?], Teller::Aws, Some(lease.since))
-            }
-            Body::Session(_) => None,
-        });
-        let owner = held.owner.as_ref().and_then(|owner| {
-            super::told("owner", std::slice::from_ref(owner), Teller::IdentityProvider, held.proven)
-        });
-        let facts =
-            [owner, configured("account", self.account()), configured("role", Some(&self.role_arn)), assumed];
-        facts.into_iter().flatten().collect()
-    }
-
-    fn aws_credentials<'a>(
-        &'a self,
-        agent: &'a Arc<Agent>,
-        entry: &'a Arc<Entry>,
-        _permit: &'a Permit,
-    ) -> Pending<'a, Result<AwsCredentials, Refusal>> {
-        Box::pin(async move {
-            let lease = agent.lease(entry, Need::Tool).await?;
-            let Body::Aws(keys) = &lease.body else {
-                return Err(super::wrong_kind(&entry.name, "AWS credentials"));
-            };
-            Ok(AwsCredentials {
-                version: 1,
-                access_key_id: keys.access_key_id.clone(),
-                secret_access_key: keys.secret_access_key.clone(),
-                session_token: Some(keys.session_token.clone()),
-                expiration: Some(rfc3339(lease.until)),
-                account_id: self.account().map(str::to_owned),
-            })
-        })
-    }
-
-    fn renew<'a>(
-        &'a self,
-        agent: &'a Arc<Agent>,
-        entry: &'a Arc<Entry>,
-        footing: &'a Footing,
-    ) -> Pending<'a, Result<Lease, Refusal>> {
-        Box::pin(async move {
-            match self.assume(agent, footing, Need::Renewal).await {
-                Ok(lease) => Ok(lease),
-                // Our clock and AWS' differ, or the token aged on the way: one new token, one more try.
-                Err(StsError::TokenExpired) => match self.assume(agent, footing, Need::New).await {
-                    Ok(lease) => Ok(lease),
-                    Err(StsError::Refused(refusal)) => Err(refusal),
-                    Err(StsError::TokenExpired) => Err(Refusal::new(
-                        Code::RoleRefused,
-                        format!("AWS takes a new ID token for expired (`{}`)", entry.name),
-                    )
-                    .hint("set this machine's clock")),
-                },
-                Err(StsError::Refused(refusal)) => Err(refusal),
-            }
-        })
-    }
-}
-
-impl Role {
-    fn account(&self) -> Option<&str> {
-        self.role_arn.split(':').nth(4)
-    }
-
-    async fn assume(&self, agent: &Arc<Agent>, footing: &Footing, need: Need) -> Result<Lease, StsError> {
-        let session = footing.config.entry(&self.session).cloned().ok_or_else(|| {
-            StsError::Refused(Refusal::new(
-                Code::UnknownEntry,
-                format!("there is no entry `{}` any more", self.session),
-            ))
-        })?;
-        // The ID token goes to this entry's endpoint: whether it may is asked for a session in memory, too.
-        agent.usable_holding(footing, &session).await.map_err(StsError::Refused)?;
-        let lease = agent.lease(&session, need).await.map_err(StsError::Refused)?;
-        let (id_token, name) = self.identity(&lease, agent)?;
-        let ask = RoleAsk {
-            role_arn: &self.role_arn,
-            region: &self.region,
-            endpoint: self.endpoint.as_deref(),
-            session_name: &name,
-            duration: self.duration,
-            id_token,
-        };
-        let http = agent.http(footing).map_err(StsError::Refused)?;
-        let (keys, until) = sts::assume_role(&http, &ask).await?;
-        let now = agent.clock.now();
-        if until <= now {
-            return Err(StsError::Refused(
-                Refusal::new(
-                    Code::RoleRefused,
-                    format!("AWS gave keys for `{}` that have ended by this machine's clock", self.role_arn),
-                )
-                .hint("set this machine's clock"),
-            ));
-        }
-        Ok(Lease::aws(keys, now, until, self.duration))
-    }
-
-    fn identity<'a>(
-        &self,
-        lease: &'a Lease,
-        agent: &Agent,
-    ) -> Result<(&'a Secret<String>, String), StsError> {
-        let Body::Session(tokens) = &lease.body else {
-            return Err(StsError::Refused(super::wrong_kind(&self.session, "ID tokens")));
-        };
-        match &tokens.id_token {
-            Some((token, until)) if *until > agent.clock.now() => {
-                let name = self.session_name.clone().unwrap_or_else(|| tokens.session_name.clone());
-                Ok((token, name))
-            }
-            Some(_) => Err(StsError::TokenExpired),
-            None => Err(StsError::Refused(
-                Refusal::new(
-                    Code::ProviderRefused,
-                    format!("the provider of `{}` gives no new ID token, which AWS needs", self.session),
-                )
-                .hint(format!("keyfob login {}", self.session.name)),
-            )),
-        }
-    }
 }
 
 #[cfg(test)]

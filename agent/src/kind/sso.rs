@@ -4,6 +4,7 @@
 //! keychain before anything that it bought is handed out. A provider that gives no refresh token gives a session that
 //! lasts as long as its tokens; then these are the holding.
 
+mod machine;
 mod said;
 
 use std::collections::BTreeMap;
@@ -18,7 +19,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::aws::session_name;
-use super::{Kind, Source};
+use super::{IdentityToken, Kind, Proof, Source};
 use crate::agent::Agent;
 use crate::clock::rfc3339;
 use crate::config::{Config, Entry, EntryName, HostPattern, Problem, Reading};
@@ -65,6 +66,9 @@ pub struct SsoSession {
 }
 
 fn read(value: Spanned<DeValue<'_>>, reading: &mut Reading<'_>) -> Option<Box<dyn Source>> {
+    if machine::is_one(&value) {
+        return machine::read(value, reading);
+    }
     let place = reading.place;
     let table: Table = crate::config::read_table(place, value, &mut reading.problems)?;
     // The issuer is compared to the letter with what tokens say, so the text as written is what counts.
@@ -372,6 +376,37 @@ impl Source for SsoSession {
                 headers: BTreeMap::from([("Authorization".to_owned(), vec![value])]),
                 expires: Some(rfc3339(lease.cache_until(agent.clock.now()))),
             })
+        })
+    }
+
+    fn proof<'a>(
+        &'a self,
+        agent: &'a Arc<Agent>,
+        entry: &'a Arc<Entry>,
+        footing: &'a Footing,
+        need: Need,
+    ) -> Pending<'a, Result<Proof, Refusal>> {
+        Box::pin(async move {
+            // The ID token goes to an endpoint of the configuration: whether it may is asked for a session in memory, too.
+            agent.usable_holding(footing, entry).await?;
+            let mut lease = agent.lease(entry, need).await?;
+            let has_ended = |lease: &Lease| match &lease.body {
+                Body::Session(tokens) => {
+                    tokens.id_token.as_ref().is_some_and(|(_, until)| *until <= agent.clock.now())
+                }
+                _ => false,
+            };
+            if has_ended(&lease) && need != Need::New {
+                lease = agent.lease(entry, Need::New).await?;
+            }
+            let Body::Session(SessionTokens { id_token, session_name, .. }) = &lease.body else {
+                return Err(super::wrong_kind(&entry.name, "ID tokens"));
+            };
+            let Some((token, until)) = id_token.clone() else {
+                let say = format!("the provider of `{}` gives no new ID token, which AWS needs", entry.name);
+                return Err(Refusal::new(Code::ProviderRefused, say).hint(sign_in(&entry.name)));
+            };
+            Ok(Proof::Token(IdentityToken { token, session_name: session_name.clone(), until }))
         })
     }
 

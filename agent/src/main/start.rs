@@ -1,5 +1,8 @@
 //! What this process begins with.
 
+use std::ffi::OsString;
+#[cfg(unix)]
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::time::Duration;
 
 use keyfob_agent::door::listen;
@@ -20,6 +23,7 @@ use keyfob_ipc::{Places, Refusal};
 #[cfg(unix)]
 pub struct Start {
     handed: Handed,
+    ambient: Option<OwnedFd>,
     reserve: Option<Reserve>,
     /// What is handed on, and to be handed on in turn.
     pub heirs: Heirs,
@@ -33,8 +37,9 @@ impl Start {
         let (descriptors, reserve) = handover::adopt(count).map_err(|error| {
             Refusal::new(Code::Internal, format!("what was handed to the agent cannot be taken ({error})"))
         })?;
-        let handed = Handed::new(descriptors, std::env::var("LISTEN_FDNAMES").ok().as_deref());
-        Ok(Self { handed, reserve: Some(reserve), heirs: Heirs::default() })
+        let mut handed = Handed::new(descriptors, std::env::var("LISTEN_FDNAMES").ok().as_deref());
+        let ambient = handed.ambient();
+        Ok(Self { handed, ambient, reserve: Some(reserve), heirs: Heirs::default() })
     }
 
     /// The agent's lock, which is waited for where it was not handed over. Whoever starts us can hand us anything: what only
@@ -51,8 +56,23 @@ impl Start {
         }
     }
 
-    /// What the version before had in memory alone, once the lock is known to be the agent's.
+    /// A variable of the surroundings, which is in no environment any more.
+    pub fn variable(&self, name: &str) -> Option<OsString> {
+        self.heirs.variable(name)
+    }
+
+    /// What the version before had in memory alone, once the lock is known to be the agent's, and what we began with.
     pub fn receive(&mut self, hardening: &[Measure]) {
+        self.receive_estate(hardening);
+        // Whoever could read this process could read its environment before.
+        match self.ambient.take().map(Estate::receive) {
+            None => {}
+            Some(Ok(estate)) => self.heirs.add_ambient(estate.ambient),
+            Some(Err(why)) => tracing::warn!("what the surroundings say is lost: {why}"),
+        }
+    }
+
+    fn receive_estate(&mut self, hardening: &[Measure]) {
         // Secrets come only into a process that is closed to others.
         let is_closed = hardening.iter().all(|measure| measure.held.is_ok());
         let received = match self.handed.estate() {
@@ -80,15 +100,86 @@ impl Start {
     }
 }
 
+/// Becomes this same program with that environment. What the surroundings said waits outside meanwhile, and never is in an
+/// environment again. Returns only where that failed.
+#[cfg(unix)]
+pub fn begin_anew(
+    mut environment: Vec<(OsString, OsString)>,
+    ambient: Vec<(OsString, OsString)>,
+) -> std::io::Error {
+    let program = match std::env::current_exe() {
+        Ok(program) => program,
+        Err(error) => return error,
+    };
+    let estate = Estate::of_variables(ambient);
+    let mut keeper = None;
+    if let Some(mut bytes) = estate.to_bytes().filter(|_| !estate.is_empty()) {
+        match handover::Keeper::start(&mut bytes)
+            .and_then(|started| hand_to_ourselves(&started).map(|_| started))
+        {
+            Ok(started) => keeper = Some(started),
+            Err(error) => return error,
+        }
+        environment = announced(environment, handed_over());
+    }
+    let mut command = std::process::Command::new(program);
+    command.env_clear().envs(environment);
+    // Only returns where it failed.
+    let error = std::os::unix::process::CommandExt::exec(&mut command);
+    if let Some(keeper) = keeper {
+        keeper.dismiss();
+    }
+    error
+}
+
+/// Nothing but what was handed over is open yet, so it is the one after these.
+#[cfg(unix)]
+fn hand_to_ourselves(keeper: &handover::Keeper) -> std::io::Result<()> {
+    let socket = keeper.socket();
+    if u32::try_from(socket.as_raw_fd()).ok() != Some(3 + handed_over()) {
+        return Err(std::io::Error::other("descriptors are open that nobody has handed over"));
+    }
+    Ok(rustix::io::fcntl_setfd(socket, rustix::io::FdFlags::empty())?)
+}
+
+/// The environment with one more descriptor in it than the `count` that were handed over.
+#[cfg(unix)]
+fn announced(mut environment: Vec<(OsString, OsString)>, count: u32) -> Vec<(OsString, OsString)> {
+    let named = environment.iter().find(|(name, _)| count > 0 && name == "LISTEN_FDNAMES");
+    let named = named.and_then(|(_, names)| names.to_str()).unwrap_or_default().split(':');
+    // Nameless ones are doors by their order.
+    let count = usize::try_from(count).unwrap_or_default();
+    let mut names: Vec<&str> = named.chain(std::iter::repeat("unknown")).take(count).collect();
+    names.push(keyfob_agent::upgrade::AMBIENT);
+    let handed = [
+        ("LISTEN_PID", std::process::id().to_string()),
+        ("LISTEN_FDS", names.len().to_string()),
+        ("LISTEN_FDNAMES", names.join(":")),
+    ];
+    environment.retain(|(name, _)| handed.iter().all(|(known, _)| name != known));
+    environment.extend(handed.map(|(name, value)| (name.into(), value.into())));
+    environment
+}
+
 /// Nothing is handed over here.
 #[cfg(windows)]
-pub struct Start;
+pub struct Start {
+    ambient: Vec<(OsString, keyfob_ipc::Secret<String>)>,
+}
 
 #[cfg(windows)]
 impl Start {
     #[expect(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
-    pub fn of() -> Result<Self, Refusal> {
-        Ok(Self)
+    pub fn of(ambient: Vec<(OsString, OsString)>) -> Result<Self, Refusal> {
+        let text = |(name, value): (OsString, OsString)| Some((name, value.into_string().ok()?));
+        let ambient = ambient.into_iter().filter_map(text);
+        Ok(Self { ambient: ambient.map(|(name, value)| (name, keyfob_ipc::Secret::new(value))).collect() })
+    }
+
+    /// A variable of the surroundings, which is in no environment any more.
+    pub fn variable(&self, name: &str) -> Option<OsString> {
+        let known = self.ambient.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        known.map(|(_, value)| value.expose().into())
     }
 
     /// The agent's lock, which is waited for where it was not handed over.
@@ -116,7 +207,32 @@ fn handed_to(me: u32, process: Option<u32>, count: Option<u32>) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::handed_to;
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn what_we_hand_to_ourselves_comes_after_what_was_handed_to_us() {
+        let environment = |count: &str, names: &str| {
+            let all = [("HOME", "/h"), ("LISTEN_FDS", count), ("LISTEN_FDNAMES", names), ("LISTEN_PID", "1")];
+            all.map(|(name, value)| (OsString::from(name), OsString::from(value))).to_vec()
+        };
+        let names = |environment, count| {
+            let all = announced(environment, count);
+            let value = |wanted: &str| {
+                let mut found = all.iter().filter(|(name, _)| name == wanted);
+                let value = found.next().unwrap().1.clone().into_string().unwrap();
+                assert!(found.next().is_none(), "{wanted} twice");
+                value
+            };
+            assert_eq!(value("LISTEN_PID"), std::process::id().to_string());
+            (value("LISTEN_FDS"), value("LISTEN_FDNAMES"))
+        };
+        let is = |count: &str, names: &str| (count.to_owned(), names.to_owned());
+        assert_eq!(names(environment("2", "agent:control"), 2), is("3", "agent:control:ambient"));
+        assert_eq!(names(environment("2", ""), 2), is("3", ":unknown:ambient"));
+        // They were for another process.
+        assert_eq!(names(environment("2", "agent:control"), 0), is("1", "ambient"));
+    }
 
     #[test]
     fn descriptors_are_for_the_process_that_they_name() {

@@ -7,12 +7,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use keyfob_ipc::reply::{ClusterRights, Right, Rights, Teller, ToldRights};
+use keyfob_ipc::reply::{ClusterRights, Right, Rights, Teller, ToldFact, ToldRights};
 use keyfob_ipc::text::escape;
 use keyfob_ipc::{Code, Refusal, Secret};
 use url::Url;
 
 use super::compare::named;
+use super::statements::Statements;
 use crate::agent::Agent;
 use crate::clock::{after, rfc3339};
 use crate::config::{Entry, EntryName};
@@ -39,6 +40,8 @@ pub struct Asked {
     turns: Mutex<HashMap<EntryName, Arc<tokio::sync::Mutex<()>>>>,
     /// By entry and address.
     failed: Mutex<HashMap<(EntryName, String), Failure>>,
+    /// What policies say.
+    pub(super) statements: Statements,
     /// What fingerprints are made with: of no use to anybody else.
     fingerprints: RandomState,
 }
@@ -58,6 +61,11 @@ impl Asked {
         let mut turns = locked(&self.turns);
         turns.retain(|_, turn| Arc::strong_count(turn) > 1);
         turns.entry(name.clone()).or_default().clone()
+    }
+
+    /// What the policies of an entry's user or role say, as facts.
+    pub fn statements(&self, name: &EntryName) -> Vec<ToldFact> {
+        self.statements.facts(name)
     }
 
     /// Why an address gave no answer a moment ago, where it is not to be asked again yet.

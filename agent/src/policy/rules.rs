@@ -46,9 +46,13 @@ pub enum Admitted {
 impl Rules {
     /// Every policy that has a say about an entry; empty where it is given to everybody.
     pub fn texts(config: &Config, entry: &Entry) -> Vec<(EntryName, Policy)> {
-        let next = |entry: &&Entry| config.entry(entry.source.through()?).map(AsRef::as_ref);
-        std::iter::successors(Some(entry), next)
-            .filter_map(|entry| Some((entry.name.clone(), config.policy(&entry.name)?.clone())))
+        let said = |name: &EntryName| Some((name.clone(), config.policy(name)?.clone()));
+        let behind = std::iter::successors(entry.source.through().cloned(), |name| {
+            config.entry(name)?.source.through().cloned()
+        });
+        std::iter::once(entry.name.clone())
+            .chain(behind)
+            .filter_map(|name| said(&name))
             .filter(|(_, policy)| !policy.is_open())
             .collect()
     }

@@ -33,7 +33,7 @@ const CONNECTIONS: usize = 16;
 const HEAD: usize = 64 * 1024;
 
 /// How long a connection may take for the head of its request.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How much longer a page under way lasts than the sign-in.
 const GRACE: Duration = Duration::from_millis(500);
@@ -131,8 +131,13 @@ impl Loopback {
     }
 }
 
-/// Serves until the sign-in has ended. Every connection is a task of this one, and ends with it.
-async fn serve(listener: TcpListener, router: Router, patience: Duration, mut ended: oneshot::Receiver<()>) {
+/// Serves until whoever opened it is done. Every connection is a task of this one, and ends with it.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    patience: Duration,
+    mut ended: oneshot::Receiver<()>,
+) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -243,7 +248,8 @@ fn judge(expected: &Expected, back: &Return) -> Result<String, Refusal> {
     }
 }
 
-fn page(status: StatusCode, say: &str) -> Response {
+/// A page of one sentence or two.
+pub(crate) fn page(status: StatusCode, say: &str) -> Response {
     let say = say.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     let body = format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Keyfob</title>\

@@ -1,12 +1,14 @@
 //! What lives in memory alone and cannot be got again without a person: the identity that opens the encrypted files, and
-//! the items of a keychain in memory.
+//! the items of a keychain in memory; and what the job said at the start, which is in no environment any more.
 //!
 //! It passes from one program to the next through a socket and no other way ([`crate::harden::handover::Keeper`]). The form is
 //! versioned: a program of another version that does not know it goes on without.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -23,6 +25,7 @@ use crate::keychain::{FileKeychain, KeychainError, MAX_VALUE, MemoryKeychain};
 const TITLE: &[u8] = b"keyfob estate 1\n";
 const IDENTITY: u8 = b'i';
 const ITEM: u8 = b'm';
+const AMBIENT: u8 = b'a';
 const END: u8 = b'.';
 
 /// The most that is handed over, in bytes.
@@ -44,19 +47,32 @@ pub struct Estate {
     pub identity: Option<Secret<String>>,
     /// What is in the keychain in memory.
     pub items: HashMap<String, Secret<Vec<u8>>>,
+    /// What the surroundings said ([`crate::ambient`]), by the names of the variables.
+    pub ambient: HashMap<String, Secret<Vec<u8>>>,
 }
 
 impl Estate {
+    /// Of these variables alone. What no value of ours would be so long as is left out.
+    pub fn of_variables(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        let ambient = variables.into_iter().filter_map(|(name, value)| {
+            let value = Secret::new(value.into_vec());
+            Some((name.into_string().ok()?, value)).filter(|(_, value)| value.expose().len() <= MAX_VALUE)
+        });
+        Self { ambient: ambient.collect(), ..Self::default() }
+    }
+
     /// Whether there is nothing to hand over.
     pub fn is_empty(&self) -> bool {
-        self.identity.is_none() && self.items.is_empty()
+        self.identity.is_none() && self.items.is_empty() && self.ambient.is_empty()
     }
 
     /// As bytes; `None` where there are too many.
     pub fn to_bytes(&self) -> Option<Zeroizing<Vec<u8>>> {
         let identity = self.identity.iter().map(|identity| (IDENTITY, "", identity.expose().as_bytes()));
         let items = self.items.iter().map(|(name, value)| (ITEM, name.as_str(), value.expose().as_slice()));
-        let entries: Vec<_> = identity.chain(items).collect();
+        let ambient =
+            self.ambient.iter().map(|(name, value)| (AMBIENT, name.as_str(), value.expose().as_slice()));
+        let entries: Vec<_> = identity.chain(items).chain(ambient).collect();
         let size = entries.iter().map(|(_, name, value)| 9 + name.len() + value.len()).sum::<usize>();
         // Room for all of it from the start: a vector that grows leaves copies behind.
         let mut bytes = Zeroizing::new(Vec::with_capacity(TITLE.len() + size + 1));
@@ -90,6 +106,7 @@ impl Estate {
             match *kind {
                 IDENTITY => estate.identity = Some(Secret::from(std::str::from_utf8(value).ok()?)),
                 ITEM => drop(estate.items.insert(name.to_owned(), Secret::new(value.to_vec()))),
+                AMBIENT => drop(estate.ambient.insert(name.to_owned(), Secret::new(value.to_vec()))),
                 _ => return None,
             }
             rest = entry;
@@ -196,7 +213,20 @@ impl Heirs {
             Some(memory) => memory.items(),
             None => kept.estate.items.clone(),
         };
-        Ok(Estate { identity, items })
+        Ok(Estate { identity, items, ambient: kept.estate.ambient.clone() })
+    }
+
+    /// Takes what the surroundings of this process said, where nothing of that was handed on.
+    pub fn add_ambient(&self, ambient: HashMap<String, Secret<Vec<u8>>>) {
+        let mut kept = self.kept();
+        if kept.estate.ambient.is_empty() {
+            kept.estate.ambient = ambient;
+        }
+    }
+
+    /// A variable of the surroundings.
+    pub fn variable(&self, name: &str) -> Option<OsString> {
+        self.kept().estate.ambient.get(name).map(|value| OsString::from_vec(value.expose().clone()))
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -217,6 +247,7 @@ mod tests {
         Estate {
             identity: Some(Secret::from("AGE-SECRET-KEY-1")),
             items: items.map(|(name, value)| (name.to_owned(), Secret::new(value))).into(),
+            ambient: [("CIRCLE_OIDC_TOKEN".to_owned(), Secret::new(b"ey.J".to_vec()))].into(),
         }
     }
 
@@ -243,7 +274,26 @@ mod tests {
     fn what_is_too_large_is_not_handed_over() {
         let items =
             (0..=MOST / MAX_VALUE).map(|number| (number.to_string(), Secret::new(vec![0; MAX_VALUE])));
-        assert!(Estate { items: items.collect(), identity: None }.to_bytes().is_none());
+        assert!(Estate { items: items.collect(), ..Estate::default() }.to_bytes().is_none());
+        let variables = [("LONG", vec![b'x'; MAX_VALUE + 1]), ("SHORT", b"x".to_vec())];
+        let variables = variables.map(|(name, value)| (name.into(), OsString::from_vec(value)));
+        assert_eq!(Estate::of_variables(variables).ambient.into_keys().collect::<Vec<_>>(), ["SHORT"]);
+    }
+
+    #[test]
+    fn what_the_job_said_is_handed_on_from_version_to_version() {
+        let first = Heirs::default();
+        first.add_ambient(estate().ambient);
+        let second = Heirs::of(Estate::of_bytes(&first.estate().unwrap().to_bytes().unwrap()).unwrap());
+        assert_eq!(second.variable("CIRCLE_OIDC_TOKEN"), Some("ey.J".into()));
+        assert_eq!(second.variable("CIRCLE_OIDC_TOKEN_V2"), None);
+        assert_eq!(second.estate().unwrap().ambient, estate().ambient);
+        second.add_ambient([("CIRCLE_OIDC_TOKEN".to_owned(), Secret::new(b"other".to_vec()))].into());
+        assert_eq!(
+            second.variable("CIRCLE_OIDC_TOKEN"),
+            Some("ey.J".into()),
+            "what an agent handed on counts"
+        );
     }
 
     #[test]

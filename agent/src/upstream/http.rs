@@ -1,6 +1,7 @@
 //! The one HTTP client.
 
 use std::io::Read as _;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,8 @@ const CONNECT: Duration = Duration::from_secs(4);
 const WHOLE: Duration = Duration::from_secs(10);
 /// For a call that spends something: giving up early loses what a slow provider is about to send.
 const SPENDING: Duration = Duration::from_secs(60);
+/// For an address of the machine itself: on any other network nobody answers there.
+const AT_MACHINE: Duration = Duration::from_secs(2);
 /// Largest certificate file that is read, in bytes.
 const CA_FILE: u64 = 4 * 1024 * 1024;
 
@@ -32,6 +35,8 @@ pub use stand_in::StandIn;
 pub struct Http {
     inner: Arc<Inner>,
     patience: Duration,
+    /// Whether the addresses at which AWS gives a machine its keys may be called.
+    is_machine: bool,
 }
 
 #[derive(Debug)]
@@ -166,7 +171,7 @@ impl Http {
             #[cfg(any(test, feature = "testing"))]
             stand_in: None,
         };
-        Ok(Self { inner: Arc::new(inner), patience: WHOLE })
+        Ok(Self { inner: Arc::new(inner), patience: WHOLE, is_machine: false })
     }
 
     /// The same client, for a call that spends a token or a code.
@@ -175,7 +180,15 @@ impl Http {
         Self { patience: SPENDING, ..self.clone() }
     }
 
-    /// Whether an address may be called: `https`, or plain `http` to loopback where this agent may.
+    /// The same client, for the places at which AWS gives a machine its keys: plain `http` to addresses of the machine alone, never
+    /// through a proxy. What does not answer at once is not there.
+    #[must_use]
+    pub fn at_machine(&self) -> Self {
+        Self { patience: AT_MACHINE, is_machine: true, ..self.clone() }
+    }
+
+    /// Whether an address may be called: `https`, or plain `http` to loopback where this agent may, and to what
+    /// [`Http::at_machine`] is for.
     ///
     /// # Errors
     /// [`HttpError::NotAllowed`].
@@ -183,6 +196,7 @@ impl Http {
         match uri.scheme_str() {
             Some("https") if uri.host().is_some() => Ok(()),
             Some("http") if self.inner.plain_loopback && is_loopback(uri) => Ok(()),
+            Some("http") if self.is_machine && (is_loopback(uri) || is_of_machine(uri)) => Ok(()),
             _ => Err(HttpError::NotAllowed(origin(uri))),
         }
     }
@@ -213,7 +227,11 @@ impl Http {
     }
 
     fn client(&self, uri: &Uri) -> &reqwest::Client {
-        if is_loopback(uri) { &self.inner.loopback } else { &self.inner.outside }
+        if is_loopback(uri) || (self.is_machine && is_of_machine(uri)) {
+            &self.inner.loopback
+        } else {
+            &self.inner.outside
+        }
     }
 
     async fn execute(&self, client: &reqwest::Client, request: Request<Vec<u8>>) -> Result<Whole, HttpError> {
@@ -252,6 +270,22 @@ fn broken(say: &str) -> Refusal {
 
 fn is_loopback(uri: &Uri) -> bool {
     uri.host().and_then(|host| Host::parse(host).ok()).is_some_and(|host| host.is_loopback())
+}
+
+/// Where a container or a virtual machine of AWS gets its keys, and nothing else is: ECS, EKS pod identity (two), and the metadata
+/// service of EC2 (two).
+const OF_MACHINE: [IpAddr; 5] = [
+    IpAddr::V4(Ipv4Addr::new(169, 254, 170, 2)),
+    IpAddr::V4(Ipv4Addr::new(169, 254, 170, 23)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23)),
+    IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+];
+
+/// Addresses as they are written here; no name is looked up.
+fn is_of_machine(uri: &Uri) -> bool {
+    let host = uri.host().map(|host| host.trim_start_matches('[').trim_end_matches(']'));
+    host.and_then(|host| host.parse().ok()).is_some_and(|address| OF_MACHINE.contains(&address))
 }
 
 /// Scheme, host and port: all that may be repeated of an address.

@@ -1,252 +1,209 @@
 //! The AWS security token service, by `aws-sdk-sts` over our own client.
 //!
 //! `AssumeRoleWithWebIdentity` goes out unsigned: no credentials are configured, so nothing of the environment can slip
-//! in. The retry rules are the SDK's, plus one: a provider whose keys STS could not fetch in time is a passing
-//! fault, though STS calls it an invalid token.
+//! in. `AssumeRole` and `GetCallerIdentity` are signed with the keys that are given with the request, and with no others. The retry
+//! rules are the SDK's, plus one: a provider whose keys STS could not fetch in time is a passing fault, though STS calls it
+//! an invalid token.
 
+mod judge;
+mod seam;
+
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_sdk_sts::Client;
 use aws_sdk_sts::config::retry::RetryConfig;
 use aws_sdk_sts::config::timeout::TimeoutConfig;
-use aws_sdk_sts::config::{BehaviorVersion, Region};
-use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sts::config::{BehaviorVersion, Builder, Credentials, Region};
+use aws_sdk_sts::types::{AssumedRoleUser, PolicyDescriptorType, Tag};
 use aws_smithy_async::rt::sleep::TokioSleep;
-use aws_smithy_runtime_api::box_error::BoxError;
-use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
-};
-use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
-use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
-use aws_smithy_runtime_api::client::result::ConnectorError;
-use aws_smithy_runtime_api::client::retries::classifiers::{
-    ClassifyRetry, RetryAction, RetryClassifierPriority,
-};
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_async::time::StaticTimeSource;
 use jiff::Timestamp;
-use keyfob_ipc::text::escape;
-use keyfob_ipc::{Code, Refusal, Secret};
+use keyfob_ipc::{Refusal, Secret};
 
-use super::http::{Http, HttpError};
+use super::http::Http;
 use crate::lease::AwsKeys;
+use judge::{Action, Asked};
 
 /// Tries of one call, the first included.
 const TRIES: u32 = 3;
 const ATTEMPT: Duration = Duration::from_secs(8);
 const WHOLE: Duration = Duration::from_secs(20);
 
-/// What is asked of STS.
-#[derive(Debug)]
-pub struct RoleAsk<'a> {
-    /// The role.
-    pub role_arn: &'a str,
+/// Where STS is asked.
+#[derive(Debug, Clone, Copy)]
+pub struct At<'a> {
     /// Region of the endpoint.
     pub region: &'a str,
     /// Another endpoint than the region's own.
     pub endpoint: Option<&'a str>,
+    /// The endpoint with validated cryptography (FIPS 140).
+    pub use_fips: bool,
+}
+
+/// What is asked of STS.
+#[derive(Debug)]
+pub struct RoleAsk<'a> {
+    /// Where.
+    pub at: At<'a>,
+    /// The role.
+    pub role_arn: &'a str,
     /// `[\w+=,.@-]{2,64}`; stands in CloudTrail.
     pub session_name: &'a str,
-    /// Life of the keys: 900 s to 12 h.
+    /// Life of the keys: 900 s to 12 h, at most an hour for a role that is assumed with a role's keys.
     pub duration: Duration,
-    /// The person's ID token.
-    pub id_token: &'a Secret<String>,
+    /// Managed policies that narrow the session, at most ten ARNs.
+    pub policy_arns: &'a [String],
+    /// Who asks.
+    pub by: By<'a>,
+    /// The time, for the signature.
+    pub now: Timestamp,
+}
+
+/// What proves who asks.
+#[derive(Debug)]
+pub enum By<'a> {
+    /// An ID token.
+    Identity(&'a Secret<String>),
+    /// Keys.
+    Keys {
+        /// They sign the request.
+        keys: &'a AwsKeys,
+        /// The entry that gave them, for sentences.
+        of: &'a str,
+        /// What the trust policy of a foreign account may ask for.
+        external_id: Option<&'a str>,
+        /// Tags of the session, at most fifty.
+        tags: &'a BTreeMap<String, String>,
+    },
 }
 
 /// Why STS gave no keys.
 #[derive(Debug)]
 pub enum StsError {
-    /// The ID token has expired: a new one may do.
-    TokenExpired,
+    /// The ID token, or the keys, have expired: new ones may do.
+    Expired,
     /// The person has to act, or the network to come back.
     Refused(Refusal),
 }
 
-/// Assumes a role with an ID token.
+/// Who keys are, by the word of AWS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// Twelve digits.
+    pub account: String,
+    /// `arn:aws:sts::…:assumed-role/…` or `arn:aws:iam::…:user/…`.
+    pub arn: String,
+}
+
+/// Assumes a role.
 ///
 /// # Errors
 /// [`StsError`]; the refusal names the role and the next step.
 pub async fn assume_role(http: &Http, ask: &RoleAsk<'_>) -> Result<(AwsKeys, Timestamp), StsError> {
     let seconds = i32::try_from(ask.duration.as_secs()).unwrap_or(3600);
-    let answer = client(http, ask)
-        .assume_role_with_web_identity()
-        .role_arn(ask.role_arn)
-        .role_session_name(ask.session_name)
-        .web_identity_token(ask.id_token.expose())
-        .duration_seconds(seconds)
-        .send()
-        .await
-        .map_err(|error| explain(ask, &error))?;
-    let keys = answer.credentials.ok_or_else(|| odd(ask, "no keys"))?;
-    let until = Timestamp::from_second(keys.expiration.secs()).map_err(|_| odd(ask, "no end"))?;
-    if keys.access_key_id.is_empty() || keys.secret_access_key.is_empty() || keys.session_token.is_empty() {
-        return Err(odd(ask, "empty keys"));
+    let policies = ask.policy_arns.iter().map(|arn| PolicyDescriptorType::builder().arn(arn).build());
+    let policies = Some(policies.collect::<Vec<_>>()).filter(|policies| !policies.is_empty());
+    match &ask.by {
+        By::Identity(token) => {
+            let asked = Asked { at: ask.at, action: Action::Identity { role: ask.role_arn } };
+            let answer = Client::from_conf(config(http, ask.at, ask.now).build())
+                .assume_role_with_web_identity()
+                .role_arn(ask.role_arn)
+                .role_session_name(ask.session_name)
+                .web_identity_token(token.expose().as_str())
+                .duration_seconds(seconds)
+                .set_policy_arns(policies)
+                .send()
+                .await
+                .map_err(|error| asked.explain(&error))?;
+            given(&asked, answer.credentials, answer.assumed_role_user)
+        }
+        By::Keys { keys, of, external_id, tags } => {
+            let asked = Asked { at: ask.at, action: Action::Chain { role: ask.role_arn, of } };
+            let tag = |(key, value): (&String, &String)| Tag::builder().key(key).value(value).build();
+            // Both halves are given, so this cannot fail; a session without its tags must not come of it.
+            let tags = tags.iter().map(tag).collect::<Result<Vec<Tag>, _>>();
+            let tags = tags.map_err(|_| asked.odd("no tags"))?;
+            let answer = signing(http, ask.at, ask.now, keys)
+                .assume_role()
+                .role_arn(ask.role_arn)
+                .role_session_name(ask.session_name)
+                .duration_seconds(seconds)
+                .set_policy_arns(policies)
+                .set_external_id(external_id.map(str::to_owned))
+                .set_tags(Some(tags).filter(|tags| !tags.is_empty()))
+                .send()
+                .await
+                .map_err(|error| asked.explain(&error))?;
+            given(&asked, answer.credentials, answer.assumed_role_user)
+        }
     }
-    let assumed = answer.assumed_role_user.map(|user| user.arn).filter(|arn| !arn.is_empty());
+}
+
+/// Asks whose keys these are. `of` is the entry that gave them, for sentences.
+///
+/// # Errors
+/// [`StsError`].
+pub async fn caller_identity(
+    http: &Http,
+    at: At<'_>,
+    (keys, of): (&AwsKeys, &str),
+    now: Timestamp,
+) -> Result<Caller, StsError> {
+    let asked = Asked { at, action: Action::Caller { of } };
+    let answer = signing(http, at, now, keys).get_caller_identity().send().await;
+    let answer = answer.map_err(|error| asked.explain(&error))?;
+    match (answer.account, answer.arn) {
+        (Some(account), Some(arn)) => Ok(Caller { account, arn }),
+        _ => Err(asked.odd("no name")),
+    }
+}
+
+fn given(
+    asked: &Asked<'_>,
+    keys: Option<aws_sdk_sts::types::Credentials>,
+    user: Option<AssumedRoleUser>,
+) -> Result<(AwsKeys, Timestamp), StsError> {
+    let keys = keys.ok_or_else(|| asked.odd("no keys"))?;
+    let until = Timestamp::from_second(keys.expiration.secs()).map_err(|_| asked.odd("no end"))?;
+    if keys.access_key_id.is_empty() || keys.secret_access_key.is_empty() || keys.session_token.is_empty() {
+        return Err(asked.odd("empty keys"));
+    }
     let keys = AwsKeys {
-        assumed,
+        assumed: user.map(|user| user.arn).filter(|arn| !arn.is_empty()),
         access_key_id: keys.access_key_id,
         secret_access_key: Secret::new(keys.secret_access_key),
-        session_token: Secret::new(keys.session_token),
+        session_token: Some(Secret::new(keys.session_token)),
     };
     Ok((keys, until))
 }
 
-fn client(http: &Http, ask: &RoleAsk<'_>) -> Client {
-    let mut config = aws_sdk_sts::Config::builder()
+fn signing(http: &Http, at: At<'_>, now: Timestamp, keys: &AwsKeys) -> Client {
+    let token = keys.session_token.as_ref().map(|token| token.expose().clone());
+    let secret = keys.secret_access_key.expose().clone();
+    let keys = Credentials::new(keys.access_key_id.clone(), secret, token, None, "keyfob");
+    Client::from_conf(config(http, at, now).credentials_provider(keys).build())
+}
+
+fn config(http: &Http, at: At<'_>, now: Timestamp) -> Builder {
+    let config = aws_sdk_sts::Config::builder()
         .behavior_version(BehaviorVersion::latest())
-        .region(Region::new(ask.region.to_owned()))
-        .http_client(Seam(http.clone()))
+        .region(Region::new(at.region.to_owned()))
+        .use_fips(at.use_fips)
+        .http_client(seam::Seam(http.clone()))
         .sleep_impl(TokioSleep::new())
+        .time_source(StaticTimeSource::from_secs(u64::try_from(now.as_second()).unwrap_or_default()))
         .retry_config(RetryConfig::standard().with_max_attempts(TRIES))
-        .retry_classifier(KeysNotFetched)
+        .retry_classifier(seam::KeysNotFetched)
         .timeout_config(
             TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT).operation_timeout(WHOLE).build(),
         );
-    if let Some(endpoint) = ask.endpoint {
-        config = config.endpoint_url(endpoint);
-    }
-    Client::from_conf(config.build())
-}
-
-type AssumeError = SdkError<
-    aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityError,
-    HttpResponse,
->;
-
-fn explain(ask: &RoleAsk<'_>, error: &AssumeError) -> StsError {
-    if let SdkError::ServiceError(context) = error {
-        let (code, message) = (context.err().code(), context.err().message());
-        return judge(ask, code.unwrap_or_default(), message.unwrap_or_default());
-    }
-    let mut cause: Option<&dyn std::error::Error> = Some(error);
-    while let Some(inner) = cause {
-        if let Some(http) = inner.downcast_ref::<HttpError>() {
-            return StsError::Refused(http.refusal());
-        }
-        cause = inner.source();
-    }
-    let say = format!("the AWS security token service in {} does not answer", ask.region);
-    StsError::Refused(Refusal::new(Code::Offline, say).hint("check the network or the VPN, then try again"))
-}
-
-/// The error codes of STS (its API reference), each with the one next step.
-fn judge(ask: &RoleAsk<'_>, code: &str, message: &str) -> StsError {
-    let role = ask.role_arn;
-    let said = if message.is_empty() { String::new() } else { format!(": {}", escape(message)) };
-    let refused =
-        |say: String, hint: &str| StsError::Refused(Refusal::new(Code::RoleRefused, say).hint(hint));
-    match code {
-        "ExpiredTokenException" | "ExpiredToken" => StsError::TokenExpired,
-        "AccessDenied" | "AccessDeniedException" => refused(
-            format!("AWS does not let you have the role `{role}`{said}"),
-            "ask for your user or group in the role's trust policy",
-        ),
-        "InvalidIdentityToken" | "InvalidIdentityTokenException" if is_fetch_fault(code, message) => {
-            passing(ask, &said)
-        }
-        "InvalidIdentityToken" | "InvalidIdentityTokenException" => refused(
-            format!("AWS does not accept the identity provider for the role `{role}`{said}"),
-            "check the IAM OIDC provider of that account: its URL is the issuer, its audience the client_id",
-        ),
-        "IDPRejectedClaim" | "IDPRejectedClaimException" => StsError::Refused(
-            Refusal::new(
-                Code::SignInNeeded,
-                format!("the identity provider rejected the session for the role `{role}`{said}"),
-            )
-            .hint("keyfob login"),
-        ),
-        "IDPCommunicationError" | "IDPCommunicationErrorException" => passing(ask, &said),
-        "RegionDisabledException" => refused(
-            format!("the region {} is switched off in the account of the role `{role}`", ask.region),
-            "set another `region` for this entry",
-        ),
-        "ValidationError" => refused(
-            format!("AWS refuses the request for the role `{role}`{said}"),
-            "check `role_arn` and `duration` of this entry (a role has a longest session)",
-        ),
-        "Throttling" | "ThrottlingException" | "RequestLimitExceeded" => passing(ask, &said),
-        code if code.is_empty() || code.starts_with("Internal") || code.starts_with("ServiceUnavailable") => {
-            passing(ask, &said)
-        }
-        code => refused(
-            format!("AWS refused the role `{role}` ({}){said}", escape(code)),
-            "keyfob why, with the entry's name",
-        ),
+    match at.endpoint {
+        Some(endpoint) => config.endpoint_url(endpoint),
+        None => config,
     }
 }
 
-fn passing(ask: &RoleAsk<'_>, said: &str) -> StsError {
-    let say = format!(
-        "the AWS security token service in {} cannot give the role `{}` now{said}",
-        ask.region, ask.role_arn
-    );
-    StsError::Refused(Refusal::new(Code::Offline, say).hint("try again in a minute"))
-}
-
-fn odd(ask: &RoleAsk<'_>, what: &str) -> StsError {
-    let say = format!("the AWS security token service answered with {what} for the role `{}`", ask.role_arn);
-    StsError::Refused(Refusal::new(Code::ProviderUntrusted, say).hint("check `endpoint_url` of this entry"))
-}
-
-/// STS had five seconds to fetch the provider's keys, and did not get them.
-fn is_fetch_fault(code: &str, message: &str) -> bool {
-    code.starts_with("InvalidIdentityToken") && message.contains("retrieve verification key")
-}
-
-/// Retries what [`is_fetch_fault`] names.
-#[derive(Debug)]
-struct KeysNotFetched;
-
-impl ClassifyRetry for KeysNotFetched {
-    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
-        let error =
-            context.output_or_error().and_then(Result::err).and_then(|error| error.as_operation_error());
-        let error = error.and_then(|error| {
-            error.downcast_ref::<aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityError>()
-        });
-        match error {
-            Some(error)
-                if is_fetch_fault(error.code().unwrap_or_default(), error.message().unwrap_or_default()) =>
-            {
-                RetryAction::transient_error()
-            }
-            _ => RetryAction::NoActionIndicated,
-        }
-    }
-
-    fn name(&self) -> &'static str {
-        "keys of the identity provider not fetched"
-    }
-
-    fn priority(&self) -> RetryClassifierPriority {
-        RetryClassifierPriority::run_after(RetryClassifierPriority::modeled_as_retryable_classifier())
-    }
-}
-
-/// The SDK's HTTP seam.
-#[derive(Debug, Clone)]
-struct Seam(Http);
-
-impl HttpClient for Seam {
-    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
-        SharedHttpConnector::new(self.clone())
-    }
-}
-
-impl HttpConnector for Seam {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let http = self.0.clone();
-        HttpConnectorFuture::new(async move {
-            let user = |error: BoxError| ConnectorError::user(error);
-            let request = request.try_into_http1x().map_err(|error| user(error.into()))?;
-            let request = request.map(|body| body.bytes().map(<[u8]>::to_vec).unwrap_or_default());
-            let answer = http.send(request).await.map_err(|error| match error {
-                HttpError::Slow(_) => ConnectorError::timeout(error.into()),
-                HttpError::Unreachable { .. } | HttpError::Broken(_) => ConnectorError::io(error.into()),
-                _ => ConnectorError::user(error.into()),
-            })?;
-            HttpResponse::try_from(answer.map(aws_smithy_types::body::SdkBody::from))
-                .map_err(|error| ConnectorError::other(error.into(), None))
-        })
-    }
-}
+#[cfg(test)]
+mod tests;

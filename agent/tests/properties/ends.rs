@@ -53,7 +53,7 @@ fn aws(now: Timestamp, until: Timestamp, asked: Duration) -> Lease {
     let keys = AwsKeys {
         access_key_id: String::new(),
         secret_access_key: Secret::default(),
-        session_token: Secret::default(),
+        session_token: None,
         assumed: None,
     };
     Lease::aws(keys, now, until, asked)

@@ -70,6 +70,8 @@ impl Stage {
             clock: clock.clone(),
             notifier: Arc::new(Nobody),
             hardening: Vec::new(),
+            ambient: keyfob_agent::ambient::Ambient::default(),
+            host: "ada-laptop".to_owned(),
             keychains: Box::new(move |_| keychain.clone()),
         });
         agent.go_through(self.http.without_network(provider.as_stand_in()));

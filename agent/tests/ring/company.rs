@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use keyfob_agent::agent::{Agent, Parts};
+use keyfob_agent::ambient::Ambient;
 use keyfob_agent::clock::{Clock as _, FakeClock, SharedClock, SystemClock};
 use keyfob_agent::config::{Ask, Entry, EntryName};
 use keyfob_agent::keychain::{Deadline, Keychain};
@@ -61,6 +62,8 @@ pub struct Company {
     agent_clock: SharedClock,
     /// How long the keychain may take.
     patience: Option<Duration>,
+    /// The job that the agent runs in.
+    ambient: Ambient,
     folder: TempDir,
 }
 
@@ -94,13 +97,21 @@ impl Company {
         let vault = Arc::new(Vault::default());
         let agent_clock: SharedClock = if real_time { Arc::new(SystemClock) } else { clock.clone() };
         let desktop = Arc::new(Desktop::default());
-        let agent = agent(&folder, &agent_clock, &vault, &desktop, None);
-        Self { clock, world, sandbox, vault, desktop, agent, agent_clock, patience: None, folder }
+        let ambient = Ambient::default();
+        let agent = agent(&folder, &agent_clock, &vault, &desktop, None, &ambient);
+        Self { clock, world, sandbox, vault, desktop, agent, agent_clock, patience: None, ambient, folder }
+    }
+
+    /// An agent that runs in a job begins, in the place of the one before.
+    pub fn in_job(&mut self, ambient: Ambient) {
+        self.ambient = ambient;
+        self.restart();
     }
 
     /// The agent ends and another one starts, over the same keychain.
     pub fn restart(&mut self) {
-        self.agent = agent(&self.folder, &self.agent_clock, &self.vault, &self.desktop, self.patience);
+        self.agent =
+            agent(&self.folder, &self.agent_clock, &self.vault, &self.desktop, self.patience, &self.ambient);
     }
 
     /// As [`Company::restart`]; the keychain has this long to answer.
@@ -111,7 +122,7 @@ impl Company {
 
     /// A second agent at the same keychain.
     pub fn another_agent(&self) -> Arc<Agent> {
-        agent(&self.folder, &self.agent_clock, &self.vault, &self.desktop, None)
+        agent(&self.folder, &self.agent_clock, &self.vault, &self.desktop, None, &self.ambient)
     }
 
     /// The state folder.
@@ -205,7 +216,7 @@ impl Company {
 
     /// As an AWS SDK asks.
     pub async fn keys(&self, name: &str) -> Result<AwsCredentials, Refusal> {
-        match self.agent.tool(ToolAsk::CredentialProcess { name: name.to_owned() }).await? {
+        match self.agent.tool(ToolAsk::CredentialProcess { name: name.to_owned(), role_arn: None }).await? {
             Reply::AwsCredentials(keys) => Ok(keys),
             other => panic!("not keys: {other:?}"),
         }
@@ -297,6 +308,7 @@ fn agent(
     vault: &Arc<Vault>,
     desktop: &Arc<Desktop>,
     patience: Option<Duration>,
+    ambient: &Ambient,
 ) -> Arc<Agent> {
     let state = folder.path().to_owned();
     let vault = Arc::clone(vault);
@@ -312,6 +324,8 @@ fn agent(
         clock: Arc::clone(clock),
         notifier: desktop.clone(),
         hardening: Vec::new(),
+        ambient: ambient.clone(),
+        host: "ada-laptop".to_owned(),
         keychains: Box::new(move |_| {
             let vault: Arc<dyn Keychain> = vault.clone();
             match patience {
@@ -331,12 +345,15 @@ fn text(config: &str, sandbox: &Sandbox) -> String {
     config
         .replace("ISSUER", &addresses.issuer_url)
         .replace("STS", &addresses.sts_url)
+        .replace("SIGNIN", &addresses.signin_url)
+        .replace("MACHINE_AWS", sandbox.aws_machine().url())
         .replace("TOKENS", &addresses.token_api_url)
         .replace("FRONT", &addresses.cluster_url.replace("http:", "grpc:"))
         .replace("SECOND", &addresses.second_cluster_url.replace("http:", "grpc:"))
         .replace("GITLAB", &addresses.gitlab_api_url)
         .replace("JFROG", &addresses.jfrog_api_url)
         .replace("JUPYTERHUB", &addresses.jupyterhub_api_url)
+        .replace("OUTSCALE", &addresses.outscale_url)
 }
 
 fn say(reply: Reply) -> Result<String, Refusal> {

@@ -16,10 +16,40 @@ fn asks() -> Vec<(&'static str, ToolAsk)> {
     let ask = |kind: &str| match kind {
         "sso" => ("sso.okta", ToolAsk::Get { uri: CACHE.to_owned() }),
         "token" => ("token.aspect", ToolAsk::Get { uri: CLUSTER.to_owned() }),
-        "aws" => ("aws.dev", ToolAsk::CredentialProcess { name: "dev".to_owned() }),
+        "aws" => ("aws.dev", keys_of("dev")),
+        // It gives nothing itself: what it proves is what a role gets.
+        "machine" => ("machine.ci", keys_of("deploy")),
+        "outscale" => (crate::outscale::NAME, keys_of("monitoring")),
         other => panic!("say here how an entry of the new kind `{other}` is asked for"),
     };
     KINDS.iter().map(|kind| ask(kind.name)).collect()
+}
+
+fn keys_of(name: &str) -> ToolAsk {
+    ToolAsk::CredentialProcess { name: name.to_owned(), role_arn: None }
+}
+
+/// What the kinds have that need more than a person.
+const MORE: &str = r#"
+[machine.ci]
+
+[aws.deploy]
+machine = "ci"
+role_arn = "arn:aws:iam::123456789012:role/OktaRole"
+region = "eu-west-1"
+endpoint_url = "STS"
+"#;
+
+/// A company that has an entry of every kind, in a job of GitHub.
+async fn with_every_kind(config: &str) -> Company {
+    let mut company = Company::with(config, |_| {}).await;
+    company.in_job(crate::machine::github(&company));
+    company.sign_in().await.unwrap();
+    company.add_token("aspect", "aw_1").await.unwrap();
+    let key = company.sandbox.outscale().add_user("monitoring", crate::outscale::RENEWAL, None);
+    crate::outscale::add(&company, &key).await.unwrap();
+    crate::outscale::keys(&company).await.unwrap();
+    company
 }
 
 /// Asks for an entry; how the answer went.
@@ -41,10 +71,11 @@ async fn furnished() -> Company {
 
 #[tokio::test]
 async fn an_entry_of_any_kind_gives_nothing_to_whom_its_policy_does_not_allow() {
-    let company = furnished().await;
+    let config = [CONFIG, MORE, crate::outscale::CONFIG].concat();
+    let company = with_every_kind(&config).await;
     let programs = Programs::new();
     for (entry, _) in asks() {
-        company.configure(CONFIG);
+        company.configure(&config);
         // The controls: without a policy everybody gets it,
         for asker in [Asker::unknown(), programs.asker("stray")] {
             ask(&company, entry, &asker).await.unwrap();
@@ -54,7 +85,7 @@ async fn an_entry_of_any_kind_gives_nothing_to_whom_its_policy_does_not_allow() 
             "confirm = 'first'".to_owned(),
             "confirm = 'always'".to_owned(),
         ] {
-            company.configure(&format!("{CONFIG}{}", policy(entry, &lines)));
+            company.configure(&format!("{config}{}", policy(entry, &lines)));
             let is_asked = lines.starts_with("confirm");
             let refused = ask(&company, entry, &programs.asker("stray")).await.unwrap_err();
             let expected = if is_asked { Code::ApprovalPending } else { Code::NotAllowed };

@@ -61,13 +61,13 @@ pub struct LogoutOptions {
 
 pub fn run(options: &Options, world: &mut World) -> Outcome {
     let (flow, why) = choose(options, &world.environment);
-    let opens = flow == Flow::Browser && !world.json;
-    if opens && world.environment.unattended {
+    if world.environment.unattended {
         return Err(Refusal::new(
             Code::CalledOff,
-            "CI is set, so no browser is opened; a person who watches this output can sign in by a code",
+            "CI is set or this is a job, so nobody is asked to sign in; a job has an identity of its own, which a [machine.*] \
+             entry of the configuration uses",
         )
-        .hint(by_code(options.name.as_deref())));
+        .hint("keyfob run -- COMMAND"));
     }
     let mut client = world.reach.control()?;
     client.send(ControlAsk::Login { name: options.name.clone(), flow }, limits::CONTROL_PATIENCE)?;

@@ -3,16 +3,21 @@
 mod admin;
 mod agent;
 mod approve;
+mod aws;
 mod config;
 mod credential_process;
 mod doctor;
+mod exec;
 mod get;
 mod grants;
 mod lock;
 mod log;
 mod login;
+mod machine;
 mod misuse;
+mod outscale;
 mod permissions;
+mod run;
 mod setup;
 mod status;
 mod token;
@@ -41,7 +46,10 @@ FIRST STEPS
   keyfob login okta              sign in to [sso.okta] of the configuration
   keyfob setup bazel             let Bazel ask keyfob for credentials
   keyfob setup aws               one AWS profile for each [aws.*] entry
+  keyfob exec dev -- terraform apply
+                                 a program with keys that are renewed
   keyfob token add aspect        keep a personal access token of [token.aspect]
+  keyfob aws console dev         the AWS console as a role, in the browser
   keyfob status                  what is held, until when, and what to do next
   keyfob permissions             what each entry may do, and who says so
   keyfob why cache.acme.dev      which entry answers for a host, or why none
@@ -76,7 +84,7 @@ ENVIRONMENT
   SSH_CONNECTION, SSH_TTY        set over SSH: `login` uses the device flow
   DISPLAY, WAYLAND_DISPLAY       neither is set (Linux): `login` uses the device
                                  flow, unless BROWSER is set
-  CI                             set: nothing is ever opened
+  CI                             set: nothing is ever opened or asked for
   NO_COLOR                       set: no colour
   COLUMNS                        how wide tables may be; else as the terminal
                                  is, or 80
@@ -112,6 +120,8 @@ struct CommandLine {
 enum Command {
     Get(get::Options),
     CredentialProcess(credential_process::Options),
+    Exec(exec::Options),
+    Run(run::Options),
     Login(login::Options),
     Logout(login::LogoutOptions),
     #[command(subcommand)]
@@ -120,6 +130,12 @@ enum Command {
     Permissions(permissions::Options),
     Why(why::Options),
     Approve(approve::Options),
+    #[command(subcommand)]
+    Aws(aws::Command),
+    #[command(subcommand)]
+    Machine(machine::Command),
+    #[command(subcommand)]
+    Outscale(outscale::Command),
     Grants(grants::Options),
     Log(log::Options),
     Doctor(doctor::Options),
@@ -153,6 +169,8 @@ pub fn run(arguments: Vec<OsString>, world: &mut World) -> u8 {
     let outcome = match line.command {
         Command::Get(options) => get::run(&options, world),
         Command::CredentialProcess(options) => credential_process::run(&options, world),
+        Command::Exec(options) => exec::run(options, world),
+        Command::Run(options) => run::run(options, world),
         Command::Login(options) => login::run(&options, world),
         Command::Logout(options) => login::logout(options, world),
         Command::Token(command) => token::run(command, world),
@@ -160,6 +178,9 @@ pub fn run(arguments: Vec<OsString>, world: &mut World) -> u8 {
         Command::Permissions(options) => permissions::run(options, world),
         Command::Why(options) => why::run(&options, world),
         Command::Approve(options) => approve::run(&options, world),
+        Command::Aws(command) => aws::run(command, world),
+        Command::Machine(command) => machine::run(command, world),
+        Command::Outscale(command) => outscale::run(command, world),
         Command::Grants(options) => grants::run(options, world),
         Command::Log(options) => log::run(&options, world),
         Command::Doctor(options) => doctor::run(&options, world),

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use clap::Args;
 use keyfob_ipc::reply::{EntryReport, EntryState, Note, Status, Weight};
-use keyfob_ipc::{ControlAsk, Reply, text};
+use keyfob_ipc::{Code, ControlAsk, Reply, text};
 
 use self::trouble::trouble;
 use super::{DONE, Outcome};
@@ -42,13 +42,14 @@ pub fn run(_options: &Options, world: &mut World) -> Outcome {
     if world.json {
         world.printer.json(&status);
     } else {
-        let text = page(&status, world.now, &world.printer);
+        let text = page(&status, world.now, world.environment.unattended, &world.printer);
         world.printer.result(&text);
     }
     Ok(DONE)
 }
 
-fn page(status: &Status, now: Moment, printer: &Printer) -> String {
+/// `in_job`: that a job has no identity is news only where one runs.
+fn page(status: &Status, now: Moment, in_job: bool, printer: &Printer) -> String {
     let mut page = trouble(status, now, printer);
     let goes_on = !status.entries.is_empty() || !status.config.exists || status.config.errors.is_empty();
     if !page.is_empty() && goes_on {
@@ -68,9 +69,9 @@ fn page(status: &Status, now: Moment, printer: &Printer) -> String {
         };
         return page;
     }
-    let rows: Vec<Vec<Cell>> = status.entries.iter().map(|entry| row(entry, now)).collect();
+    let rows: Vec<Vec<Cell>> = status.entries.iter().map(|entry| row(entry, now, in_job)).collect();
     page.push_str(&table(&COLUMNS, &rows, usize::MAX, printer));
-    let notes = notes(&status.entries, printer);
+    let notes = notes(&status.entries, in_job, printer);
     if !notes.is_empty() {
         let _ = write!(page, "\n{notes}");
     }
@@ -86,14 +87,14 @@ const COLUMNS: [Column; 6] = [
     Column::fixed("NEXT"),
 ];
 
-fn row(entry: &EntryReport, now: Moment) -> Vec<Cell> {
+fn row(entry: &EntryReport, now: Moment, in_job: bool) -> Vec<Cell> {
     vec![
         (text::escape(&entry.name), None),
         (text::escape(&purpose(entry)), None),
         (entry.owner.as_deref().map_or_else(|| "-".to_owned(), text::escape), None),
         (left(entry, now), None),
-        (state_word(entry).to_owned(), Some(state_paint(entry.state))),
-        (next(entry), None),
+        (state_word(entry).to_owned(), Some(state_paint(entry))),
+        (if in_job || !is_without_job(entry) { next(entry) } else { String::new() }, None),
     ]
 }
 
@@ -121,14 +122,22 @@ pub fn purpose(entry: &EntryReport) -> String {
     if let Some((first, more)) = entry.hosts.split_first() {
         return if more.is_empty() { first.clone() } else { format!("{first} and {} more", more.len()) };
     }
-    if let Some(role) = entry.facts.get("role_arn") {
+    let fact = |name: &str| entry.facts.get(name);
+    if let Some(role) = fact("role_arn") {
         return short_role(role);
     }
-    match entry.facts.get("issuer") {
+    if let (Some(user), Some(region)) = (fact("user"), fact("region")) {
+        return format!("{user} in {region}");
+    }
+    if let Some(program) = fact("command") {
+        // Of a long path the end says most.
+        return program.rsplit(['/', '\\']).next().unwrap_or(program).to_owned();
+    }
+    match fact("issuer") {
         Some(issuer) => {
             issuer.split("//").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or(issuer).to_owned()
         }
-        None => "-".to_owned(),
+        None => fact("identity").cloned().unwrap_or_else(|| "-".to_owned()),
     }
 }
 
@@ -144,8 +153,12 @@ fn short_role(arn: &str) -> String {
 /// The state of an entry in words.
 pub fn state_word(entry: &EntryReport) -> &'static str {
     match entry.state {
+        _ if is_without_job(entry) => "no job here",
         EntryState::SignedOut if entry.kind == "token" => "no token",
+        EntryState::SignedOut if entry.kind == "outscale" => "no key",
         EntryState::SignedOut => "signed out",
+        // A lease is bought when somebody asks for it.
+        EntryState::Live if entry.through.is_some() && entry.until.is_none() => "not used yet",
         EntryState::Live => "live",
         EntryState::Ending => "ending",
         EntryState::Waiting => "waiting",
@@ -153,9 +166,15 @@ pub fn state_word(entry: &EntryReport) -> &'static str {
     }
 }
 
+/// Whether it waits for the identity of a job where none runs, which is as it should be on a desktop.
+fn is_without_job(entry: &EntryReport) -> bool {
+    entry.refusal.as_ref().is_some_and(|refusal| refusal.code == Code::MachineIdentityMissing)
+}
+
 /// How a state is coloured.
-pub fn state_paint(state: EntryState) -> Paint {
-    match state {
+pub fn state_paint(entry: &EntryReport) -> Paint {
+    match entry.state {
+        _ if is_without_job(entry) => Paint::Faint,
         EntryState::Live => Paint::Good,
         EntryState::Ending | EntryState::Waiting => Paint::Warning,
         EntryState::Refused => Paint::Bad,
@@ -165,7 +184,7 @@ pub fn state_paint(state: EntryState) -> Paint {
 
 /// What a person should know of entries: what is urgent, then why one waits or is refused, then the rest. That somebody is
 /// signed out needs no reason, but that a token is held and no good any more does.
-fn notes(entries: &[EntryReport], printer: &Printer) -> String {
+fn notes(entries: &[EntryReport], in_job: bool, printer: &Printer) -> String {
     let mut text = String::new();
     for weight in [Weight::Urgent, Weight::Due, Weight::Known] {
         for entry in entries {
@@ -176,7 +195,10 @@ fn notes(entries: &[EntryReport], printer: &Printer) -> String {
         if weight != Weight::Urgent {
             continue;
         }
-        let has_reason = |entry: &&EntryReport| entry.state != EntryState::SignedOut || entry.until.is_some();
+        let has_reason = |entry: &&EntryReport| {
+            let is_known = is_without_job(entry) && !in_job;
+            !is_known && (entry.state != EntryState::SignedOut || entry.until.is_some())
+        };
         for entry in entries.iter().filter(has_reason) {
             if let Some(refusal) = &entry.refusal {
                 let _ = writeln!(text, "{}: {}", text::escape(&entry.name), text::escape(&refusal.say));
@@ -199,8 +221,8 @@ pub fn noted(about: &str, note: &Note, printer: &Printer) -> String {
 
 #[cfg(test)]
 mod tests {
+    use keyfob_ipc::Refusal;
     use keyfob_ipc::reply::{About, ConfigReport, KeychainReport, KeychainState, LockReport, LockedBy};
-    use keyfob_ipc::{Code, Refusal};
 
     use super::*;
 
@@ -255,7 +277,7 @@ mod tests {
 
     fn shown(status: &Status) -> String {
         let printer = Printer::new(Box::new(std::io::sink()), Box::new(std::io::sink()));
-        page(status, "2026-11-21T08:00:00Z".parse().unwrap(), &printer)
+        page(status, "2026-11-21T08:00:00Z".parse().unwrap(), false, &printer)
     }
 
     #[test]
@@ -282,6 +304,65 @@ aws.dev       123456789012 OktaRole   -             58 minutes  waiting
 aws.dev: STS cannot be reached
 "
         );
+    }
+
+    #[test]
+    fn each_kind_has_words_of_its_own() {
+        let fact = |mut entry: EntryReport, name: &str, fact: &str| {
+            entry.facts.insert(name.to_owned(), fact.to_owned());
+            entry
+        };
+        let through = |mut entry: EntryReport, name: &str| {
+            entry.through = Some(name.to_owned());
+            entry
+        };
+        let missing = |mut entry: EntryReport| {
+            let refusal = Refusal::new(Code::MachineIdentityMissing, "no job with an identity runs here");
+            entry.refusal = Some(refusal.hint("run it in a job"));
+            entry
+        };
+        let role = |name, role: &str| {
+            fact(entry(name, EntryState::Live), "role_arn", &format!("arn:aws:iam::123456789012:role/{role}"))
+        };
+        let outscale =
+            |name, state| fact(fact(entry(name, state), "user", "monitoring"), "region", "eu-west-2");
+        let mut key = outscale("outscale.monitoring", EntryState::Live);
+        key.until = Some("2026-11-21T16:00:00Z".to_owned());
+        let mut spare = outscale("outscale.spare", EntryState::SignedOut);
+        spare.refusal =
+            Some(Refusal::new(Code::TokenNeeded, "no key").hint("keyfob token add outscale.spare"));
+        let refused = |name| entry(name, EntryState::Refused);
+        let status = status(vec![
+            through(role("aws.audit", "Audit"), "aws.dev"),
+            fact(entry("aws.legacy", EntryState::Live), "command", "/opt/legacy/aws-keys"),
+            missing(through(
+                fact(refused("aws.job"), "role_arn", "arn:aws:iam::123456789012:role/Job"),
+                "machine.ci",
+            )),
+            key,
+            spare,
+            missing(fact(refused("machine.ci"), "identity", "github-actions")),
+        ]);
+        let page_of = |in_job| {
+            let printer = Printer::new(Box::new(std::io::sink()), Box::new(std::io::sink()));
+            page(&status, "2026-11-21T08:00:00Z".parse().unwrap(), in_job, &printer)
+        };
+        assert_eq!(
+            page_of(false),
+            "\
+ENTRY                FOR                      WHO  LEFT     STATE         NEXT
+aws.audit            123456789012 Audit       -    -        not used yet
+aws.legacy           aws-keys                 -    -        live
+aws.job              123456789012 Job         -    -        no job here
+outscale.monitoring  monitoring in eu-west-2  -    8 hours  live
+outscale.spare       monitoring in eu-west-2  -    -        no key        keyfob token add outscale.spare
+machine.ci           github-actions           -    -        no job here
+"
+        );
+        // In a job the same is what stands in the way.
+        let in_job = page_of(true);
+        assert!(in_job.contains("machine.ci: no job with an identity runs here\n"), "{in_job}");
+        assert!(in_job.contains("run it in a job"), "{in_job}");
     }
 
     #[test]

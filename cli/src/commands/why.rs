@@ -71,7 +71,7 @@ fn page(why: &Why, now: Moment, printer: &Printer) -> String {
 fn facts(entry: &EntryReport, now: Moment, printer: &Printer) -> Vec<(String, String)> {
     let mut facts = vec![
         ("entry".to_owned(), text::escape(&entry.name)),
-        ("state".to_owned(), printer.paint(state_paint(entry.state), state_word(entry))),
+        ("state".to_owned(), printer.paint(state_paint(entry), state_word(entry))),
     ];
     let mut add = |name: &str, value: Option<String>| {
         facts.extend(value.map(|value| (text::escape(name), text::escape(&value))));

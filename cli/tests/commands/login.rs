@@ -55,14 +55,18 @@ fn login_for_people_shows_the_address_and_the_code() {
 }
 
 #[test]
-fn login_in_ci_refuses_to_open_a_browser() {
+fn nobody_signs_in_in_ci_whatever_the_way() {
     let profile = sign_in();
-    let mut command = profile.command(Path::new(env!("CARGO_BIN_EXE_keyfob")), &["login", "okta"]);
-    command.env("CI", "true").env("DISPLAY", ":0");
-    let output = feed(command, b"");
-    assert_eq!(output.status.code(), Some(1));
-    assert!(err(&output).starts_with("keyfob: CI is set"), "{}", err(&output));
-    assert!(err(&output).ends_with("Run: keyfob login okta --device\n"), "{}", err(&output));
+    let ways: [&[&str]; 4] =
+        [&["login"], &["login", "okta", "--device"], &["login", "--browser"], &["login", "--json"]];
+    for (way, variable) in ways.into_iter().flat_map(|way| [(way, "CI"), (way, "KEYFOB_JOB")]) {
+        let mut command = profile.command(Path::new(env!("CARGO_BIN_EXE_keyfob")), way);
+        command.env(variable, "true").env("DISPLAY", ":0");
+        let output = feed(command, b"");
+        assert_eq!(output.status.code(), Some(1), "{way:?}");
+        let text = err(&output).replace('\n', " ");
+        assert!(text.starts_with("keyfob: CI is set") && text.contains("[machine.*]"), "{text}");
+    }
     assert!(profile.asked().is_empty());
 }
 

@@ -6,16 +6,21 @@ mod admin;
 mod agent;
 #[cfg(target_os = "linux")]
 mod approve;
+mod aws;
 mod config;
 mod doctor;
+mod exec;
 #[path = "../fake/mod.rs"]
 mod fake;
 mod grants;
 mod log;
 mod login;
+mod machine;
 mod misuse;
+mod outscale;
 mod permissions;
 mod rotation;
+mod run;
 mod setup;
 mod status;
 #[cfg(target_os = "linux")]

@@ -280,7 +280,7 @@ mod at_a_terminal {
     #[test]
     fn the_value_is_asked_for_and_not_shown() {
         let profile = token_door(&[("portal", "https://aw.acme.dev/token")], |_| done());
-        let mut session = Session::start(&profile, &["token", "add", "aspect"], &[("CI", "true")], false);
+        let mut session = Session::start(&profile, &["token", "add", "aspect"], &[], false);
         session.sees("Token for token.aspect (not shown): ");
         session.types("aw_s3cr3t\r");
         let (code, screen, _) = session.ends();
@@ -297,6 +297,18 @@ keyfob: done as asked
         );
         assert_eq!(code, Some(0));
         assert_eq!(profile.asked()[2]["token-add"]["value"], "aw_s3cr3t");
+    }
+
+    #[test]
+    fn in_ci_nobody_is_asked_on_a_terminal_that_is_there() {
+        let profile = token_door(&[], |_| done());
+        for variable in ["CI", "KEYFOB_JOB"] {
+            let asked = [(variable, "1")];
+            let (code, screen, _) =
+                Session::start(&profile, &["token", "add", "aspect"], &asked, false).ends();
+            assert_eq!(code, Some(1), "{screen}");
+            assert!(screen.contains("nothing is asked for on a terminal"), "{screen}");
+        }
     }
 
     #[test]

@@ -17,10 +17,16 @@ pub struct Counts {
     pub grants: BTreeMap<String, u64>,
     /// STS requests that were processed, by `Action`, refused ones too.
     pub sts_actions: BTreeMap<String, u64>,
-    /// `AssumeRoleWithWebIdentity` requests that were processed, by role ARN, refused ones too.
+    /// Requests for keys of a role that were processed, by role ARN, refused ones too.
     pub sts_roles: BTreeMap<String, u64>,
     /// The `RoleSessionName` of the last of those.
     pub last_role_session_name: Option<String>,
+    /// The same requests by action and role: `AssumeRole arn:aws:iam::…`.
+    #[serde(default)]
+    pub sts_role_actions: BTreeMap<String, u64>,
+    /// The last request that each role was given for, by its ARN.
+    #[serde(default)]
+    pub assumed: BTreeMap<String, AssumedRole>,
     /// Tokens that the token API gave another value, also where the answer was lost.
     pub rotations: u64,
     /// Refresh tokens that were taken again within the time that the issuer allows for that.
@@ -29,6 +35,26 @@ pub struct Counts {
     /// Requests whose caller went away before the answer.
     #[serde(default)]
     pub abandoned: BTreeMap<Endpoint, u64>,
+}
+
+/// A request that a role was given for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AssumedRole {
+    /// The ARN of whoever signed, or the subject of the web identity.
+    pub by: String,
+    /// The access key that signed; empty for a web identity.
+    pub access_key_id: String,
+    /// `RoleSessionName`.
+    pub session_name: String,
+    /// `DurationSeconds`.
+    pub seconds: u32,
+    /// `ExternalId`.
+    pub external_id: Option<String>,
+    /// `Tags`.
+    pub tags: BTreeMap<String, String>,
+    /// `PolicyArns`.
+    pub policy_arns: Vec<String>,
 }
 
 impl Counts {
@@ -56,10 +82,16 @@ impl Counts {
         self.grant("refresh_token")
     }
 
-    /// `AssumeRoleWithWebIdentity` calls for one role.
+    /// Calls for keys of one role.
     #[must_use]
     pub fn role(&self, arn: &str) -> u64 {
         self.sts_roles.get(arn).copied().unwrap_or_default()
+    }
+
+    /// Calls of one action for keys of one role.
+    #[must_use]
+    pub fn role_by(&self, action: &str, arn: &str) -> u64 {
+        self.sts_role_actions.get(&format!("{action} {arn}")).copied().unwrap_or_default()
     }
 }
 
@@ -100,8 +132,13 @@ impl Counter {
         *locked(&self.0).abandoned.entry(endpoint).or_default() += 1;
     }
 
-    pub(crate) fn role(&self, arn: &str, session_name: &str) {
+    pub(crate) fn assumed(&self, arn: &str, role: AssumedRole) {
+        locked(&self.0).assumed.insert(arn.into(), role);
+    }
+
+    pub(crate) fn role(&self, action: &str, arn: &str, session_name: &str) {
         let mut counts = locked(&self.0);
+        *counts.sts_role_actions.entry(format!("{action} {arn}")).or_default() += 1;
         *counts.sts_roles.entry(arn.into()).or_default() += 1;
         counts.last_role_session_name = Some(session_name.into());
     }

@@ -32,6 +32,8 @@ pub enum Endpoint {
     Userinfo,
     /// The STS.
     Sts,
+    /// The sign-in of the AWS console.
+    Console,
     /// The token portal's page.
     Portal,
     /// Token API: what a token says about itself.
@@ -74,6 +76,30 @@ pub enum Endpoint {
     HubCreate,
     /// JupyterHub: a token is deleted.
     HubDelete,
+    /// OUTSCALE: a user's access keys.
+    OutscaleRead,
+    /// OUTSCALE: an access key is made.
+    OutscaleCreate,
+    /// OUTSCALE: an access key is switched off or on.
+    OutscaleUpdate,
+    /// OUTSCALE: an access key is deleted.
+    OutscaleDelete,
+    /// OUTSCALE: what the account allows to access keys.
+    OutscalePolicy,
+    /// OUTSCALE: users, groups and policies.
+    Eim,
+    /// GitHub Actions: a job asks for an ID token.
+    GithubIdToken,
+    /// GitHub Actions: the keys of its tokens.
+    GithubKeys,
+    /// CircleCI: the keys of an organisation's tokens.
+    CircleciKeys,
+    /// AWS: a container's endpoint.
+    AwsContainer,
+    /// AWS: the metadata service of a virtual machine.
+    AwsMetadata,
+    /// AWS: STS and Secrets Manager at the address of a machine.
+    AwsService,
 }
 
 impl Endpoint {
@@ -110,6 +136,8 @@ pub enum Fault {
     StsError(StsError),
     /// The token API answers 429 and `Retry-After` with so many seconds; the request is not processed.
     Busy(u32),
+    /// The OUTSCALE API refuses with the error of this code; the request is not processed.
+    Outscale(u32),
 }
 
 /// In what way the issuer or the token API lies.
@@ -155,6 +183,14 @@ impl Fault {
             Self::OAuthError(_) => matches!(endpoint, Endpoint::Token | Endpoint::Authorize),
             Self::StsError(_) => endpoint == Endpoint::Sts,
             Self::Busy(_) => endpoint.is_token_api(),
+            Self::Outscale(_) => matches!(
+                endpoint,
+                Endpoint::OutscaleRead
+                    | Endpoint::OutscaleCreate
+                    | Endpoint::OutscaleUpdate
+                    | Endpoint::OutscaleDelete
+                    | Endpoint::OutscalePolicy
+            ),
         }
     }
 }

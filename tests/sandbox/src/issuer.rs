@@ -11,7 +11,7 @@ mod refusal;
 mod tests;
 mod token;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use axum::http::{StatusCode, header};
@@ -43,6 +43,8 @@ pub struct Person {
     pub email: String,
     /// `groups`.
     pub groups: Vec<String>,
+    /// What the claim `https://aws.amazon.com/tags` says; the first of them is transitive.
+    pub session_tags: BTreeMap<String, String>,
 }
 
 impl Default for Person {
@@ -52,6 +54,7 @@ impl Default for Person {
             name: "ada".into(),
             email: "ada@example.com".into(),
             groups: vec!["Everyone".into(), "engineering".into()],
+            session_tags: BTreeMap::new(),
         }
     }
 }
@@ -240,6 +243,12 @@ impl Issuer {
         }
         if has("groups") || has("profile") {
             claims.insert("groups".into(), json!(person.groups));
+        }
+        if let Some(first) = person.session_tags.keys().next() {
+            let tags: Map<String, Value> =
+                person.session_tags.iter().map(|(key, value)| (key.clone(), json!([value]))).collect();
+            let tags = json!({"principal_tags": tags, "transitive_tag_keys": [first]});
+            claims.insert("https://aws.amazon.com/tags".into(), tags);
         }
         claims
     }

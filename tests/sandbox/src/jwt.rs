@@ -1,5 +1,7 @@
 //! JSON Web Tokens (RFC 7519): signing with ES256, verifying ES256 and RS256.
 
+mod rsa;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::rand::SystemRandom;
@@ -9,6 +11,8 @@ use ring::signature::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+
+pub(crate) use rsa::RsaKey;
 
 /// A public key (RFC 7517), as far as ES256 and RS256 need it.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

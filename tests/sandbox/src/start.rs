@@ -9,18 +9,26 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use url::Url;
 
+use crate::aws_machine::AwsMachine;
+use crate::circleci::CircleCi;
 use crate::cluster::{Cluster, ClusterOptions};
 use crate::common::{Clock, Common, system_clock};
+use crate::console::Console;
 use crate::counts::Counts;
 use crate::faults::{Endpoint, Faults};
 use crate::github::Github;
+use crate::github_actions::GithubActions;
 use crate::gitlab::Gitlab;
 use crate::issuer::{Issuer, IssuerOptions};
 use crate::jfrog::Jfrog;
 use crate::jupyterhub::Jupyterhub;
+use crate::outscale::Outscale;
 use crate::portal::Portal;
 use crate::sts::{Sts, StsOptions};
-use crate::{admin, cluster, github, gitlab, issuer, jfrog, jupyterhub, portal, sts};
+use crate::{
+    admin, aws_machine, circleci, cluster, console, github, github_actions, gitlab, issuer, jfrog,
+    jupyterhub, outscale, portal, sts,
+};
 
 /// How the company behaves. Every field has a default; unknown JSON keys are errors.
 #[derive(Clone, Deserialize)]
@@ -68,6 +76,8 @@ pub struct Addresses {
     pub issuer_base: String,
     /// The STS, for `endpoint_url`.
     pub sts_url: String,
+    /// The federation endpoint of the AWS console, for `signin_url`.
+    pub signin_url: String,
     /// The page where a person generates a personal access token.
     pub portal_url: String,
     /// The base of the open token API (`docs/token-api/`), for `api`: no slash at the end.
@@ -84,6 +94,10 @@ pub struct Addresses {
     pub jfrog_api_url: String,
     /// The base of JupyterHub's API, for `api`: no slash at the end.
     pub jupyterhub_api_url: String,
+    /// The OUTSCALE API and EIM, for `endpoint_url`: no slash at the end.
+    pub outscale_url: String,
+    /// EIM of OUTSCALE: the same.
+    pub eim_url: String,
     /// Where `/sandbox/faults`, `/sandbox/counts`, `/sandbox/trust` and `/sandbox/tokens` are.
     pub admin_url: String,
     /// The public client that the issuer knows.
@@ -110,11 +124,16 @@ pub struct Sandbox {
     common: Common,
     issuer: Arc<Issuer>,
     sts: Arc<Sts>,
+    console: Arc<Console>,
     portal: Arc<Portal>,
     gitlab: Arc<Gitlab>,
     github: Arc<Github>,
     jfrog: Arc<Jfrog>,
     jupyterhub: Arc<Jupyterhub>,
+    outscale: Arc<Outscale>,
+    github_actions: Arc<GithubActions>,
+    circleci: Arc<CircleCi>,
+    aws_machine: Arc<AwsMachine>,
     stop: watch::Sender<()>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
@@ -130,13 +149,16 @@ impl Sandbox {
         let [at_issuer, at_sts, at_portal] = [listen().await?, listen().await?, listen().await?];
         let [at_cluster, at_second, at_admin] = [listen().await?, listen().await?, listen().await?];
         let [at_gitlab, at_github, at_jfrog] = [listen().await?, listen().await?, listen().await?];
-        let at_jupyterhub = listen().await?;
+        let [at_jupyterhub, at_console] = [listen().await?, listen().await?];
+
+        let [at_actions, at_circleci, at_machine] = [listen().await?, listen().await?, listen().await?];
 
         let issuer_base = base(&at_issuer)?;
         let issuer_url = options.issuer.public_url.clone().unwrap_or_else(|| issuer_base.clone());
         let issuer = Issuer::new(common.clone(), issuer_url.clone(), options.issuer.clone());
         let issuer = Arc::new(issuer.map_err(|_| StartError::Key)?);
         let sts = Arc::new(Sts::new(common.clone(), &issuer, options.sts.clone()));
+        let console = Arc::new(Console::new(common.clone(), &sts));
         let person = options.issuer.person.name.clone();
         let portal = Arc::new(Portal::new(common.clone(), person, options.cluster.cache_seconds));
         let [cluster, second] = cluster::NAMES
@@ -146,11 +168,21 @@ impl Sandbox {
         let github = Arc::new(Github::new(common.clone()));
         let jfrog = Arc::new(Jfrog::new(common.clone()).map_err(|_| StartError::Key)?);
         let jupyterhub = Arc::new(Jupyterhub::new(common.clone()));
+        let at_outscale = listen().await?;
+        let outscale = Arc::new(Outscale::new(common.clone()));
+        let github_actions = GithubActions::new(common.clone(), base(&at_actions)?);
+        let github_actions = Arc::new(github_actions.map_err(|_| StartError::Key)?);
+        let circleci = CircleCi::new(common.clone(), base(&at_circleci)?);
+        let circleci = Arc::new(circleci.map_err(|_| StartError::Key)?);
+        sts.trust(github_actions.trust());
+        sts.trust(circleci.trust());
+        let aws_machine = Arc::new(AwsMachine::new(common.clone(), base(&at_machine)?, &sts));
 
         let addresses = Addresses {
             issuer_url,
             issuer_base,
             sts_url: base(&at_sts)?,
+            signin_url: format!("{}{}", base(&at_console)?, console::PATH),
             portal_url: format!("{}/token", base(&at_portal)?),
             token_api_url: format!("{}{}", base(&at_portal)?, portal::API),
             cluster_url: base(&at_cluster)?,
@@ -159,12 +191,15 @@ impl Sandbox {
             github_api_url: base(&at_github)?,
             jfrog_api_url: format!("{}{}", base(&at_jfrog)?, jfrog::API),
             jupyterhub_api_url: format!("{}{}", base(&at_jupyterhub)?, jupyterhub::API),
+            outscale_url: base(&at_outscale)?,
+            eim_url: base(&at_outscale)?,
             admin_url: base(&at_admin)?,
             client_id: options.issuer.client_id.clone(),
             roles: options.sts.roles.iter().map(|role| role.arn.clone()).collect(),
         };
         serve(at_issuer, issuer::routes(&common, &issuer), &stop);
         serve(at_sts, sts::routes(&common, &sts), &stop);
+        serve(at_console, console::routes(&common, &console), &stop);
         serve(at_portal, portal::routes(&common, &portal), &stop);
         serve(at_cluster, cluster::routes(&common, Endpoint::Cluster, &cluster), &stop);
         serve(at_second, cluster::routes(&common, Endpoint::SecondCluster, &second), &stop);
@@ -172,17 +207,26 @@ impl Sandbox {
         serve(at_github, github::routes(&common, &github), &stop);
         serve(at_jfrog, jfrog::routes(&common, &jfrog), &stop);
         serve(at_jupyterhub, jupyterhub::routes(&common, &jupyterhub), &stop);
+        serve(at_actions, github_actions::routes(&common, &github_actions), &stop);
+        serve(at_circleci, circleci::routes(&common, &circleci), &stop);
+        serve(at_machine, aws_machine::routes(&common, &aws_machine), &stop);
+        serve(at_outscale, outscale::routes(&common, &outscale), &stop);
         serve(at_admin, admin::routes(&common, &sts, &portal, &issuer), &stop);
         Ok(Self {
             addresses,
             common,
             issuer,
             sts,
+            console,
             portal,
             gitlab,
             github,
             jfrog,
             jupyterhub,
+            outscale,
+            github_actions,
+            circleci,
+            aws_machine,
             stop,
             thread: None,
         })
@@ -235,6 +279,12 @@ impl Sandbox {
         &self.sts
     }
 
+    /// The sign-in of the AWS console.
+    #[must_use]
+    pub fn console(&self) -> &Console {
+        &self.console
+    }
+
     /// The token portal.
     #[must_use]
     pub fn portal(&self) -> &Portal {
@@ -259,10 +309,34 @@ impl Sandbox {
         &self.jfrog
     }
 
+    /// OUTSCALE.
+    #[must_use]
+    pub fn outscale(&self) -> &Outscale {
+        &self.outscale
+    }
+
     /// JupyterHub.
     #[must_use]
     pub fn jupyterhub(&self) -> &Jupyterhub {
         &self.jupyterhub
+    }
+
+    /// GitHub Actions, for one job.
+    #[must_use]
+    pub fn github_actions(&self) -> &GithubActions {
+        &self.github_actions
+    }
+
+    /// CircleCI.
+    #[must_use]
+    pub fn circleci(&self) -> &CircleCi {
+        &self.circleci
+    }
+
+    /// What AWS has around a machine.
+    #[must_use]
+    pub fn aws_machine(&self) -> &AwsMachine {
+        &self.aws_machine
     }
 }
 

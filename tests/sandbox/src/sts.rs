@@ -1,10 +1,11 @@
-//! AWS STS, as far as a web identity goes: `AssumeRoleWithWebIdentity`, which really verifies the token, and
-//! `GetCallerIdentity` for the keys that it gave out.
+//! AWS STS: `AssumeRoleWithWebIdentity`, which really verifies the token, `AssumeRole`, which really verifies the signature and the
+//! trust of the role, and `GetCallerIdentity` for the keys that both gave out.
 //!
-//! Query protocol: a form in, XML out (API version 2011-06-15). Signatures of callers are not verified.
+//! Query protocol: a form in, XML out (API version 2011-06-15).
 
 mod assume;
 mod caller;
+mod chain;
 mod error;
 #[cfg(test)]
 mod tests;
@@ -26,17 +27,25 @@ use crate::door::{Call, door};
 use crate::faults::{Endpoint, Fault};
 use crate::issuer::Issuer;
 use crate::net;
+pub use caller::Keys;
 use error::Refusal;
 pub use error::StsError;
 pub use trust::TrustedIssuer;
 
-/// A role that trusts every trusted issuer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A role, and whom it trusts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Role {
     /// `arn:aws:iam::ACCOUNT:role/PATH/NAME`.
     pub arn: String,
     /// `MaxSessionDuration`, in seconds: AWS allows 3600 to 43200.
     pub max_session_seconds: u32,
+    /// Who may assume it: ARNs of roles and users, or `arn:aws:iam::ACCOUNT:root` for everybody of an account. Empty: everybody of
+    /// its own account, and every trusted issuer.
+    #[serde(default)]
+    pub trusted_principals: Vec<String>,
+    /// What `ExternalId` must say in `AssumeRole`.
+    #[serde(default)]
+    pub external_id: Option<String>,
 }
 
 /// How the STS behaves.
@@ -58,6 +67,7 @@ impl Default for StsOptions {
         let role = |name: &str, max_session_seconds| Role {
             arn: format!("arn:aws:iam::123456789012:role/{name}"),
             max_session_seconds,
+            ..Role::default()
         };
         Self {
             roles: vec![role("OktaRole", 43200), role("ReadOnlyRole", 3600)],
@@ -88,12 +98,32 @@ impl Sts {
         locked(&self.options).trusted.push(issuer);
     }
 
+    /// Makes one more role, or changes the one of that ARN.
+    pub fn set_role(&self, role: Role) {
+        let mut options = locked(&self.options);
+        options.roles.retain(|other| other.arn != role.arn);
+        options.roles.push(role);
+    }
+
     /// Changes the real life of credentials that are given out from now on; `None`: what was asked for.
     pub fn set_credential_seconds(&self, seconds: Option<u32>) {
         locked(&self.options).credential_seconds = seconds;
     }
 
-    async fn answer(self: Arc<Self>, call: Call) -> Response {
+    /// Who holds these keys, and until when (in seconds since 1970), where this STS gave them.
+    pub(crate) fn holder(&self, key_id: &str, secret: &str, token: &str) -> Option<(String, i64)> {
+        let sessions = locked(&self.sessions);
+        let session =
+            sessions.get(key_id).filter(|session| session.token == token && session.secret == secret)?;
+        Some((session.arn.clone(), session.ends))
+    }
+
+    /// The secret half of keys that this STS gave.
+    pub(crate) fn secret_of(&self, key_id: &str) -> Option<String> {
+        locked(&self.sessions).get(key_id).map(|session| session.secret.clone())
+    }
+
+    pub(crate) async fn answer(self: Arc<Self>, call: Call) -> Response {
         match self.answered(&call).await {
             Ok(response) => response,
             Err(refusal) => refusal.into_response(),
@@ -113,6 +143,7 @@ impl Sts {
         }
         self.common.counts.action(action);
         match action {
+            "AssumeRole" => self.assume_role(call, &form).await,
             "AssumeRoleWithWebIdentity" => self.assume_role_with_web_identity(call, &form).await,
             "GetCallerIdentity" => self.get_caller_identity(call).await,
             _ => Err(Refusal::invalid_action(action, version)),

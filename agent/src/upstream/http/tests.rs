@@ -264,3 +264,33 @@ async fn an_answer_that_does_not_come_is_late() {
     let error = http.send(Request::get(address).body(Vec::new()).unwrap()).await.unwrap_err();
     assert!(matches!(error, HttpError::Slow(_)), "{error:?}");
 }
+
+#[test]
+fn plain_http_goes_to_the_places_of_a_machine_and_only_by_a_client_for_them() {
+    let http = Http::new(&Network::default(), false).unwrap();
+    let at_machine = http.at_machine();
+    let places = [
+        "http://169.254.170.2/v2",
+        "http://169.254.170.23/v1",
+        "http://169.254.169.254/latest",
+        "http://[fd00:ec2::23]/v1",
+        "http://[fd00:ec2::254]/latest",
+        "http://127.0.0.1:51678/v2",
+    ];
+    for place in places {
+        let uri = place.parse().unwrap();
+        assert!(at_machine.allowed(&uri).is_ok(), "{place}");
+        assert!(http.allowed(&uri).is_err(), "{place}");
+    }
+    let others = [
+        "http://169.254.170.3/",
+        "http://169.254.169.254.evil.example/",
+        "http://[::ffff:169.254.169.254]/",
+        "http://10.0.0.1/",
+        "http://metadata.google.internal/",
+        "ftp://169.254.169.254/",
+    ];
+    for other in others {
+        assert!(at_machine.allowed(&other.parse().unwrap()).is_err(), "{other}");
+    }
+}

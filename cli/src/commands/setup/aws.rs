@@ -1,6 +1,6 @@
 //! `keyfob setup aws`: profiles in `~/.aws/config`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use keyfob_ipc::reply::{EntryReport, Status};
@@ -10,6 +10,9 @@ use super::{Lines, Place, plain_path, program};
 use crate::block;
 use crate::dotfile::Dotfile;
 use crate::world::World;
+
+/// Kinds that give keys in the form of `credential_process`.
+const KINDS: [&str; 2] = ["aws", "outscale"];
 
 pub fn default_file(world: &World) -> Result<PathBuf, Refusal> {
     match &world.environment.aws_config {
@@ -26,11 +29,13 @@ fn credentials_file(world: &World) -> Result<PathBuf, Refusal> {
 }
 
 pub fn lines(status: &Status, place: &Place<'_>, world: &World) -> Result<Lines, Refusal> {
-    let entries: Vec<&EntryReport> = status.entries.iter().filter(|entry| entry.kind == "aws").collect();
+    let entries: Vec<&EntryReport> =
+        status.entries.iter().filter(|entry| KINDS.contains(&entry.kind.as_str())).collect();
     if entries.is_empty() {
         return Err(Refusal::new(Code::UnknownEntry, "the configuration has no `aws` entry")
             .hint(format!("add [aws.NAME] to {}", status.config.path)));
     }
+    refuse_twins(&entries)?;
     let names: BTreeSet<&str> = entries.iter().map(|entry| profile_name(entry)).collect();
     refuse_taken(&names, &config_profiles(place.beside), &format!("`{}`", place.path.display()))?;
     let credentials = credentials_file(world)?;
@@ -39,7 +44,21 @@ pub fn lines(status: &Status, place: &Place<'_>, world: &World) -> Result<Lines,
 }
 
 fn profile_name(entry: &EntryReport) -> &str {
-    entry.name.strip_prefix("aws.").unwrap_or(&entry.name)
+    entry.name.split_once('.').map_or(&entry.name, |(_, name)| name)
+}
+
+/// Two entries of one name would make one profile, and one of them would win.
+fn refuse_twins(entries: &[&EntryReport]) -> Result<(), Refusal> {
+    let mut seen = BTreeMap::new();
+    for entry in entries {
+        if let Some(other) = seen.insert(profile_name(entry), &entry.name) {
+            let say =
+                format!("`{other}` and `{}` would both be the profile `{}`", entry.name, profile_name(entry));
+            return Err(Refusal::new(Code::AmbiguousEntry, say)
+                .hint("rename one of them in the configuration, then run keyfob setup aws again"));
+        }
+    }
+    Ok(())
 }
 
 /// A profile of the same name elsewhere would win over ours, or make the file unreadable for the AWS CLI.
@@ -145,7 +164,7 @@ mod tests {
     fn entry(name: &str, region: Option<&str>) -> EntryReport {
         EntryReport {
             name: name.to_owned(),
-            kind: "aws".to_owned(),
+            kind: name.split_once('.').unwrap().0.to_owned(),
             state: EntryState::Live,
             until: None,
             until_assumed: false,
@@ -165,7 +184,11 @@ mod tests {
     #[test]
     fn one_profile_for_each_entry() {
         let lines = block_lines(
-            &[&entry("aws.dev", Some("eu-west-1")), &entry("aws.default", None)],
+            &[
+                &entry("aws.dev", Some("eu-west-1")),
+                &entry("aws.default", None),
+                &entry("outscale.monitoring", Some("eu-west-2")),
+            ],
             "/usr/bin/keyfob",
         )
         .unwrap();
@@ -177,9 +200,19 @@ credential_process = /usr/bin/keyfob credential-process aws.dev
 region = eu-west-1
 [default]
 credential_process = /usr/bin/keyfob credential-process aws.default
+[profile monitoring]
+credential_process = /usr/bin/keyfob credential-process outscale.monitoring
+region = eu-west-2
 "
         );
-        assert_eq!(lines.summary, "profiles dev, default");
+        assert_eq!(lines.summary, "profiles dev, default, monitoring");
+    }
+
+    #[test]
+    fn two_entries_of_one_name_are_said_and_make_no_profile() {
+        let refusal = refuse_twins(&[&entry("aws.dev", None), &entry("outscale.dev", None)]).unwrap_err();
+        assert_eq!(refusal.say, "`aws.dev` and `outscale.dev` would both be the profile `dev`");
+        assert!(refuse_twins(&[&entry("aws.dev", None), &entry("outscale.prod", None)]).is_ok());
     }
 
     #[test]

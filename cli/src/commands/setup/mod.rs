@@ -1,7 +1,8 @@
-//! `keyfob setup bazel|aws`: writes a tool's own configuration, between two marks.
+//! `keyfob setup bazel|aws`: writes a tool's own configuration, between two marks; `setup github-actions|circleci` prints a workflow.
 
 mod aws;
 mod bazel;
+mod ci;
 mod look;
 
 use std::ops::Range;
@@ -55,6 +56,35 @@ EXAMPLES
 EXIT CODES
   0 done, 1 refused, 2 wrong use, 4 agent not reachable")]
     Aws(Options),
+    /// Print a workflow of GitHub Actions that needs no stored secret.
+    ///
+    /// Writes to standard output a workflow whose job gets its own identity (`id-token: write`) and runs a command below
+    /// `keyfob run`, from [machine.*] and [aws.*] of the configuration. It only prints: a workflow belongs to its
+    /// repository, where its own review is. Nothing is downloaded in it: keyfob is to be on the runner's PATH.
+    #[command(after_long_help = "\
+EXAMPLES
+  keyfob setup github-actions --print
+  keyfob setup github-actions --print > .github/workflows/keyfob.yml
+
+EXIT CODES
+  0 printed, 1 refused, 2 wrong use (without --print, too), 4 agent not reachable")]
+    GithubActions(ci::Options),
+    /// Print a workflow of CircleCI that needs no stored secret.
+    ///
+    /// Writes to standard output a configuration of CircleCI whose job runs a command below `keyfob run` with the ID token that
+    /// it has by itself, from [machine.*] and [aws.*] of the configuration. It only prints: a workflow belongs to its
+    /// repository, where its own review is.
+    #[command(
+        name = "circleci",
+        after_long_help = "\
+EXAMPLES
+  keyfob setup circleci --print
+  keyfob setup circleci --print > .circleci/config.yml
+
+EXIT CODES
+  0 printed, 1 refused, 2 wrong use (without --print, too), 4 agent not reachable"
+    )]
+    CircleCi(ci::Options),
 }
 
 /// What all tools have in common.
@@ -97,6 +127,8 @@ pub fn run(command: &Command, world: &mut World) -> Outcome {
             let path = options.file.clone().map_or_else(|| aws::default_file(world), Ok)?;
             if options.remove { remove(&path, world) } else { write(options, &path, AWS, aws::lines, world) }
         }
+        Command::GithubActions(options) => ci::run(ci::System::GithubActions, options, world),
+        Command::CircleCi(options) => ci::run(ci::System::CircleCi, options, world),
     }
 }
 

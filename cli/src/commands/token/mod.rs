@@ -1,5 +1,6 @@
 //! `keyfob token add|rotate|remove|ends|snooze|rescue`.
 
+pub(super) mod pair;
 mod report;
 mod value;
 
@@ -34,6 +35,9 @@ pub enum Command {
 /// it. Otherwise the value is read from standard input, and nothing is opened or asked. The value is never an argument:
 /// those can be seen by every process. White space around it is dropped. The token service is asked who the token belongs
 /// to, until when and what it may do; a token of another person or one that has ended is refused.
+///
+/// An entry of OUTSCALE, such as `outscale.monitoring`, gets the access key with which the agent makes keys: on a terminal both
+/// halves are asked for, else they are read as ACCESS:SECRET, in two lines, or as JSON.
 #[derive(Debug, Args)]
 #[group(skip)]
 #[command(after_long_help = "\
@@ -41,6 +45,7 @@ EXAMPLES
   keyfob token add aspect
   keyfob token add aspect --ends 2027-03-01
   pass show aspect | keyfob token add aspect
+  keyfob token add outscale.monitoring
 
 EXIT CODES
   0 kept, 1 refused, 2 wrong use, 4 agent not reachable,
@@ -185,13 +190,21 @@ pub fn run(command: Command, world: &mut World) -> Outcome {
     }
 }
 
+/// The kind whose value is an access key.
+const OUTSCALE: &str = "outscale";
+
 /// What is waited for.
 const SERVICE: &str = "the token service";
 
 fn add(options: &Add, world: &mut World) -> Outcome {
     // Asked first, so that nobody makes a token for an entry that is not there.
     let entry = token_entry(&options.name, world)?;
-    let value = value::take(&entry, Occasion::Add, world)?;
+    let value = if entry.kind == OUTSCALE {
+        let again = format!("copy both halves again, then keyfob token add {}", text::escape(&entry.name));
+        pair::take(&format!("for {}", entry.name), &again, world)?.to_value()
+    } else {
+        value::take(&entry, Occasion::Add, world)?
+    };
     let ask = ControlAsk::TokenAdd { name: entry.name, value, ends: options.ends.clone() };
     let reply = ask_service(ask, SERVICE, world)?;
     report::show(reply, world)
@@ -215,7 +228,7 @@ fn token_entry(name: &str, world: &World) -> Result<EntryReport, Refusal> {
     else {
         return Err(unexpected());
     };
-    if entry.kind != "token" {
+    if entry.kind != "token" && entry.kind != OUTSCALE {
         let say = format!("`{}` takes no token", text::escape(&entry.name));
         return Err(Refusal::new(Code::UnknownEntry, say).hint("keyfob status"));
     }

@@ -104,7 +104,8 @@ fn ask(entry: &EntryReport, occasion: Occasion, world: &mut World) -> Result<Sec
     prompt::hidden(&question, if shows_json(entry) { Ends::WithJson } else { Ends::WithLine })
 }
 
-fn read(input: &mut impl Read) -> Result<Secret<String>, Refusal> {
+/// Standard input, whole.
+pub(super) fn read(input: &mut impl Read) -> Result<Secret<String>, Refusal> {
     let refuse = |why: &str| Refusal::new(Code::TokenInvalid, format!("the value on standard input {why}"));
     let mut bytes = Zeroizing::new(Vec::with_capacity(prompt::LONGEST + 1));
     input

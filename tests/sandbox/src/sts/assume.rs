@@ -8,11 +8,9 @@ use super::error::{Refusal, StsError};
 use super::trust::Identity;
 use super::xml::{element, group, success};
 use super::{Role, Sts};
-use crate::common::{locked, random_text};
+use crate::common::locked;
+use crate::counts::AssumedRole;
 use crate::door::{Call, Parameters};
-
-const BASE32: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-const BASE64: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// The parameters, each within the limits of the API model.
 struct Asked<'a> {
@@ -20,6 +18,7 @@ struct Asked<'a> {
     session_name: &'a str,
     token: &'a str,
     seconds: u32,
+    policy_arns: Vec<String>,
 }
 
 impl Sts {
@@ -33,11 +32,13 @@ impl Sts {
             return Err(Refusal::invalid_client_token());
         }
         let asked = asked(form)?;
-        self.common.counts.role(asked.role_arn, asked.session_name);
+        self.common.counts.role("AssumeRoleWithWebIdentity", asked.role_arn, asked.session_name);
         let identity = self.identity(asked.token).await?;
         let (role, life) = {
             let options = locked(&self.options);
-            let role = options.roles.iter().find(|role| role.arn == asked.role_arn).cloned();
+            // Whoever names principals trusts no issuer.
+            let is_it = |role: &&Role| role.arn == asked.role_arn && role.trusted_principals.is_empty();
+            let role = options.roles.iter().find(is_it).cloned();
             (role, options.credential_seconds.unwrap_or(asked.seconds))
         };
         let role = role.ok_or_else(|| StsError::AccessDenied.refusal(&identity.issuer))?;
@@ -45,6 +46,16 @@ impl Sts {
             let message = "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.";
             return Err(Refusal::new(400, "ValidationError", message));
         }
+        self.common.counts.assumed(
+            asked.role_arn,
+            AssumedRole {
+                by: identity.subject.clone(),
+                session_name: asked.session_name.to_owned(),
+                seconds: asked.seconds,
+                policy_arns: asked.policy_arns,
+                ..AssumedRole::default()
+            },
+        );
         match self.forwarded(call).await {
             Some(answer) => answer,
             None => Ok(self.give(&role, asked.session_name, &identity, life)),
@@ -52,49 +63,36 @@ impl Sts {
     }
 
     fn give(&self, role: &Role, session_name: &str, identity: &Identity, life: u32) -> Response {
-        let ends = self.common.second() + i64::from(life);
         let account = role.arn.split(':').nth(4).unwrap_or_default();
-        let name = role.arn.rsplit('/').next().unwrap_or_default();
-        let session = Session {
-            account: account.into(),
-            arn: format!("arn:aws:sts::{account}:assumed-role/{name}/{session_name}"),
-            user_id: format!("AROA{}:{session_name}", random_text(BASE32, 17)),
-            token: format!("IQoJb3JpZ2luX2Vj{}", random_text(BASE64, 480)),
-            ends,
-        };
-        let key_id = format!("ASIA{}", random_text(BASE32, 16));
-        let until = Timestamp::from_second(ends).unwrap_or(Timestamp::MAX).to_string();
         let provider = identity.issuer.split_once("://").map_or(identity.issuer.as_str(), |(_, rest)| rest);
-        let answer = [
+        let mut answer = vec![
             element("SubjectFromWebIdentityToken", &identity.subject),
             element("Audience", &identity.audience),
-            group(
-                "AssumedRoleUser",
-                &[element("AssumedRoleId", &session.user_id), element("Arn", &session.arn)],
-            ),
-            group(
-                "Credentials",
-                &[
-                    element("SessionToken", &session.token),
-                    element("SecretAccessKey", &random_text(BASE64, 40)),
-                    element("Expiration", &until),
-                    element("AccessKeyId", &key_id),
-                ],
-            ),
             element("Provider", &format!("arn:aws:iam::{account}:oidc-provider/{provider}")),
         ];
-        locked(&self.sessions).insert(key_id, session);
+        answer.extend(self.keys(role, session_name, life));
         success("AssumeRoleWithWebIdentity", &answer)
+    }
+
+    /// New keys of a role, as an answer shows them.
+    pub(super) fn keys(&self, role: &Role, session_name: &str, life: u32) -> [String; 2] {
+        let ends = self.common.second() + i64::from(life);
+        let session = Session::of_role(&role.arn, session_name, ends);
+        let until = Timestamp::from_second(ends).unwrap_or(Timestamp::MAX).to_string();
+        let user = [element("AssumedRoleId", &session.user_id), element("Arn", &session.arn)];
+        let keys = self.hand_out("ASIA", session);
+        let credentials = [
+            element("SessionToken", keys.session_token.as_deref().unwrap_or_default()),
+            element("SecretAccessKey", &keys.secret_access_key),
+            element("Expiration", &until),
+            element("AccessKeyId", &keys.access_key_id),
+        ];
+        [group("AssumedRoleUser", &user), group("Credentials", &credentials)]
     }
 }
 
 fn asked(form: &Parameters) -> Result<Asked<'_>, Refusal> {
-    let role_arn = bounded(form, "RoleArn", "roleArn", 20, 2048)?;
-    let session_name = bounded(form, "RoleSessionName", "roleSessionName", 2, 64)?;
-    if !session_name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte)) {
-        let rule = r"satisfy regular expression pattern: [\w+=,.@-]*";
-        return Err(Refusal::constraint(Some(session_name), "roleSessionName", rule));
-    }
+    let (role_arn, session_name) = named(form)?;
     let token = form.get("WebIdentityToken");
     let token = token.ok_or_else(|| Refusal::constraint(None, "webIdentityToken", "not be null"))?;
     if !(4..=20000).contains(&token.len()) {
@@ -110,7 +108,28 @@ fn asked(form: &Parameters) -> Result<Asked<'_>, Refusal> {
             return Err(StsError::PackedPolicyTooLarge.refusal(""));
         }
     }
-    Ok(Asked { role_arn, session_name, token, seconds: seconds(form)? })
+    Ok(Asked { role_arn, session_name, token, seconds: seconds(form)?, policy_arns: policy_arns(form)? })
+}
+
+/// The role and the name of its session.
+pub(super) fn named(form: &Parameters) -> Result<(&str, &str), Refusal> {
+    let role_arn = bounded(form, "RoleArn", "roleArn", 20, 2048)?;
+    let session_name = bounded(form, "RoleSessionName", "roleSessionName", 2, 64)?;
+    if !session_name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte)) {
+        let rule = r"satisfy regular expression pattern: [\w+=,.@-]*";
+        return Err(Refusal::constraint(Some(session_name), "roleSessionName", rule));
+    }
+    Ok((role_arn, session_name))
+}
+
+/// Managed policies that narrow the session.
+pub(super) fn policy_arns(form: &Parameters) -> Result<Vec<String>, Refusal> {
+    let arns = (1..).map_while(|number| form.get(&format!("PolicyArns.member.{number}.arn")));
+    let arns: Vec<String> = arns.map(str::to_owned).collect();
+    if arns.len() > 10 {
+        return Err(Refusal::constraint(Some("***"), "policyArns", "have length less than or equal to 10"));
+    }
+    Ok(arns)
 }
 
 fn bounded<'a>(
@@ -133,7 +152,7 @@ fn bounded<'a>(
     Ok(value)
 }
 
-fn seconds(form: &Parameters) -> Result<u32, Refusal> {
+pub(super) fn seconds(form: &Parameters) -> Result<u32, Refusal> {
     let Some(text) = form.get("DurationSeconds") else { return Ok(3600) };
     let refused = |rule: &str| Err(Refusal::constraint(Some(text), "durationSeconds", rule));
     match text.parse() {

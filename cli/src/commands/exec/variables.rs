@@ -1,0 +1,172 @@
+//! Where programs look for keys.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
+use keyfob_ipc::Secret;
+use keyfob_ipc::reply::ExecKeys;
+
+use crate::endpoint::Endpoint;
+
+/// What decides about keys and identities of AWS beside the endpoint. SDKs differ in what wins, so none of it stays.
+const AWS: &[&str] = &[
+    "AWS_ACCESS_KEY_ID",
+    "AWS_ACCESS_KEY",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SECRET_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_SECURITY_TOKEN",
+    "AWS_CREDENTIAL_EXPIRATION",
+    "AWS_ACCOUNT_ID",
+    "AWS_PROFILE",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_ROLE_ARN",
+    "AWS_ROLE_SESSION_NAME",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+];
+
+/// The same of OUTSCALE, by today's names and the old ones.
+const OUTSCALE: &[&str] = &[
+    "OSC_ACCESS_KEY",
+    "OSC_SECRET_KEY",
+    "OSC_REGION",
+    "OSC_PROFILE",
+    "OSC_CONFIG_FILE",
+    "OSC_LOGIN",
+    "OSC_PASSWORD",
+    "OSC_X509_CLIENT_CERT",
+    "OSC_X509_CLIENT_KEY",
+    "OUTSCALE_ACCESSKEYID",
+    "OUTSCALE_SECRETKEYID",
+    "OUTSCALE_REGION",
+];
+
+/// What a program's environment has that ours has not: a value, or that the variable is not there.
+#[derive(Debug, Default)]
+pub struct Variables(BTreeMap<OsString, Option<Secret<String>>>);
+
+impl Variables {
+    /// Sets one.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.0.insert(name.into(), Some(Secret::from(value)));
+    }
+
+    fn unset(&mut self, names: &[&str]) {
+        for name in names {
+            self.0.insert(name.into(), None);
+        }
+    }
+
+    /// The keys of AWS at an endpoint.
+    pub fn endpoint(&mut self, endpoint: &Endpoint, region: Option<&str>) {
+        self.unset(AWS);
+        self.set("AWS_CONTAINER_CREDENTIALS_FULL_URI", &endpoint.url());
+        self.set("AWS_CONTAINER_AUTHORIZATION_TOKEN", endpoint.token().expose());
+        self.region(region);
+    }
+
+    /// The keys of AWS themselves.
+    pub fn plain_aws(&mut self, keys: &ExecKeys) {
+        self.unset(AWS);
+        self.set("AWS_ACCESS_KEY_ID", &keys.credentials.access_key_id);
+        self.set("AWS_SECRET_ACCESS_KEY", keys.credentials.secret_access_key.expose());
+        if let Some(token) = &keys.credentials.session_token {
+            self.set("AWS_SESSION_TOKEN", token.expose());
+        }
+        if let Some(end) = &keys.credentials.expiration {
+            self.set("AWS_CREDENTIAL_EXPIRATION", end);
+        }
+        self.region(keys.region.as_deref());
+    }
+
+    fn region(&mut self, region: Option<&str>) {
+        if let Some(region) = region {
+            self.set("AWS_REGION", region);
+            self.set("AWS_DEFAULT_REGION", region);
+        }
+    }
+
+    /// The keys of OUTSCALE.
+    pub fn outscale(&mut self, keys: &ExecKeys) {
+        self.unset(OUTSCALE);
+        self.set("OSC_ACCESS_KEY", &keys.credentials.access_key_id);
+        self.set("OSC_SECRET_KEY", keys.credentials.secret_access_key.expose());
+        if let Some(region) = &keys.region {
+            self.set("OSC_REGION", region);
+        }
+    }
+
+    /// Changes the environment of a program.
+    pub fn apply(&self, command: &mut std::process::Command) {
+        for (name, value) in &self.0 {
+            match value {
+                Some(value) => command.env(name, value.expose()),
+                None => command.env_remove(name),
+            };
+        }
+    }
+
+    #[cfg(test)]
+    fn get(&self, name: &str) -> Option<Option<&str>> {
+        self.0
+            .get(std::ffi::OsStr::new(name))
+            .map(|value| value.as_ref().map(|value| value.expose().as_str()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use keyfob_ipc::reply::AwsCredentials;
+
+    use super::*;
+
+    fn keys() -> ExecKeys {
+        ExecKeys {
+            entry: "outscale.monitoring".to_owned(),
+            region: Some("eu-west-2".to_owned()),
+            credentials: AwsCredentials {
+                version: 1,
+                access_key_id: "AKIAONE".to_owned(),
+                secret_access_key: Secret::from("secret"),
+                session_token: None,
+                expiration: Some("2030-01-01T00:00:00Z".to_owned()),
+                account_id: None,
+            },
+        }
+    }
+
+    #[test]
+    fn what_would_win_is_not_there() {
+        let mut variables = Variables::default();
+        variables.plain_aws(&keys());
+        for name in AWS {
+            let expected = match *name {
+                "AWS_ACCESS_KEY_ID" => Some("AKIAONE"),
+                "AWS_SECRET_ACCESS_KEY" => Some("secret"),
+                "AWS_CREDENTIAL_EXPIRATION" => Some("2030-01-01T00:00:00Z"),
+                // Keys without a token have none: one of other keys would make them wrong.
+                _ => None,
+            };
+            assert_eq!(variables.get(name), Some(expected), "{name}");
+        }
+        assert_eq!(variables.get("AWS_REGION"), Some(Some("eu-west-2")));
+        assert_eq!(variables.get("AWS_DEFAULT_REGION"), Some(Some("eu-west-2")));
+        assert!(!format!("{variables:?}").contains("secret\""), "{variables:?}");
+    }
+
+    #[test]
+    fn outscale_has_names_of_its_own_and_leaves_aws_alone() {
+        let mut variables = Variables::default();
+        variables.outscale(&keys());
+        assert_eq!(variables.get("OSC_ACCESS_KEY"), Some(Some("AKIAONE")));
+        assert_eq!(variables.get("OSC_SECRET_KEY"), Some(Some("secret")));
+        assert_eq!(variables.get("OSC_REGION"), Some(Some("eu-west-2")));
+        assert_eq!(variables.get("OSC_PROFILE"), Some(None));
+        assert_eq!(variables.get("OUTSCALE_ACCESSKEYID"), Some(None));
+        assert_eq!(variables.get("AWS_PROFILE"), None);
+    }
+}
