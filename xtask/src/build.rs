@@ -46,7 +46,8 @@ pub struct Product {
 /// Builds them and says where they are.
 pub fn product(checkout: &Checkout, release: bool) -> Result<Product, Failure> {
     let keyfob = keyfob(checkout, release)?;
-    let keyfobd = program(checkout, "keyfob-agent", "keyfobd", release, &[], &[])?;
+    let folded: &[&str] = if release && links(checkout, &FOLDED) { &FOLDED } else { &[] };
+    let keyfobd = program(checkout, "keyfob-agent", "keyfobd", release, &SMALL, folded)?;
     let folder = keyfob.parent().unwrap_or(&checkout.root);
     add_other_names(&keyfob, folder)?;
     say(&format!("built {} and {}", keyfob.display(), keyfobd.display()));
@@ -61,20 +62,29 @@ pub fn keyfob(checkout: &Checkout, release: bool) -> Result<PathBuf, Failure> {
     let mut rustc: Vec<&str> = Vec::new();
     if linked_statically {
         rustc.extend(STATIC);
-        if release && packs_relocations(checkout) {
+        if release && links(checkout, &[STATIC, PACKED].concat()) {
             rustc.extend(PACKED);
         }
     }
-    program(checkout, "keyfob", "keyfob", release, &SMALL, &rustc)
+    if release && links(checkout, &FOLDED) {
+        rustc.extend(FOLDED);
+    }
+    program(checkout, "keyfob", "keyfob", release, &[&SMALL[..], &UNWINDS_NOT].concat(), &rustc)
 }
 
-/// For all of this program, libraries too: it may have 2 MiB, most of it is words for people, and a `get` is as fast. The agent
-/// keeps the profile's own. A single package so makes it larger: nothing is inlined from one level into another.
+/// For all of a program, libraries too: `keyfob` may have 2 MiB and `keyfobd` 10, most of it is words for people and TLS, and an
+/// answer is as fast. A single package so makes it larger: nothing is inlined from one level into another.
 const SMALL: [&str; 2] = ["--config", "profile.release.opt-level=\"z\""];
+/// `keyfob` catches no panic: each ends it with exit code 101 (`cli/src/panics.rs`), so nothing needs the tables for unwinding.
+const UNWINDS_NOT: [&str; 2] = ["--config", "profile.release.panic=\"abort\""];
 
 const STATIC: [&str; 2] = ["-C", "target-feature=+crt-static"];
 /// Relocations in a twentieth of their size (`DT_RELR`): a static program has 50 KB of them.
 const PACKED: [&str; 2] = ["-C", "link-arg=-Wl,-z,pack-relative-relocs"];
+
+/// Functions that are the same to the byte become one, which no Rust program can tell: addresses of functions mean nothing. A
+/// hundredth of `keyfobd`; lld, which comes with Rust, can do it.
+const FOLDED: [&str; 2] = ["-C", "link-arg=-Wl,--icf=all"];
 
 /// A program with a relocation that it needs: where nobody has applied it, this ends in a crash.
 const PROBE: &str = "\
@@ -85,14 +95,14 @@ fn main() {
 }
 ";
 
-/// Whether the linker packs relocations and the C library of this machine takes them out again (both since 2022, glibc 2.36):
-/// found out by doing it. An older linker does without, under an older library the program crashes.
-fn packs_relocations(checkout: &Checkout) -> bool {
+/// Whether a program that is made so works on this machine: found out by doing it. To pack relocations takes a linker and a C library
+/// of 2022 (glibc 2.36) or newer: an older linker does without, under an older library the program crashes.
+fn links(checkout: &Checkout, arguments: &[&str]) -> bool {
     let Ok(folder) = tempfile::tempdir() else { return false };
     let (source, program) = (folder.path().join("probe.rs"), folder.path().join("probe"));
     let compiled = fs::write(&source, PROBE).is_ok_and(|()| {
         let mut rustc = Command::new(checkout.cargo.with_file_name("rustc"));
-        rustc.args(STATIC).args(PACKED).arg("-o").arg(&program).arg(&source);
+        rustc.args(arguments).arg("-o").arg(&program).arg(&source);
         rustc.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         rustc.status().is_ok_and(|status| status.success())
     });

@@ -28,7 +28,7 @@ pub struct Parts {
     pub venv: PathBuf,
     /// The `node` program.
     pub node: PathBuf,
-    /// The folder with `oidc-provider` and `configurable-http-proxy`.
+    /// The folder with `oidc-provider`, `configurable-http-proxy` and the AWS SDK for JavaScript.
     pub node_modules: PathBuf,
     /// `tauri-driver`, which lets tests drive the window of the tray.
     pub tauri_driver: PathBuf,
