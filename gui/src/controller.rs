@@ -7,6 +7,7 @@
 
 mod asks;
 mod connection;
+mod console;
 mod drawing;
 mod notices;
 mod owed;
@@ -245,6 +246,7 @@ impl<S: Shell> Running<S> {
             Said::Status(number, status) => self.status_taken(number, status),
             Said::Claimed(notice, claimed) => self.claimed(&notice, claimed),
             Said::SignIn(number, news) => self.sign_in_goes_on(number, news),
+            Said::Console(url, opened) => self.console_address(&url, &opened),
             Said::Changed => self.want_status(),
         }
     }

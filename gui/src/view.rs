@@ -17,6 +17,8 @@ use keyfob_ipc::Refusal;
 use keyfob_ipc::reply::Note;
 use serde::Serialize;
 
+pub(crate) use row::short;
+
 use crate::page::{Remark, Trouble};
 
 /// A refusal as the page shows it. The agent has escaped its text.

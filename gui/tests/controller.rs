@@ -14,6 +14,8 @@ mod story;
 
 #[path = "controller/beginning.rs"]
 mod beginning;
+#[path = "controller/console.rs"]
+mod console;
 #[path = "controller/faults.rs"]
 mod faults;
 #[path = "controller/forgery.rs"]

@@ -32,6 +32,7 @@ impl<S: Shell> Running<S> {
             PageAsk::OpenSignInPage => self.open_sign_in_page(owed),
             PageAsk::PutSignInAway => self.put_sign_in_away(owed),
             PageAsk::SignOut { entry } => self.ask_for(ControlAsk::Logout { name: Some(entry) }, owed),
+            PageAsk::OpenConsole { entry } => self.open_console(entry, owed),
             PageAsk::OpenPortal { entry } => self.open_portal(&entry, owed),
             PageAsk::KeepToken { entry, value, ends, replaces } => {
                 self.keep_token(entry, &value, ends, replaces, owed);

@@ -33,6 +33,8 @@ pub(super) enum Said {
     Claimed(Notice, Result<(), Refusal>),
     /// The sign-in number so-and-so goes on.
     SignIn(u64, SignInNews),
+    /// The address that leads to the console of AWS; who takes this opens it and says whether that went.
+    Console(String, Sender<bool>),
     /// Something was done that may have changed what the agent says.
     Changed,
 }

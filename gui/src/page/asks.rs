@@ -186,12 +186,17 @@ pub enum PageAsk {
         /// `sso.okta`.
         entry: String,
     },
+    /// Opens the console of AWS in the browser.
+    OpenConsole {
+        /// `aws.dev`.
+        entry: String,
+    },
     /// Opens the page on which a person makes the token.
     OpenPortal {
         /// `token.aspect`.
         entry: String,
     },
-    /// Keeps a pasted token: [`PageReply::Token`].
+    /// Keeps a pasted token, or the two halves of a key as JSON: [`PageReply::Token`].
     KeepToken {
         /// `token.aspect`.
         entry: String,

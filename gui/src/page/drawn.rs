@@ -135,8 +135,11 @@ pub struct Row {
     pub name: String,
     /// `aspect`.
     pub short: String,
-    /// `sso`, `token`, `aws`; a kind of a newer agent is shown as it is.
+    /// `sso`, `token`, `aws`, `outscale`, `machine`; a kind of a newer agent is shown as it is.
     pub kind: String,
+    /// What it is more precisely: the kind, but `aws-command` for keys that another program gives, `sso-machine` for a session of a
+    /// job.
+    pub what: String,
     /// What it is for: hosts, a role, an issuer where there is nothing else.
     pub targets: Vec<String>,
     /// The entry that it is obtained through.
@@ -189,6 +192,8 @@ pub enum RowState {
     Waiting,
     /// It does not serve until somebody acts.
     Refused,
+    /// It has nothing to do here, and nobody has anything to do about it: the identity of a job, where no job runs.
+    Idle,
 }
 
 /// One sentence about an entry.
@@ -237,6 +242,11 @@ pub enum Deed {
     /// No reminders about it for a while, or again (`quiet_until`).
     Snooze {
         /// `token.aspect`.
+        entry: String,
+    },
+    /// Open the console of AWS as this role.
+    OpenConsole {
+        /// `aws.dev`.
         entry: String,
     },
     /// Look at the new places to which an edit of the configuration would send it, and accept them or not.

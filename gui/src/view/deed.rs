@@ -75,7 +75,18 @@ pub(super) fn possible(situation: &Situation<'_>) -> Vec<Deed> {
     if entry.through.is_some() {
         // Where a role is refused, a new session may have more rights.
         let may_help = matches!(entry.state, EntryState::SignedOut | EntryState::Refused);
-        return obtain(root).filter(|_| may_help).into_iter().collect();
+        let console = has_console(entry).then(|| Deed::OpenConsole { entry: name() });
+        return console.into_iter().chain(obtain(root).filter(|_| may_help)).collect();
+    }
+    if kind_of(&entry.name) == "outscale" {
+        // The agent renews its keys by itself: what a person gives and takes is the key that makes them.
+        return match holds(entry) {
+            false => vec![Deed::AddToken { entry: name() }],
+            true if entry.state == EntryState::SignedOut => {
+                vec![Deed::AddToken { entry: name() }, Deed::RemoveToken { entry: name() }]
+            }
+            true => vec![Deed::RemoveToken { entry: name() }],
+        };
     }
     if kind_of(&entry.name) == "sso" {
         let sign_in = Deed::SignIn { entry: name() };
@@ -132,9 +143,17 @@ fn obtain(root: &str) -> Option<Deed> {
     let entry = root.to_owned();
     match kind_of(root) {
         "sso" => Some(Deed::SignIn { entry }),
-        "token" => Some(Deed::AddToken { entry }),
+        "token" | "outscale" => Some(Deed::AddToken { entry }),
+        // A job's identity and another program are not filled by hand.
         _ => None,
     }
+}
+
+/// Whether the console of AWS opens as it: a role, and one that serves.
+fn has_console(entry: &EntryReport) -> bool {
+    kind_of(&entry.name) == "aws"
+        && entry.facts.contains_key("role_arn")
+        && matches!(entry.state, EntryState::Live | EntryState::Ending)
 }
 
 /// Whether it holds something, as far as that can be seen.
@@ -249,6 +268,11 @@ mod tests {
             (role(EntryState::SignedOut), "sign-in sso.okta"),
             (entry("token.aspect", EntryState::SignedOut), "add-token token.aspect"),
             (entry("future.thing", EntryState::SignedOut), ""),
+            (entry("outscale.monitoring", EntryState::SignedOut), "add-token outscale.monitoring"),
+            (entry("aws.job", EntryState::SignedOut).through("machine.ci"), ""),
+            (entry("sso.bazel", EntryState::SignedOut).through("machine.ci"), ""),
+            (entry("machine.ci", EntryState::Refused).refused(Code::MachineIdentityMissing), ""),
+            (entry("aws.legacy", EntryState::Refused).refused(Code::RoleRefused), ""),
         ] {
             assert_eq!(due_of(&entry), due);
         }
@@ -312,6 +336,15 @@ mod tests {
                 vec!["sign-out sso.okta"],
             ),
             (role(EntryState::Live), vec![]),
+            (
+                role(EntryState::Live).fact("role_arn", "arn:aws:iam::1:role/Dev"),
+                vec!["open-console aws.dev"],
+            ),
+            (role(EntryState::Waiting).fact("role_arn", "arn:aws:iam::1:role/Dev"), vec![]),
+            (entry("aws.legacy", EntryState::Live).fact("command", "/usr/bin/vault"), vec![]),
+            (entry("outscale.monitoring", EntryState::SignedOut), vec!["add-token outscale.monitoring"]),
+            (entry("outscale.monitoring", EntryState::Live), vec!["remove-token outscale.monitoring"]),
+            (entry("machine.ci", EntryState::Live), vec![]),
             (role(EntryState::Refused).refused(Code::RoleRefused), vec!["sign-in sso.okta"]),
             (entry("future.thing", EntryState::Live), vec![]),
         ] {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use keyfob_ipc::Code;
 use keyfob_ipc::reply::{EntryReport, EntryState, Note, Planned, PlannedDeed as Wire, Status, Weight};
 
 use super::deed::{self, Situation};
@@ -50,10 +51,11 @@ impl<'a> Among<'a> {
             name: entry.name.clone(),
             short: short(&entry.name).to_owned(),
             kind: safe::text(&entry.kind),
+            what: what(entry),
             targets: targets(entry),
             through: entry.through.clone(),
             owner: entry.owner.as_deref().map(safe::text),
-            state: state(entry.state),
+            state: state(entry),
             since: entry.since.clone(),
             until: entry.until.clone(),
             until_assumed: entry.until_assumed,
@@ -91,16 +93,31 @@ const HOPS: usize = 8;
 const BY_HAND: &str = "by-hand";
 
 /// An entry's name without its kind.
-pub(super) fn short(name: &str) -> &str {
+pub(crate) fn short(name: &str) -> &str {
     name.split_once('.').map_or(name, |(_, short)| short)
 }
+
+/// More precisely than its kind.
+fn what(entry: &EntryReport) -> String {
+    let kind = safe::text(&entry.kind);
+    match kind.as_str() {
+        "aws" if entry.facts.contains_key("command") => "aws-command".to_owned(),
+        "sso" if entry.through.is_some() => "sso-machine".to_owned(),
+        _ => kind,
+    }
+}
+
+/// What tells it from others of its kind, the first of what there is.
+const NAMED_BY: [&str; 5] = ["role_arn", "issuer", "user", "command", "identity"];
 
 fn targets(entry: &EntryReport) -> Vec<String> {
     let fact = |name: &str| entry.facts.get(name).map(|fact| safe::text(fact));
     let mut targets = safe::texts(&entry.hosts);
-    targets.extend(fact("role_arn"));
-    if targets.is_empty() {
-        targets.extend(fact("issuer"));
+    // A role is worth naming beside its hosts; the rest stands for what has none.
+    let named = NAMED_BY.iter().filter(|name| targets.is_empty() || **name == "role_arn");
+    targets.extend(named.filter_map(|name| fact(name)).take(1).collect::<Vec<_>>());
+    if entry.kind == "outscale" {
+        targets.extend(fact("region"));
     }
     targets
 }
@@ -119,14 +136,21 @@ fn says_the_end(note: &Note, entry: &EntryReport) -> bool {
     note.weight != Weight::Urgent && !day.is_empty() && end == Some(day)
 }
 
-fn state(state: EntryState) -> RowState {
-    match state {
+fn state(entry: &EntryReport) -> RowState {
+    match entry.state {
+        // No job runs on a desktop: that is as it should be.
+        _ if is_without_job(entry) => RowState::Idle,
         EntryState::SignedOut => RowState::SignedOut,
         EntryState::Live => RowState::Live,
         EntryState::Ending => RowState::Ending,
         EntryState::Waiting => RowState::Waiting,
         EntryState::Refused => RowState::Refused,
     }
+}
+
+/// Whether it waits for the identity of a job where none runs.
+pub(super) fn is_without_job(entry: &EntryReport) -> bool {
+    entry.refusal.as_ref().is_some_and(|refusal| refusal.code == Code::MachineIdentityMissing)
 }
 
 /// Nothing where only a newer version knows what will happen.
@@ -182,10 +206,60 @@ mod tests {
             (live("aws.dev").fact("role_arn", role).fact("issuer", "https://okta"), vec![role]),
             (live("sso.okta").fact("issuer", "https://okta"), vec!["https://okta"]),
             (hosts(live("sso.okta")).fact("issuer", "https://okta"), vec!["*.acme.dev"]),
+            (
+                live("outscale.monitoring").fact("user", "monitoring").fact("region", "eu-west-2"),
+                vec!["monitoring", "eu-west-2"],
+            ),
+            (
+                live("machine.ci").fact("identity", "github-actions").fact("region", "x"),
+                vec!["github-actions"],
+            ),
+            (
+                live("aws.legacy").fact("command", "/usr/bin/vault").fact("region", "x"),
+                vec!["/usr/bin/vault"],
+            ),
             (live("future.thing"), vec![]),
         ] {
             assert_eq!(row_of(entry).targets, targets);
         }
+    }
+
+    #[test]
+    fn what_an_entry_is_follows_from_what_is_behind_it() {
+        for (entry, what) in [
+            (entry("aws.dev", EntryState::Live).fact("role_arn", "arn:…"), "aws"),
+            (entry("aws.prod", EntryState::Live).through("aws.dev"), "aws"),
+            (entry("aws.legacy", EntryState::Live).fact("command", "/usr/bin/vault"), "aws-command"),
+            (entry("sso.okta", EntryState::Live), "sso"),
+            (entry("sso.bazel", EntryState::Live).through("machine.ci"), "sso-machine"),
+            (entry("outscale.monitoring", EntryState::Live), "outscale"),
+            (entry("machine.ci", EntryState::Live), "machine"),
+            (entry("future.thing", EntryState::Live), "future"),
+        ] {
+            assert_eq!(row_of(entry).what, what);
+        }
+    }
+
+    #[test]
+    fn no_job_on_a_desktop_is_no_trouble_for_the_machine_and_what_is_obtained_with_it() {
+        let missing = |entry: EntryReport| entry.refused(Code::MachineIdentityMissing);
+        let rows = rows_of([
+            missing(entry("machine.ci", EntryState::Refused)),
+            missing(entry("aws.deploy", EntryState::Refused)).through("machine.ci"),
+            missing(entry("sso.bazel", EntryState::Refused)).through("machine.ci"),
+            entry("aws.refused", EntryState::Refused).refused(Code::RoleRefused),
+        ]);
+        for row in &rows[..3] {
+            assert_eq!(
+                (row.state, &row.due, row.can.is_empty()),
+                (RowState::Idle, &None, true),
+                "{}",
+                row.name
+            );
+            assert_eq!(row.trouble.as_ref().unwrap().code, "machine_identity_missing");
+        }
+        // The control.
+        assert_eq!(rows[3].state, RowState::Refused);
     }
 
     #[test]

@@ -110,7 +110,8 @@ fn icon(page: &Page, needs: &Needs<'_>) -> Icon {
     if !page.questions.is_empty() {
         return Icon::NeedsYou;
     }
-    let mut held = page.rows.iter().filter(|row| row.state != RowState::SignedOut).peekable();
+    let is_held = |row: &&Row| !matches!(row.state, RowState::SignedOut | RowState::Idle);
+    let mut held = page.rows.iter().filter(is_held).peekable();
     if held.peek().is_some() && held.all(is_offline) {
         return Icon::Offline;
     }

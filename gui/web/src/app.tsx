@@ -96,6 +96,8 @@ function useWindow(): Frame {
   const begin = useCallback((deed: Deed, asksPassphrase: boolean) => {
     if (deed.do === "unlock" && !asksPassphrase) {
       void attempt({ ask: "unlock", passphrase: null });
+    } else if (deed.do === "open-console") {
+      void attempt({ ask: "open-console", entry: deed.entry });
     } else {
       dispatch({ type: "open", dialog: dialogFor(deed) });
     }

@@ -181,9 +181,14 @@ name: string,
  */
 short: string,
 /**
- * `sso`, `token`, `aws`; a kind of a newer agent is shown as it is.
+ * `sso`, `token`, `aws`, `outscale`, `machine`; a kind of a newer agent is shown as it is.
  */
 kind: string,
+/**
+ * What it is more precisely: the kind, but `aws-command` for keys that another program gives, `sso-machine` for a session of a
+ * job.
+ */
+what: string,
 /**
  * What it is for: hosts, a role, an issuer where there is nothing else.
  */
@@ -260,7 +265,7 @@ policy: Array<string>, };
 /**
  * How an entry is.
  */
-export type RowState = "signed-out" | "live" | "ending" | "waiting" | "refused";
+export type RowState = "signed-out" | "live" | "ending" | "waiting" | "refused" | "idle";
 
 /**
  * One sentence about an entry.
@@ -305,6 +310,10 @@ entry: string, } | { "do": "say-end",
 entry: string, } | { "do": "snooze",
 /**
  * `token.aspect`.
+ */
+entry: string, } | { "do": "open-console",
+/**
+ * `aws.dev`.
  */
 entry: string, } | { "do": "confirm-places",
 /**
@@ -721,6 +730,10 @@ entry: string,
 device: boolean, } | { "ask": "open-sign-in-page" } | { "ask": "put-sign-in-away" } | { "ask": "sign-out",
 /**
  * `sso.okta`.
+ */
+entry: string, } | { "ask": "open-console",
+/**
+ * `aws.dev`.
  */
 entry: string, } | { "ask": "open-portal",
 /**

@@ -23,6 +23,7 @@ const BY_HAND = new Set<PageAsk["ask"]>([
   "accept-changes",
   "answer",
   "keep-token",
+  "open-console",
   "remove-token",
   "revoke",
   "rotate-token",

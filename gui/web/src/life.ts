@@ -20,10 +20,15 @@ export function shareLeft(now: number, since: string | null, until: string | nul
   return Math.min(1, left / whole);
 }
 
-/** Whether the agent replaces it before it ends, so that its end is no concern of the person. A session is renewed, too, but
- * that does not move its end. */
-export function renewsByItself(row: Pick<Row, "kind" | "plan">): boolean {
-  return row.kind !== "sso" && row.plan.some((planned) => planned.what === "renew");
+/** Whether the agent replaces it before it ends, so that its end is no concern of the person. A person's session is renewed, too,
+ * but that does not move its end. */
+export function renewsByItself(row: Pick<Row, "what" | "plan">): boolean {
+  return row.what !== "sso" && row.plan.some((planned) => planned.what === "renew");
+}
+
+/** Whether nothing is held because it is asked anew each time: another program, or the identity of a job. */
+export function isAskedEachTime(row: Pick<Row, "what">): boolean {
+  return row.what === "aws-command" || row.what === "machine";
 }
 
 /** Whether something is held whose end is known. */

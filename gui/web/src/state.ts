@@ -84,8 +84,10 @@ export function reduce(state: State, action: Action): State {
   }
 }
 
-/** A deed from outside the page never takes the place of a dialog that is open, with what was typed into it. */
+/** A deed from outside the page never takes the place of a dialog that is open, with what was typed into it. What has no dialog
+ * is not done for somebody outside. */
 function called(state: State, view: View, deed: Deed): State {
+  if (deed.do === "open-console") return { ...state, view };
   const dialog = dialogFor(deed);
   const open = seenDialog(state);
   if (!open) return { ...state, view, dialog, isDialogOwn: false, message: null };
@@ -116,8 +118,11 @@ function stillOpen(dialog: Dialog | null, page: Page): Dialog | null {
   return page.rows.some((row) => row.name === dialog.entry) ? dialog : null;
 }
 
+/** A deed that is done in a dialog. */
+export type DialogDeed = Exclude<Deed, { do: "open-console" }>;
+
 /** The dialog in which a deed is done. */
-export function dialogFor(deed: Deed): Dialog {
+export function dialogFor(deed: DialogDeed): Dialog {
   switch (deed.do) {
     case "sign-in":
       return { kind: "sign-in", entry: deed.entry };

@@ -25,6 +25,8 @@ export function needsPassphrase(page: Page | null): boolean {
 /** The trouble that a row says itself. */
 export function ownTrouble(row: Row, page: Page | null): Trouble | null {
   if (!row.trouble) return null;
+  // Where no job runs, the job's identity says so for all that is obtained with it.
+  if (row.state === "idle" && row.through) return null;
   if (isShut(page) && SAID_BY_BANNER.includes(row.trouble.code)) return null;
   return row.due && SAID_BY_STATE.includes(row.trouble.code) ? null : row.trouble;
 }

@@ -21,6 +21,7 @@ const GUARDED: PageAsk[] = [
   { ask: "sign-out", entry: "sso.okta" },
   { ask: "revoke", id: "1" },
   { ask: "set-up", tool: "bazel" },
+  { ask: "open-console", entry: "aws.dev" },
 ];
 const ANSWER = "[data-question] [data-answer=always]";
 

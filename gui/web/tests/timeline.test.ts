@@ -53,7 +53,7 @@ describe("the picture", () => {
     const plan = [planned(0.02, "renew"), planned(0.04, "end")];
     const lease = laneOf(span, NOW, row({ kind: "aws", until: iso(0.04), plan }));
     expect([lease.renewsOften, lease.life, lease.marks]).toEqual([true, null, []]);
-    const session = laneOf(span, NOW, row({ kind: "sso", until: iso(0.04), plan }));
+    const session = laneOf(span, NOW, row({ kind: "sso", what: "sso", until: iso(0.04), plan }));
     expect([session.renewsOften, session.life === null, session.marks[0]?.all.length]).toEqual([false, false, 2]);
   });
 
@@ -79,7 +79,10 @@ describe("the bar", () => {
 
   it("a session's end counts although its access token is renewed", () => {
     const plan = [planned(0.5, "renew")];
-    expect(renewsByItself({ kind: "sso", plan })).toBe(false);
-    expect(renewsByItself({ kind: "aws", plan })).toBe(true);
+    expect(renewsByItself({ what: "sso", plan })).toBe(false);
+    expect(renewsByItself({ what: "aws", plan })).toBe(true);
+    // Nobody signs in to a job's session.
+    expect(renewsByItself({ what: "sso-machine", plan })).toBe(true);
+    expect(renewsByItself({ what: "outscale", plan })).toBe(true);
   });
 });

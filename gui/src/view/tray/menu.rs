@@ -70,7 +70,7 @@ pub(super) fn shown(page: &Page) -> Vec<&Row> {
 /// What comes first where not all fit: what wants a person, what does not serve, and then what ends first.
 fn rank(row: &Row, page: &Page) -> (bool, bool, i64) {
     let wants = row.due.is_some() || is_urgent(row);
-    let serves = matches!(row.state, RowState::Live | RowState::Ending);
+    let serves = matches!(row.state, RowState::Live | RowState::Ending | RowState::Idle);
     let end = words::end(row, page).map_or(i64::MAX, |(end, _)| end.as_second());
     (!wants, serves, end)
 }
@@ -107,11 +107,16 @@ fn to_do(page: &Page, needs: &Needs<'_>, texts: &Texts) -> Vec<Item> {
 fn label(deed: &Deed, page: &Page, texts: &Texts) -> Option<String> {
     let (key, entry) = match deed {
         Deed::SignIn { entry } => ("tray.sign-in", entry),
+        Deed::AddToken { entry } if entry.starts_with("outscale.") => ("tray.add-key", entry),
         Deed::AddToken { entry } => ("tray.add-token", entry),
         Deed::RotateToken { entry } => ("tray.rotate", entry),
         Deed::SayEnd { entry } => ("tray.say-end", entry),
         Deed::ConfirmPlaces { entry } => ("tray.confirm-places", entry),
-        Deed::Unlock | Deed::SignOut { .. } | Deed::RemoveToken { .. } | Deed::Snooze { .. } => return None,
+        Deed::Unlock
+        | Deed::SignOut { .. }
+        | Deed::RemoveToken { .. }
+        | Deed::Snooze { .. }
+        | Deed::OpenConsole { .. } => return None,
     };
     Some(texts.say(key, &[("entry", &words::name(entry, page))]))
 }

@@ -326,3 +326,51 @@ fn the_menu_is_the_same_until_the_next_change() {
         when = next;
     }
 }
+
+#[test]
+fn the_new_kinds_have_words_of_their_own_and_no_job_is_no_alarm() {
+    let missing = |entry: EntryReport| entry.refused(Code::MachineIdentityMissing);
+    let page = of([
+        entry("aws.dev", EntryState::Live).until(Some("2026-11-21T08:40:00Z")).through("sso.okta"),
+        entry("aws.prod", EntryState::Live).through("aws.dev"),
+        entry("aws.legacy", EntryState::Live).fact("command", "/usr/bin/vault"),
+        missing(entry("aws.deploy", EntryState::Refused)).through("machine.ci"),
+        missing(entry("machine.ci", EntryState::Refused)),
+        token("outscale.monitoring", EntryState::Live, "2026-11-21T19:30:00Z"),
+        session(),
+    ]);
+    assert_eq!(drawn(&page).icon, Icon::Fine);
+    assert_eq!(
+        menu_of(&page)[..9],
+        [
+            "[Everything is fine]",
+            "--",
+            "dev · 11 hours",
+            "prod · 11 hours",
+            "legacy · ready",
+            "deploy · no job here",
+            "ci · no job here",
+            "monitoring · 11 hours",
+            "okta · 11 hours",
+        ]
+    );
+    // Nothing else is held: what has no job is not what cannot be reached.
+    let page = of([
+        missing(entry("machine.ci", EntryState::Refused)),
+        entry("outscale.monitoring", EntryState::SignedOut),
+    ]);
+    assert_eq!(drawn(&page).icon, Icon::SignedOut);
+    assert_eq!(
+        menu_of(&page)[..5],
+        [
+            "[You are signed out]",
+            "Add a key for monitoring…",
+            "--",
+            "ci · no job here",
+            "monitoring · no key"
+        ]
+    );
+    let offline = entry("sso.okta", EntryState::Waiting).refused(Code::Offline);
+    let page = of([missing(entry("machine.ci", EntryState::Refused)), offline]);
+    assert_eq!(drawn(&page).icon, Icon::Offline);
+}

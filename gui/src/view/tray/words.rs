@@ -22,12 +22,16 @@ pub(super) fn about(row: &Row, page: &Page, now: Timestamp, texts: &Texts) -> St
     let key = match (row.state, trouble) {
         (_, Some("locked" | "keychain_locked")) => "tray.entry-locked",
         (_, Some("offline")) => "tray.entry-offline",
-        (RowState::SignedOut, _) if row.kind != "token" => "tray.entry-not-signed-in",
+        (RowState::Idle, _) => "tray.entry-idle",
+        (RowState::SignedOut, _) if !["token", "outscale"].contains(&row.kind.as_str()) => {
+            "tray.entry-not-signed-in"
+        }
         (RowState::SignedOut, _) if row.until.is_some() => "say.ended",
+        (RowState::SignedOut, _) if row.kind == "outscale" => "tray.entry-no-key",
         (RowState::SignedOut, _) => "tray.entry-no-token",
         (RowState::Waiting, _) => "tray.entry-waits",
         (RowState::Refused, _) => "tray.entry-refused",
-        (RowState::Live | RowState::Ending, _) if row.kind == "sso" => "tray.entry-signed-in",
+        (RowState::Live | RowState::Ending, _) if row.what == "sso" => "tray.entry-signed-in",
         (RowState::Live | RowState::Ending, _) => "tray.entry-ready",
     };
     texts.say(key, &[])

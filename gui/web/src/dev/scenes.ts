@@ -15,6 +15,7 @@ function row(name: string, more: Partial<Row>): Row {
     name,
     short,
     kind,
+    what: kind,
     targets: [],
     through: null,
     owner: null,
@@ -131,6 +132,46 @@ export const rows: Row[] = [
   }),
 ];
 
+const noJob = { code: "machine_identity_missing", say: "no job runs here that has an identity", hint: "" };
+
+/** One of each of the later kinds. */
+const kinds: Row[] = [
+  ...rows.filter((one) => one.name === "sso.okta" || one.name === "aws.dev"),
+  row("aws.audit", {
+    targets: ["arn:aws:iam::210987654321:role/Audit"],
+    through: "aws.dev",
+    since: at(-0.01),
+    until: at(0.03),
+    plan: [{ at: at(0.02), what: "renew" }],
+    can: [deed("open-console", "aws.audit")],
+  }),
+  row("aws.billing", { targets: ["arn:aws:iam::210987654321:role/Billing"], through: "aws.audit" }),
+  row("aws.legacy", { what: "aws-command", targets: ["/usr/local/bin/vault-aws"] }),
+  row("aws.deploy", {
+    targets: ["arn:aws:iam::210987654321:role/Deploy"],
+    through: "machine.ci",
+    state: "idle",
+    trouble: noJob,
+  }),
+  row("outscale.monitoring", {
+    targets: ["monitoring", "eu-west-2"],
+    since: at(-0.1),
+    until: at(0.4),
+    plan: [
+      { at: at(0.3), what: "renew" },
+      { at: at(0.4), what: "end" },
+    ],
+    can: [deed("remove-token", "outscale.monitoring")],
+  }),
+  row("outscale.spare", {
+    targets: ["spare", "eu-west-2"],
+    state: "signed-out",
+    trouble: { code: "token_needed", say: "no key is held for `outscale.spare`", hint: "keyfob token add outscale.spare" },
+    due: deed("add-token", "outscale.spare"),
+  }),
+  row("machine.ci", { targets: ["github-actions"], state: "idle", trouble: noJob }),
+];
+
 const questions: Question[] = [
   {
     id: "1",
@@ -187,6 +228,7 @@ const nothing = { rows: [], questions: [] };
 const SCENES: Record<string, Page> = {
   busy: page,
   questions: { ...page, questions },
+  kinds: { ...page, rows: kinds, needs: 1 },
   calm: { ...page, rows: rows.filter((one) => one.state === "live") },
   locked: {
     ...page,

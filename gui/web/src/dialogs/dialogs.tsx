@@ -5,6 +5,7 @@ import { useFrame } from "../frame";
 import { useSettled } from "../settle";
 import { type Dialog, shownDialog } from "../state";
 import { SettledContext } from "./frame";
+import { KeyDialog } from "./key";
 import { PlacesDialog } from "./places";
 import { SayEndDialog } from "./say-end";
 import { RemoveDialog, SignOutDialog } from "./remove";
@@ -41,6 +42,7 @@ function Chosen({ dialog }: { dialog: Dialog }) {
   if (!row) return null;
   switch (dialog.kind) {
     case "token":
+      if (row.kind === "outscale") return <KeyDialog row={row} />;
       return <TokenDialog row={row} replaces={dialog.replaces} />;
     case "remove":
       return <RemoveDialog row={row} />;

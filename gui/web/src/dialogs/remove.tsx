@@ -8,6 +8,19 @@ import { DialogFrame, DialogTrouble, Primary, useDialogAsk } from "./frame";
 
 export function RemoveDialog({ row }: { row: Row }) {
   const [keeps, setKeeps] = useState(false);
+  if (row.kind === "outscale") {
+    return (
+      <ForgetDialog
+        name="remove"
+        title={t("remove.title-key", { name: row.short })}
+        act="remove"
+        words={t("act.remove-key")}
+        request={{ ask: "remove-token", entry: row.name, keep_at_service: false }}
+      >
+        <p>{t("remove.say-key")}</p>
+      </ForgetDialog>
+    );
+  }
   return (
     <ForgetDialog
       name="remove"

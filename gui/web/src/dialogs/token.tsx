@@ -143,7 +143,7 @@ function PasteToken({ row, replaces, onOutcome }: WayProps) {
   );
 }
 
-function CheckWords({ verdict }: { verdict: Verdict }) {
+export function CheckWords({ verdict }: { verdict: Verdict }) {
   return (
     <span data-check={verdict.is} class={`check-${verdict.is}`} role="status">
       {verdict.is === "good" && <Sign name="yes" />}

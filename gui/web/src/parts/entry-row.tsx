@@ -34,7 +34,7 @@ export function EntryRow({ row }: { row: Row }) {
       <div class="row-acts">
         {due && (
           <button type="button" class="primary" data-deed={due.do} onClick={() => begin(due)}>
-            {due.do === "say-end" ? t("row.say-end") : deedWords(due)}
+            {due.do === "say-end" ? t("row.say-end") : deedWords(due, row)}
             <span class="unseen"> {row.short}</span>
           </button>
         )}
@@ -47,7 +47,7 @@ export function EntryRow({ row }: { row: Row }) {
 
 export function EntryName({ row }: { row: Row }) {
   const { page } = useFrame().state;
-  const kind = word("kind", row.kind);
+  const kind = word("kind", row.what);
   const about = row.through ? t("row.through", { kind, name: shortName(row.through, page) }) : kind;
   return (
     <div class="row-name">
@@ -70,6 +70,11 @@ function targetWords(target: string): string {
   return account && role ? t("row.role", { role, account }) : target;
 }
 
+function troubleWeight(row: Row): "known" | "due" | "urgent" {
+  if (row.state === "idle") return "known";
+  return row.state === "waiting" ? "due" : "urgent";
+}
+
 function RowRemarks({ row }: { row: Row }) {
   const { state, now } = useFrame();
   const trouble = ownTrouble(row, state.page);
@@ -79,8 +84,8 @@ function RowRemarks({ row }: { row: Row }) {
   return (
     <ul class="remarks" aria-label={t("row.remarks", { name: row.short })}>
       {trouble && (
-        <li class={`remark remark-${row.state === "waiting" ? "due" : "urgent"}`}>
-          <Sign name="warning" />
+        <li class={`remark remark-${troubleWeight(row)}`}>
+          <Sign name={row.state === "idle" ? "info" : "warning"} />
           <p>
             <TroubleSay trouble={trouble} hasButton={row.due !== null} />
           </p>

@@ -26,6 +26,8 @@ const KIND_ICONS: Record<string, string> = {
   sso: "M8 8.2a2.9 2.9 0 1 0 0-5.8 2.9 2.9 0 0 0 0 5.8zM2.5 14c.4-2.6 2.6-4 5.5-4s5.1 1.4 5.5 4",
   token: "M5.2 13.3a2.9 2.9 0 1 0 0-5.8 2.9 2.9 0 0 0 0 5.8zM7.3 8.3 13.5 2M11 4.5l2 2M9 6.5l1.5 1.5",
   aws: "M4.5 12.5a3 3 0 0 1-.3-6A4 4 0 0 1 12 7a2.8 2.8 0 0 1-.4 5.5z",
+  outscale: "M8 2 13.2 5v6L8 14 2.8 11V5zM8 5.5a2.5 2.5 0 1 0 0 5 2.5 2.5 0 0 0 0-5z",
+  machine: "M2.5 4h11v7.5h-11zM5.5 14h5M8 11.5V14M5.5 7l1.5 1-1.5 1M8.5 9.5h2",
 };
 
 export function KindIcon({ kind }: { kind: string }) {
@@ -38,6 +40,7 @@ const STATE_ICONS: Record<RowState, string> = {
   ending: "M8 1.5 15 14H1zM7.3 6v4h1.4V6zM7.3 11v1.4h1.4V11z",
   waiting: "M4 1.5h8v2.7L9.3 8 12 11.8v2.7H4v-2.7L6.7 8 4 4.2zM5.6 3v.9h4.8V3zM8 9.2 5.6 12.6V13h4.8v-.4z",
   refused: "M5.3 1.5h5.4l3.8 3.8v5.4l-3.8 3.8H5.3L1.5 10.7V5.3zM7.3 4.5v4.3h1.4V4.5zM7.3 10v1.5h1.4V10z",
+  idle: "M8 1.5a6.5 6.5 0 1 1 0 13 6.5 6.5 0 0 1 0-13zM8 3a5 5 0 1 0 0 10A5 5 0 0 0 8 3zM5 7.3h6v1.4H5z",
   "signed-out": "M8 1.5a6.5 6.5 0 1 1 0 13 6.5 6.5 0 0 1 0-13zM8 3a5 5 0 1 0 0 10A5 5 0 0 0 8 3z",
 };
 

@@ -2,21 +2,32 @@
 
 import type { Row } from "../bindings";
 import { useFrame } from "../frame";
-import { isHeld, renewsByItself, shareLeft } from "../life";
+import { isAskedEachTime, isHeld, renewsByItself, shareLeft } from "../life";
 import { t, word } from "../text";
 import { ending, exact, remaining } from "../words";
 import { StateIcon } from "./icons";
 
 /** The state's shape and word. */
-export function StateMark({ row }: { row: Pick<Row, "state" | "kind"> }) {
-  // Nobody signs in to a token.
-  const isToken = row.state === "signed-out" && row.kind === "token";
+export function StateMark({ row }: { row: Row }) {
   return (
     <span class={`state state-${row.state}`}>
       <StateIcon state={row.state} />
-      {isToken ? t("state.no-token") : word("state", row.state)}
+      {stateWords(row)}
     </span>
   );
+}
+
+/** The state in words that fit what it is. */
+export function stateWords(row: Row): string {
+  // Nobody signs in to a token or a key.
+  if (row.state === "signed-out" && row.kind === "token") return t("state.no-token");
+  if (row.state === "signed-out" && row.kind === "outscale") return t("state.no-key");
+  if (row.state === "live" && row.until === null) {
+    if (isAskedEachTime(row)) return t("state.each-time");
+    // A lease is bought when somebody asks for it.
+    if (row.through !== null) return t("state.unused");
+  }
+  return word("state", row.state);
 }
 
 export function Life({ row }: { row: Row }) {

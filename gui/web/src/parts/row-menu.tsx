@@ -11,6 +11,8 @@ import { Sign } from "./icons";
 export function deedWords(deed: Deed, row?: Row, now = 0): string {
   const quiet = moment(row?.quiet_until);
   if (deed.do === "snooze" && quiet !== null && quiet > now) return t("deed.snooze-change");
+  if (row?.kind === "outscale" && deed.do === "add-token") return t("deed.add-key");
+  if (row?.kind === "outscale" && deed.do === "remove-token") return t("deed.remove-key");
   return t(`deed.${deed.do}`);
 }
 

@@ -6,7 +6,7 @@ import { clear } from "../check";
 import { t } from "../text";
 
 interface SecretFieldProps {
-  name: "value" | "passphrase" | "passphrase-again";
+  name: "value" | "secret-key" | "passphrase" | "passphrase-again";
   label: string;
   field: RefObject<HTMLInputElement | null>;
   onInput?: (raw: string) => void;

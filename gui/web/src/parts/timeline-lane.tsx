@@ -1,9 +1,10 @@
 // The parts of the timeline's picture.
 
-import type { PlannedDeed } from "../bindings";
+import type { PlannedDeed, Row } from "../bindings";
+import { isAskedEachTime } from "../life";
 import type { Lane, Mark, Month, Span } from "../timeline";
 import { placeOf } from "../timeline";
-import { t } from "../text";
+import { type Key, t } from "../text";
 import { day, ending, month } from "../words";
 
 /** The height of a lane, and of the months above the first one. */
@@ -70,7 +71,7 @@ export function LaneBody({ lane, y, span, now }: { lane: Lane; y: number; span: 
         <LaneWord
           x={today + 10}
           y={middle}
-          words={t(row.state === "signed-out" ? "timeline.nothing-held" : "timeline.no-end")}
+          words={t(nothingWords(row))}
         />
       )}
       {marks.map((mark) => (
@@ -86,6 +87,13 @@ export function LaneBody({ lane, y, span, now }: { lane: Lane; y: number; span: 
       <EndWord lane={lane} span={span} y={middle} />
     </g>
   );
+}
+
+/** Why nothing is drawn. */
+function nothingWords(row: Row): Key {
+  if (row.state === "signed-out") return "timeline.nothing-held";
+  if (row.state === "idle") return "timeline.no-job";
+  return isAskedEachTime(row) ? "timeline.each-time" : "timeline.no-end";
 }
 
 function EndWord({ lane, span, y }: { lane: Lane; span: Span; y: number }) {

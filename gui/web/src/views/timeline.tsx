@@ -133,7 +133,7 @@ function ComingUp() {
                     {day(at)} <span class="faint">{t("timeline.in", { life: until(now, at) })}</span>
                   </td>
                   <th scope="row">
-                    {row.short} <span class="faint">{word("kind", row.kind)}</span>
+                    {row.short} <span class="faint">{word("kind", row.what)}</span>
                   </th>
                   <td>
                     <span class="coming-what">
