@@ -5,6 +5,7 @@
 //! where the programs come from.
 
 mod accessibility;
+mod aws_sdk;
 pub mod bazel;
 mod desktop;
 pub mod http;
@@ -20,6 +21,7 @@ mod turn;
 mod web_driver;
 
 pub use accessibility::{Accessibility, Button};
+pub use aws_sdk::{Sdk, SdkClient};
 pub use desktop::{Area, Desktop, Family, Picture, Window};
 pub use jupyterhub::JupyterHub;
 pub use moto::Moto;

@@ -4,6 +4,7 @@
 
 mod accessibility;
 mod flows;
+mod kinds;
 mod menu;
 mod notifications;
 mod programs;
