@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use keyfob_ipc::reply::{Change, LockedBy, Reply};
-use keyfob_ipc::{AdminAct, Code, ControlAsk, Refusal, Secret};
+use keyfob_ipc::{AdminAct, Code, ControlAsk, Flow, Refusal, Secret};
 
 use super::connection::{Connection, Incoming};
 use crate::agent::Agent;
@@ -22,19 +22,10 @@ pub(super) async fn converse(agent: &Arc<Agent>, mut connection: Connection) {
     loop {
         let reply = match connection.next::<ControlAsk>().await {
             Incoming::Ask(ControlAsk::Login { name, flow }, _) => {
-                let reply = Box::pin(agent.sign_in(name.as_deref(), flow, &mut connection)).await;
-                let deed = Deed { entry: agent.named(name.as_deref()), ..Deed::new("login") };
-                agent.ledger.note(&connection.asker, deed, Ending::of_control(&reply)).await;
-                reply
+                Box::pin(signing_in(agent, name, flow, &mut connection)).await
             }
             Incoming::Ask(ControlAsk::AwsConsole { name, destination }, _) => {
-                let mut deed = Deed { entry: agent.named(Some(&name)), ..Deed::new("aws-console") };
-                let (asker, destination) = (connection.asker.clone(), destination.as_deref());
-                let opening = agent.aws_console(&name, destination, &asker, &mut connection, &mut deed);
-                let reply = Box::pin(opening).await;
-                // Whoever gets the console has got what the keys can do.
-                agent.ledger.note(&asker, deed, Ending::of_tool(&reply)).await;
-                reply
+                Box::pin(opening_console(agent, name, destination, &mut connection)).await
             }
             Incoming::Ask(ControlAsk::Watch { notices, questions, ledger }, _) => {
                 let wants = Wants { notices, questions, ledger };
@@ -51,12 +42,38 @@ pub(super) async fn converse(agent: &Arc<Agent>, mut connection: Connection) {
             }
             Incoming::Closed => break,
         };
-        agent.cover(&reply).await;
+        Box::pin(agent.cover(&reply)).await;
         if !connection.answer(reply.unwrap_or_else(Reply::Refused)).await {
             break;
         }
     }
     agent.leave(seat);
+}
+
+async fn signing_in(
+    agent: &Arc<Agent>,
+    name: Option<String>,
+    flow: Flow,
+    connection: &mut Connection,
+) -> Result<Reply, Refusal> {
+    let reply = agent.sign_in(name.as_deref(), flow, connection).await;
+    let deed = Deed { entry: agent.named(name.as_deref()), ..Deed::new("login") };
+    agent.ledger.note(&connection.asker, deed, Ending::of_control(&reply)).await;
+    reply
+}
+
+async fn opening_console(
+    agent: &Arc<Agent>,
+    name: String,
+    destination: Option<String>,
+    connection: &mut Connection,
+) -> Result<Reply, Refusal> {
+    let mut deed = Deed { entry: agent.named(Some(&name)), ..Deed::new("aws-console") };
+    let asker = connection.asker.clone();
+    let reply = agent.aws_console(&name, destination.as_deref(), &asker, connection, &mut deed).await;
+    // Whoever gets the console has got what the keys can do.
+    agent.ledger.note(&asker, deed, Ending::of_tool(&reply)).await;
+    reply
 }
 
 /// What the ledger calls it, and the entry that it names; `None` for what only looks, and for what writes its own lines.
