@@ -24,12 +24,14 @@ use crate::holding::Holding;
 use crate::holdings::Holdings;
 use crate::job::Masks;
 use crate::keychain::Keychain;
+use crate::kind::Commands;
 use crate::lease::{Body, Lease, Leases};
 use crate::ledger::Ledger;
 use crate::lock::Latch;
 use crate::notices::{Notices, Notifier};
 use crate::outscale::Outscales;
 use crate::permissions::Asked;
+use crate::person::Person;
 use crate::renew::Flights;
 use crate::rotation::Rotations;
 use crate::state::States;
@@ -56,6 +58,8 @@ pub struct Parts {
     pub hardening: Vec<Measure>,
     /// The job that this agent runs in, where it runs in one.
     pub ambient: Ambient,
+    /// Who it runs for, as programs are told that it starts.
+    pub person: Person,
     /// This machine's name.
     pub host: String,
 }
@@ -88,6 +92,8 @@ pub struct Agent {
     pub doors: crate::door::guard::Standing,
     /// What the surroundings of this agent say about the job that it runs in.
     pub ambient: Ambient,
+    /// Programs that give keys, as they run.
+    pub commands: Arc<Commands>,
     /// Set where this is the agent of a job, by `main`, before anybody is served: what the job's log is told to hide.
     pub job: std::sync::OnceLock<Masks>,
     /// What the person allows.
@@ -165,6 +171,7 @@ impl Agent {
             stop: Notify::new(),
             hardening: parts.hardening,
             ambient: parts.ambient,
+            commands: Commands::of(parts.person),
             job: std::sync::OnceLock::new(),
             places: parts.places,
             socket: parts.socket,
@@ -468,8 +475,14 @@ fn nothing_held(entry: &Entry) -> Refusal {
     if entry.source.as_sso().is_some() {
         Refusal::new(Code::SignInNeeded, format!("you are not signed in to `{}`", entry.name)).hint(hint)
     } else {
-        Refusal::new(Code::TokenNeeded, format!("no token is held for `{}`", entry.name)).hint(hint)
+        none_held(entry).hint(hint)
     }
+}
+
+/// Where a person has given nothing yet.
+pub(crate) fn none_held(entry: &Entry) -> Refusal {
+    let what = if entry.source.as_outscale().is_some() { "access key" } else { "token" };
+    Refusal::new(Code::TokenNeeded, format!("no {what} is held for `{}`", entry.name))
 }
 
 /// An edit would send a holding to a new place.

@@ -113,6 +113,20 @@ impl Ambient {
             chosen: text("KEYFOB_IDENTITY"),
         }
     }
+
+    /// The same without what AWS says of a machine: none of it is used, and the metadata service is not asked.
+    #[must_use]
+    pub fn without_machine(self) -> Self {
+        Self {
+            web_identity_file: None,
+            aws_keys: None,
+            aws_container: None,
+            aws_role: None,
+            aws_metadata: false,
+            aws_metadata_endpoint: None,
+            ..self
+        }
+    }
 }
 
 #[cfg(test)]
@@ -147,6 +161,19 @@ mod tests {
         let both = [("CIRCLE_OIDC_TOKEN", "old"), ("CIRCLE_OIDC_TOKEN_V2", "new")];
         assert_eq!(read(&both).circleci, Some(("CIRCLE_OIDC_TOKEN_V2", Secret::from("new"))));
         assert_eq!(read(&both[..1]).circleci, Some(("CIRCLE_OIDC_TOKEN", Secret::from("old"))));
+    }
+
+    #[test]
+    fn below_exec_there_is_no_machine() {
+        let all: Vec<_> = keyfob_ipc::start::AMBIENT.iter().map(|name| (*name, "true")).collect();
+        let all: Vec<_> = all.into_iter().filter(|(name, _)| *name != "AWS_EC2_METADATA_DISABLED").collect();
+        let job = read(&all);
+        assert!(job.aws_metadata && job.aws_role.is_some() && job.aws_metadata_endpoint.is_some());
+        assert!(job.aws_keys.is_some() && job.aws_container.is_some() && job.web_identity_file.is_some());
+        let below = job.without_machine();
+        let kept = all.iter().filter(|(name, _)| !name.starts_with("AWS_")).copied().collect::<Vec<_>>();
+        assert_eq!(below, Ambient { aws_metadata: false, ..read(&kept) });
+        assert!(!read(&[]).without_machine().aws_metadata);
     }
 
     #[test]

@@ -48,11 +48,20 @@ impl Agent {
         let jwt = Jwt::read(token.token).map_err(|no| {
             Refusal::new(Code::ProviderUntrusted, format!("the token of `{}` {no}", entry.name))
         })?;
-        let mut notes = said::notes(identity, &jwt);
-        let account = account(footing, &entry.name);
-        if account.is_none() {
-            notes.push(format!("put the number of your AWS account in the place of {}", policy::ACCOUNT));
+        let roles = roles(footing, &entry.name);
+        let account = roles.first().and_then(|(_, arn)| account(arn));
+        let mut notes = vec![said::lets_in(identity, &jwt)];
+        notes.extend(carriers(&roles));
+        match account {
+            None => {
+                notes.push(format!("put the number of your AWS account in the place of {}", policy::ACCOUNT));
+            }
+            Some((_, number)) if roles.iter().any(|(_, arn)| self::account(arn) != account) => {
+                notes.push(format!("for a role of another account, put its number in the place of {number}"));
+            }
+            Some(_) => {}
         }
+        notes.extend(said::notes(identity, &jwt));
         if identity == Identity::GithubActions && !jwt.audiences().contains(&machine.audience()) {
             notes.push(format!("GitHub made the token for another audience than `{}`", machine.audience()));
         }
@@ -60,7 +69,7 @@ impl Agent {
             entry: entry.name.to_string(),
             identity: identity.name().to_owned(),
             claims: said::claims(identity, &jwt),
-            trust_policy: Some(policy::for_token(&jwt, account.as_ref())),
+            trust_policy: Some(policy::for_token(&jwt, account)),
             notes,
         })
     }
@@ -81,7 +90,13 @@ impl Agent {
             claim("its role", "Principal", &principal, Some("Principal.AWS")),
             claim("machine user's role", "role_arn", &role.role_arn, None),
         ];
-        let mut notes = Vec::new();
+        let mut notes = vec![
+            format!(
+                "the policy lets in whatever runs with the role `{}`, on any machine",
+                escape(&principal)
+            ),
+            format!("it belongs on the machine user's role, {}", role.role_arn),
+        ];
         match self.lease(entry, Need::Renewal).await {
             Ok(lease) => {
                 if let Body::Aws(keys) = &lease.body {
@@ -145,7 +160,7 @@ fn find(footing: &Footing, name: &str) -> Result<Arc<Entry>, Refusal> {
     let own = kind.map(|kind| EntryName { kind, name: name.to_owned() });
     match own.and_then(|own| footing.config.entry(&own)) {
         Some(entry) => Ok(entry),
-        None => footing.config.find(name, Ask::Anything).cloned(),
+        None => footing.config.find(name, Ask::Machine).cloned(),
     }
 }
 
@@ -154,18 +169,41 @@ fn no_machine(name: &EntryName) -> Refusal {
         .hint("add [machine.ci] to the configuration, then keyfob machine claims ci")
 }
 
-/// Partition and number of the account of a role that is obtained with this entry.
-fn account(footing: &Footing, machine: &EntryName) -> Option<(String, String)> {
+/// Most roles that are named.
+const NAMED: usize = 8;
+
+/// The roles of the configuration that are assumed with a token of this machine, with their ARNs: directly, or by a session of it.
+/// One that is assumed with another role's keys trusts that role.
+fn roles(footing: &Footing, machine: &EntryName) -> Vec<(EntryName, String)> {
     let config = &footing.config;
-    config.entries.iter().find_map(|entry| {
-        let is_behind = std::iter::successors(entry.source.through().cloned(), |name| {
-            config.entry(name)?.source.through().cloned()
-        })
-        .any(|name| name == *machine);
-        let arn = entry.source.facts().remove("role_arn").filter(|_| is_behind)?;
-        let mut parts = arn.split(':').skip(1);
-        Some((parts.next()?.to_owned(), parts.nth(2)?.to_owned()))
-    })
+    let is_proof = |name: &EntryName| {
+        name == machine
+            || config.entry(name).is_some_and(|entry| {
+                !entry.source.gives_aws_credentials() && entry.source.through() == Some(machine)
+            })
+    };
+    let carries = |entry: &&Arc<Entry>| entry.source.through().is_some_and(is_proof);
+    let arn = |entry: &Arc<Entry>| Some((entry.name.clone(), entry.source.facts().remove("role_arn")?));
+    config.entries.iter().filter(carries).filter_map(arn).collect()
+}
+
+/// Which roles should carry the policy.
+fn carriers(roles: &[(EntryName, String)]) -> Vec<String> {
+    let mut said: Vec<String> = roles
+        .iter()
+        .take(NAMED)
+        .map(|(name, arn)| format!("it belongs on the role of `{name}`, {arn}"))
+        .collect();
+    if let Some(more) = roles.len().checked_sub(NAMED).filter(|more| *more > 0) {
+        said.push(format!("and on those of {more} more entries"));
+    }
+    said
+}
+
+/// Partition and number of the account of a role.
+fn account(arn: &str) -> Option<(&str, &str)> {
+    let mut parts = arn.split(':').skip(1);
+    Some((parts.next()?, parts.nth(2)?))
 }
 
 fn claim(name: &str, in_token: &str, value: &str, condition: Option<&str>) -> Claim {

@@ -8,6 +8,7 @@ mod fields;
 mod host;
 mod load;
 mod policy;
+mod roles;
 mod store;
 
 use std::collections::{BTreeSet, HashMap};
@@ -177,9 +178,16 @@ pub enum Ask {
     SignIn,
     /// To take a pasted value.
     Value,
+    /// To make access keys.
+    Keys,
+    /// To be the identity of a job.
+    Machine,
     /// To give AWS credentials, or keys in their form.
     AwsCredentials,
 }
+
+/// Most roles that a refusal names.
+const NAMED: usize = 5;
 
 impl Ask {
     fn fits(self, entry: &Entry) -> bool {
@@ -187,6 +195,8 @@ impl Ask {
             Self::Anything => true,
             Self::SignIn => entry.source.as_sso().is_some(),
             Self::Value => entry.source.takes_value(),
+            Self::Keys => entry.source.as_outscale().is_some(),
+            Self::Machine => entry.source.as_machine().is_some(),
             Self::AwsCredentials => entry.source.gives_aws_credentials(),
         }
     }
@@ -195,8 +205,10 @@ impl Ask {
         match self {
             Self::Anything => "entries yet",
             Self::SignIn => "entry to sign in to, such as [sso.okta]",
-            Self::Value => "entry for a token, such as [token.aspect]",
-            Self::AwsCredentials => "entry for an AWS role, such as [aws.dev]",
+            Self::Value => "entry for a token or an access key, such as [token.aspect]",
+            Self::Keys => "entry of OUTSCALE, such as [outscale.monitoring]",
+            Self::Machine => "identity of a job, such as [machine.ci]",
+            Self::AwsCredentials => "entry for an AWS role or OUTSCALE keys, such as [aws.dev]",
         }
     }
 }
@@ -257,36 +269,6 @@ impl Config {
         self.policy(name).into_iter().flat_map(Policy::facts)
     }
 
-    /// The entry of that very name, or the role that a caller has named behind it ([`EntryName::of_role`]).
-    pub fn entry(&self, name: &EntryName) -> Option<Arc<Entry>> {
-        if let Some(index) = self.names.get(name) {
-            return self.entries.get(*index).cloned();
-        }
-        let (base, role_arn) = name.role_behind()?;
-        let source = self.entry(&base)?.source.derive(&base, role_arn)?;
-        Some(Arc::new(Entry { name: name.clone(), source }))
-    }
-
-    /// The entry for a role that a caller names beside `entry`: the entry itself or one that is obtained through it, where the role
-    /// is its own; else the role behind it, where the configuration allows that ([`Source::derive`]).
-    ///
-    /// # Errors
-    /// [`Code::NotAllowed`] with the lines to add.
-    pub fn role_through(&self, entry: &Arc<Entry>, role_arn: &str) -> Result<Arc<Entry>, Refusal> {
-        let own =
-            |entry: &&Arc<Entry>| entry.source.facts().get("role_arn").is_some_and(|own| own == role_arn);
-        let behind = |other: &&Arc<Entry>| {
-            let mut through = std::iter::successors(other.source.through().cloned(), |name| {
-                self.entry(name)?.source.through().cloned()
-            });
-            through.any(|name| name == entry.name)
-        };
-        if let Some(own) = std::iter::once(entry).chain(self.entries.iter().filter(behind)).find(own) {
-            return Ok(own.clone());
-        }
-        self.entry(&entry.name.of_role(role_arn)).ok_or_else(|| entry.source.no_role(&entry.name, role_arn))
-    }
-
     /// The entry that a person means: `kind.name`, or a bare name where exactly one entry that fits has it.
     ///
     /// # Errors
@@ -336,17 +318,46 @@ impl Config {
         let is_meant = |entry: &&Arc<Entry>| entry.name.to_string() == text || entry.name.name == text;
         let mut meant = self.entries.iter().filter(is_meant);
         let (Some(entry), None) = (meant.next(), meant.next()) else { return None };
+        if ask == Ask::AwsCredentials {
+            let say = format!("`{}` is no {}", entry.name, ask.wanted());
+            return Some(Refusal::new(Code::UnknownEntry, say).hint(self.roles_behind(&entry.name)));
+        }
         let (say, holder) = match entry.source.through() {
             Some(through) => (format!("`{}` is obtained with `{through}`", entry.name), self.entry(through)?),
             None => (format!("`{}` is no {}", entry.name, ask.wanted()), entry.clone()),
         };
-        if ask == Ask::SignIn && holder.source.as_machine().is_some() {
-            let say = format!("{say}, the identity of a job: there is nobody to sign in");
+        if matches!(ask, Ask::SignIn | Ask::Machine) && holder.source.as_machine().is_some() {
+            let nobody = if ask == Ask::SignIn { ": there is nobody to sign in" } else { "" };
+            let say = format!("{say}, the identity of a job{nobody}");
             let hint = format!("keyfob machine claims {}", holder.name.name);
             return Some(Refusal::new(Code::UnknownEntry, say).hint(hint));
         }
+        if matches!(ask, Ask::Keys | Ask::Machine) {
+            return Some(Refusal::new(Code::UnknownEntry, say).hint("keyfob status"));
+        }
         let hint = holder.source.sign_in(&holder.name).unwrap_or_default();
         Some(Refusal::new(Code::UnknownEntry, say).hint(hint))
+    }
+
+    /// What to name in place of an entry that gives no keys itself: that somebody is signed in to it already is no help.
+    fn roles_behind(&self, name: &EntryName) -> String {
+        let behind = |entry: &&Arc<Entry>| {
+            let mut through = std::iter::successors(entry.source.through(), |name| {
+                self.entries[*self.names.get(name)?].source.through()
+            });
+            through.any(|through| through == name)
+        };
+        let roles: Vec<String> = self
+            .fitting(Ask::AwsCredentials)
+            .filter(behind)
+            .map(|role| format!("`{}`", role.name))
+            .take(NAMED)
+            .collect();
+        if roles.is_empty() {
+            "name an [aws.*] or [outscale.*] entry: `keyfob status` shows them".to_owned()
+        } else {
+            format!("name a role that is obtained with it: {}", roles.join(", "))
+        }
     }
 
     fn unknown(&self, text: &str, ask: Ask) -> Refusal {

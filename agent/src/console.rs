@@ -191,7 +191,7 @@ fn turned_away(entry: &Entry, status: StatusCode) -> Refusal {
 fn no_console(entry: &Entry) -> Refusal {
     let say = format!("`{}` is no role of AWS whose console Keyfob could open", entry.name);
     Refusal::new(Code::UnknownEntry, say)
-        .hint("name an [aws.…] entry with a role_arn; keyfob status shows them")
+        .hint("name an `[aws.*]` entry with a `role_arn`, and no `command`: `keyfob status` shows them")
 }
 
 fn command(entry: &Entry) -> String {

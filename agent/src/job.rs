@@ -1,12 +1,13 @@
 //! An agent in the foreground of a job (`keyfob run`): nothing at rest, nobody to ask, and values masked in the job's log.
 //!
 //! GitHub prints `***` for a value that a job has named by `::add-mask::` on its output before. The line must be there first,
-//! so it is written before an answer leaves, once for each value.
+//! so it is written before an answer leaves, once for each value. Where it cannot be written, nothing leaves.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, Write};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -21,6 +22,15 @@ use crate::notices::{NotShown, Notifier};
 
 /// A line of a secret that is shorter would hide every such piece of the log, and tells nobody anything.
 const SHORTEST: usize = 4;
+
+/// A write to a pipe of at most so many bytes is never torn by somebody else's (PIPE_BUF: 4096 on Linux, 512 on macOS).
+const LONGEST: usize = if cfg!(target_os = "macos") { 500 } else { 4000 };
+
+/// How long all masks of one answer may take. The program behind it gives up a little later.
+const PATIENCE: Duration = Duration::from_millis(1500);
+
+/// Before a line is written again that somebody else's took the room of.
+const AGAIN: Duration = Duration::from_millis(2);
 
 /// Why nobody signs in here.
 pub fn no_sign_in() -> Refusal {
@@ -44,59 +54,148 @@ impl Notifier for Nobody {
 #[derive(Default)]
 pub struct Masks(Option<Log>);
 
+/// Where masks are written.
+pub trait Output: Write + Send {
+    /// Returns when it takes more, or never will.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::TimedOut`] after this time; the system's own.
+    fn ready(&self, patience: Duration) -> io::Result<()>;
+}
+
 struct Log {
-    output: Arc<std::sync::Mutex<dyn Write + Send>>,
-    /// What was told, without the values.
-    told: Mutex<HashSet<u64>>,
+    /// Held while a line is written.
+    output: Arc<Mutex<dyn Output>>,
+    /// What was told, without the values. Never held while anybody waits.
+    told: std::sync::Mutex<HashSet<u64>>,
     state: RandomState,
 }
 
 impl Masks {
     /// Written to this.
-    pub fn into(output: impl Write + Send + 'static) -> Self {
-        let output = Arc::new(std::sync::Mutex::new(output));
-        Self(Some(Log { output, told: Mutex::default(), state: RandomState::new() }))
+    pub fn into(output: impl Output + 'static) -> Self {
+        let output = Arc::new(Mutex::new(output));
+        Self(Some(Log { output, told: std::sync::Mutex::default(), state: RandomState::new() }))
     }
 
-    /// Returns when every secret in this reply is masked, or cannot be: then nobody reads the log.
-    pub async fn cover(&self, reply: &Result<Reply, Refusal>) {
-        let (Some(log), Ok(reply)) = (&self.0, reply) else { return };
+    /// Returns when every secret in this reply is masked, or nobody reads the log.
+    ///
+    /// # Errors
+    /// [`Code::Busy`] where the log takes no line in time, [`Code::Internal`] where it cannot be written: the reply must not
+    /// leave.
+    pub async fn cover(&self, reply: &Result<Reply, Refusal>) -> Result<(), Refusal> {
+        let (Some(log), Ok(reply)) = (&self.0, reply) else { return Ok(()) };
+        let deadline = Instant::now() + PATIENCE;
         let values = secrets_of(reply);
         for line in values.iter().flat_map(|value| value.split(['\r', '\n'])) {
             if line.trim().len() >= SHORTEST {
-                log.mask(line).await;
+                log.mask(line, deadline).await.map_err(|error| unmasked(&error))?;
             }
         }
+        Ok(())
     }
+}
+
+fn unmasked(error: &io::Error) -> Refusal {
+    tracing::warn!(%error, "a value could not be masked in the job's log");
+    if error.kind() == io::ErrorKind::TimedOut {
+        let say = "the job's log takes no lines, so the value could not be masked there and is not given";
+        return Refusal::new(Code::Busy, say).hint("try again in a moment");
+    }
+    let say = format!("the value could not be masked in the job's log ({error}), and is not given");
+    Refusal::new(Code::Internal, say)
 }
 
 impl Log {
-    async fn mask(&self, value: &str) {
-        let mut told = self.told.lock().await;
+    async fn mask(&self, value: &str, deadline: Instant) -> io::Result<()> {
         let mark = self.state.hash_one(value);
-        if told.contains(&mark) {
-            return;
+        if self.is_told(mark) {
+            return Ok(());
         }
-        let line = Zeroizing::new(format!("::add-mask::{}\n", escaped(value).as_str()));
-        let output = self.output.clone();
-        // A pipe that nobody empties must not stop the agent.
-        let written = tokio::task::spawn_blocking(move || {
-            let mut output = output.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            output.write_all(line.as_bytes()).and_then(|()| output.flush())
+        let written = tokio::time::timeout_at(deadline.into(), async {
+            let mut output = self.output.clone().lock_owned().await;
+            // Somebody else may have told it meanwhile.
+            if self.is_told(mark) {
+                return Ok(());
+            }
+            let lines = lines_of(value);
+            let write =
+                move || lines.iter().try_for_each(|line| write(&mut *output, line.as_bytes(), deadline));
+            // Where it cannot be known whether a line is taken, this waits beyond the deadline, and we do not.
+            tokio::task::spawn_blocking(write).await.unwrap_or_else(|error| Err(io::Error::other(error)))
         });
-        match written.await.unwrap_or_else(|_| Err(io::Error::other("it was broken off"))) {
-            Ok(()) => drop(told.insert(mark)),
-            Err(error) => tracing::warn!(%error, "a value could not be masked in the job's log"),
+        match written.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            Err(error) => Err(error),
+            Ok(()) => {
+                self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(mark);
+                Ok(())
+            }
         }
+    }
+
+    fn is_told(&self, mark: u64) -> bool {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).contains(&mark)
     }
 }
 
-impl Agent {
-    /// Masks every secret of an answer, where this is a job whose log hides values.
-    pub(crate) async fn cover(&self, answer: &Result<Reply, Refusal>) {
-        if let Some(masks) = self.job.get() {
-            masks.cover(answer).await;
+/// Writes all of it, in one piece where the output takes that.
+fn write(output: &mut dyn Output, mut bytes: &[u8], deadline: Instant) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let patience = deadline.saturating_duration_since(Instant::now());
+        if patience.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
         }
+        match output.ready(patience).and_then(|()| output.write(bytes)) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => bytes = &bytes[count..],
+            // Another step was faster than we.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::thread::sleep(AGAIN),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    output.flush()
+}
+
+/// The commands that mask a line. Each begins with a line end, for a step may have written half a line, and has at most
+/// [`LONGEST`] bytes: of a long line each piece is masked.
+fn lines_of(value: &str) -> Vec<Zeroizing<String>> {
+    const COMMAND: &str = "\n::add-mask::";
+    let value = escaped(value);
+    let room = LONGEST - COMMAND.len() - 1;
+    // Pieces of one length: a short last one would hide every such piece of the log. A cut may come three bytes early.
+    let count = value.len().div_ceil(room - 3);
+    let piece = value.len().div_ceil(count.max(1)) + 3;
+    let mut lines = Vec::with_capacity(count);
+    let mut rest = value.as_str();
+    while !rest.is_empty() {
+        let (first, others) = rest.split_at(cut(rest, piece));
+        rest = others;
+        let mut line = Zeroizing::new(String::with_capacity(COMMAND.len() + first.len() + 1));
+        line.extend([COMMAND, first, "\n"]);
+        lines.push(line);
+    }
+    lines
+}
+
+/// At most so many bytes, and no letter cut in two, written as it is or as `%25`.
+fn cut(text: &str, most: usize) -> usize {
+    let end = text.floor_char_boundary(most);
+    if end == text.len() {
+        return end;
+    }
+    // Each `%` begins an escape of three letters.
+    text[..end].rfind('%').filter(|at| end - at < 3).unwrap_or(end)
+}
+
+impl Agent {
+    /// The answer, once its secrets are masked where this is a job whose log hides values; else the refusal.
+    pub(crate) async fn covered(&self, answer: Result<Reply, Refusal>) -> Result<Reply, Refusal> {
+        if let Some(masks) = self.job.get() {
+            masks.cover(&answer).await?;
+        }
+        answer
     }
 }
 
@@ -151,13 +250,39 @@ pub fn log_of_this_process() -> Masks {
 
     use rustix::fs::FileType;
     let output = io::stdout();
-    let is_pipe = rustix::fs::fstat(&output)
-        .is_ok_and(|stat| matches!(FileType::from_raw_mode(stat.st_mode), FileType::Fifo | FileType::Socket));
+    let Ok(stat) = rustix::fs::fstat(&output) else { return Masks::default() };
     // Not through the standard library's buffer: each line is one write.
-    let copy: io::Result<OwnedFd> = output.as_fd().try_clone_to_owned();
-    match copy {
-        Ok(copy) if is_pipe => Masks::into(std::fs::File::from(copy)),
-        _ => Masks::default(),
+    let shared = || output.as_fd().try_clone_to_owned().map(OwnedFd::into);
+    let opened = match FileType::from_raw_mode(stat.st_mode) {
+        FileType::Fifo => opened_again().or_else(|_| shared()),
+        FileType::Socket => shared(),
+        _ => return Masks::default(),
+    };
+    opened.map_or_else(|_: io::Error| Masks::default(), |log: std::fs::File| Masks::into(log))
+}
+
+/// The pipe at standard output, opened for us alone: what is set there, that a write never waits, is not set for the steps of
+/// the job, too. Only Linux opens a pipe again.
+#[cfg(unix)]
+fn opened_again() -> io::Result<std::fs::File> {
+    use rustix::fs::{Mode, OFlags};
+    if cfg!(not(target_os = "linux")) {
+        return Err(io::ErrorKind::Unsupported.into());
+    }
+    let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    Ok(rustix::fs::open("/proc/self/fd/1", flags, Mode::empty())?.into())
+}
+
+#[cfg(unix)]
+impl Output for std::fs::File {
+    fn ready(&self, patience: Duration) -> io::Result<()> {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        let patience = Timespec::try_from(patience).map_err(io::Error::other)?;
+        match poll(&mut [PollFd::new(self, PollFlags::OUT)], Some(&patience)) {
+            Ok(0) => Err(io::ErrorKind::TimedOut.into()),
+            Ok(_) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 
@@ -166,6 +291,14 @@ pub fn log_of_this_process() -> Masks {
 pub fn log_of_this_process() -> Masks {
     use std::io::IsTerminal as _;
     if io::stdout().is_terminal() { Masks::default() } else { Masks::into(io::stdout()) }
+}
+
+/// There a write waits.
+#[cfg(windows)]
+impl Output for io::Stdout {
+    fn ready(&self, _: Duration) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Whether standard input is held open by whoever started this job. One that was started by somebody else in it would stay.
@@ -232,6 +365,12 @@ mod tests {
         }
     }
 
+    impl Output for Kept {
+        fn ready(&self, _: Duration) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
     fn keys(secret: &str) -> Result<Reply, Refusal> {
         Ok(Reply::AwsCredentials(AwsCredentials {
             version: 1,
@@ -252,7 +391,7 @@ mod tests {
         let kept = Kept::default();
         let masks = Masks::into(kept.clone());
         for reply in replies {
-            masks.cover(reply).await;
+            assert_eq!(masks.cover(reply).await, Ok(()));
         }
         kept.0.lock().unwrap().clone()
     }
@@ -260,7 +399,7 @@ mod tests {
     #[tokio::test]
     async fn each_value_is_told_once_in_a_write_of_its_own() {
         let lines = told(&[keys("one"), keys("secret"), keys("secret")]).await;
-        assert_eq!(lines, ["::add-mask::ASIAONE\n", "::add-mask::session\n", "::add-mask::secret\n"]);
+        assert_eq!(lines, ["\n::add-mask::ASIAONE\n", "\n::add-mask::session\n", "\n::add-mask::secret\n"]);
     }
 
     #[tokio::test]
@@ -268,29 +407,91 @@ mod tests {
         let basic = STANDARD.encode("ada:pass:word");
         let replies = [headers("Bearer ey.J.x"), headers(&format!("Basic {basic}")), headers("aw_100%")];
         let lines = told(&replies).await;
-        let basic = format!("::add-mask::{basic}\n");
+        let basic = format!("\n::add-mask::{basic}\n");
         assert_eq!(
             lines,
-            ["::add-mask::ey.J.x\n", &basic, "::add-mask::pass:word\n", "::add-mask::aw_100%25\n"]
+            ["\n::add-mask::ey.J.x\n", &basic, "\n::add-mask::pass:word\n", "\n::add-mask::aw_100%25\n"]
         );
         let value = Ok(Reply::Value { value: Secret::from("{\r\n\"key\": 1,\r\n\"more\": 2\n}\n") });
-        assert_eq!(told(&[value]).await, ["::add-mask::\"key\": 1,\n", "::add-mask::\"more\": 2\n"]);
+        assert_eq!(told(&[value]).await, ["\n::add-mask::\"key\": 1,\n", "\n::add-mask::\"more\": 2\n"]);
         assert!(told(&[Err(no_starter())]).await.is_empty());
     }
 
     #[tokio::test]
-    async fn a_log_that_is_closed_stops_nothing() {
-        struct Closed;
-        impl Write for Closed {
-            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-                Err(io::ErrorKind::BrokenPipe.into())
-            }
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
+    async fn a_long_value_is_told_in_pieces_that_nobody_can_tear() {
+        for value in ["x".repeat(10_000), "%é".repeat(6000), "x".repeat(LONGEST - 1), "%".repeat(LONGEST)] {
+            let lines = told(&[Ok(Reply::Value { value: Secret::new(value.clone()) })]).await;
+            assert!(lines.iter().all(|line| line.len() <= LONGEST), "{}", value.len());
+            let pieces = lines.iter().map(|line| {
+                let piece = line.strip_prefix("\n::add-mask::").and_then(|line| line.strip_suffix('\n'));
+                piece.unwrap_or_else(|| panic!("{line}")).replace("%25", "%")
+            });
+            let pieces: Vec<String> = pieces.collect();
+            assert_eq!(pieces.concat(), value);
+            assert!(pieces.len() > 1 && pieces.iter().all(|piece| piece.len() > LONGEST / 8), "{pieces:?}");
         }
-        Masks::into(Closed).cover(&keys("secret")).await;
-        Masks::default().cover(&keys("secret")).await;
+    }
+
+    /// Gives this answer to each write.
+    struct Answers(fn(usize) -> io::Result<usize>);
+
+    impl Write for Answers {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            (self.0)(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Output for Answers {
+        fn ready(&self, _: Duration) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_value_leaves_only_where_its_mask_is_written_or_nobody_reads() {
+        let covered = async |answer| Masks::into(Answers(answer)).cover(&keys("secret")).await;
+        let code = |covered: Result<(), Refusal>| covered.map_err(|refusal| refusal.code);
+        assert_eq!(covered(Ok).await, Ok(()));
+        assert_eq!(covered(|_| Err(io::ErrorKind::BrokenPipe.into())).await, Ok(()));
+        assert_eq!(code(covered(|_| Err(io::ErrorKind::StorageFull.into())).await), Err(Code::Internal));
+        assert_eq!(code(covered(|_| Ok(0)).await), Err(Code::Internal));
+        assert_eq!(code(covered(|_| Err(io::ErrorKind::WouldBlock.into())).await), Err(Code::Busy));
+        assert_eq!(Masks::default().cover(&keys("secret")).await, Ok(()));
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_full_log_is_waited_for_and_holds_up_only_what_is_new_to_it() {
+        use std::io::Read as _;
+        let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::NONBLOCK).unwrap();
+        let (mut reader, mut neighbour) = (std::fs::File::from(reader), std::fs::File::from(writer));
+        let masks = Masks::into(neighbour.try_clone().unwrap());
+        masks.cover(&keys("known")).await.unwrap();
+        while neighbour.write(&[b'x'; 4096]).is_ok() {}
+        let drain = |reader: &mut std::fs::File| {
+            let mut all = Vec::new();
+            assert_eq!(reader.read_to_end(&mut all).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+            String::from_utf8(all).unwrap()
+        };
+
+        let (known, unknown) = (keys("known"), keys("unknown"));
+        let begun = Instant::now();
+        let (new, ()) = tokio::join!(masks.cover(&unknown), async {
+            masks.cover(&known).await.unwrap();
+            assert!(begun.elapsed() < PATIENCE / 2, "it waits behind another");
+        });
+        assert_eq!(new.unwrap_err().code, Code::Busy);
+        assert!(begun.elapsed() >= PATIENCE && begun.elapsed() < 4 * PATIENCE, "{:?}", begun.elapsed());
+        assert!(!drain(&mut reader).contains("unknown"));
+
+        while neighbour.write(&[b'x'; 4096]).is_ok() {}
+        let (new, earlier) = tokio::join!(masks.cover(&unknown), async { drain(&mut reader) });
+        new.unwrap();
+        let all = earlier + &drain(&mut reader);
+        assert!(all.ends_with("x\n::add-mask::unknown\n"), "{}", all.len());
     }
 
     #[test]

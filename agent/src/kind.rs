@@ -30,7 +30,8 @@ use crate::lease::Lease;
 use crate::policy::Permit;
 use crate::renew::Need;
 
-pub use aws::{RolePattern, refuse_own_command};
+pub use aws::{Commands, LONGEST_CHAINED, RolePattern, Waiting, refuse_own_command};
+pub(crate) use aws::{is_plain_arn, is_role};
 pub use machine::{Identity, Jwt, Machine, UserRole};
 pub use outscale::{Outscale, is_name};
 pub use sso::SsoSession;
@@ -204,6 +205,12 @@ pub trait Source: Send + Sync + fmt::Debug {
     ) -> Pending<'a, Result<AwsCredentials, Refusal>> {
         let _ = (agent, permit);
         Box::pin(async move { Err(wrong_kind(&entry.name, "AWS credentials")) })
+    }
+
+    /// Where IAM may be asked with its keys, for a kind that has any: `own` is that of its partition. `None`: nowhere.
+    fn iam_endpoint<'a>(&'a self, own: &'a str) -> Option<&'a str> {
+        let _ = own;
+        None
     }
 
     /// The role whose AWS console its keys open. `None` where it is none, or where nobody says whose the keys are.

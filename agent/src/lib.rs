@@ -31,6 +31,7 @@ pub mod notices;
 pub mod outscale;
 mod own_file;
 pub mod permissions;
+pub mod person;
 pub mod plan;
 pub mod policy;
 pub mod reminders;

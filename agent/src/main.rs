@@ -24,6 +24,7 @@ use keyfob_agent::keychain::MemoryKeychain;
 use keyfob_agent::keychain::{Deadline, FileKeychain, Keychain, Passphrase, system};
 use keyfob_agent::lock::SystemBus;
 use keyfob_agent::notices::{Desktop, Notifier};
+use keyfob_agent::person::Person;
 use keyfob_agent::single::{Single, Taken};
 use keyfob_agent::{harden, job, log};
 use keyfob_ipc::place::fingerprint;
@@ -180,7 +181,8 @@ async fn serve(
         keychains: keychains(places, &start),
         notifier: if is_job { Arc::new(job::Nobody) as Arc<dyn Notifier> } else { Arc::new(Desktop) },
         hardening: hardening.to_vec(),
-        ambient: Ambient::read(|name| start.variable(name)),
+        ambient: surroundings(&start),
+        person: Person::read(|name| std::env::var_os(name)),
         host: host(),
     });
     if is_job {
@@ -208,6 +210,15 @@ async fn serve(
         }
     }
     Ok(guard)
+}
+
+/// What is said of a job. Below `keyfob exec` what AWS programs find are keys of ours, and this machine is not asked for its own.
+fn surroundings(start: &Start) -> Ambient {
+    let ambient = Ambient::read(|name| start.variable(name));
+    match std::env::var_os(start::HAS_OUR_KEYS) {
+        Some(value) if !value.is_empty() => ambient.without_machine(),
+        _ => ambient,
+    }
 }
 
 #[cfg(unix)]

@@ -1,16 +1,19 @@
 //! The life of OUTSCALE access keys: made, stored, proven, served, put away.
 //!
 //! One keychain item holds everything ([`kit`]): the bootstrap key that a person gave, the key that serves, the one that is being made,
-//! and the ids of those before it. Invariants: the intent is in the item before a key is asked for; a key is in the item before
-//! anything else is done with it, and is served once it has proven itself; a key that is served has an end, and is switched
-//! off and deleted only when nobody can hold it any more; whatever carries our tag and is not in the item is an orphan
-//! whose secret nobody has, and goes. How far it has got is part of the item, so the next agent goes on from there ([`tidy`]).
+//! and the ids of those before it. Invariants: the intent is in the item before a key is asked for, with a mark that the key will
+//! carry and no other; a key is in the item before anything else is done with it, and is served once it has proven itself, as long
+//! as it is the configured user's; a key that is served has an end, and is switched off and deleted only when nobody can hold
+//! it any more; what carries the mark of an intent that has no answer is an orphan whose secret nobody has, and goes. Nothing else
+//! does: a copy of the item, on a cloned machine, makes keys of its own.
+//! How far it has got is part of the item, so the next agent goes on from there ([`tidy`]).
 //! After a failure OUTSCALE is left alone for a while: it locks out whoever fails too often.
 
 mod bootstrap;
 mod given;
 pub(crate) mod kit;
 pub(crate) mod life;
+mod policy;
 mod tidy;
 
 use std::collections::HashMap;
@@ -29,7 +32,7 @@ use crate::footing::Footing;
 use crate::holding::Holding;
 use crate::kind::Outscale;
 use crate::upstream::outscale::{Api, OutscaleError};
-use kit::Kit;
+use kit::{Kit, Making};
 
 /// Longest pause after failures in a row.
 const LONGEST: Duration = Duration::from_secs(15 * 60);
@@ -76,9 +79,9 @@ impl Outscales {
         Self { host, rests: Mutex::default(), stirred: watch::Sender::new(0) }
     }
 
-    /// What marks the keys that are made here for an entry. The last part is of the item: machines may have the same name.
-    fn tag(&self, name: &EntryName, kit: &Kit) -> String {
-        format!("keyfob:{}:{name}:{}", self.host, kit.mark)
+    /// What marks a key that is made here: for people, and at its end for us ([`Making::is_of`]).
+    fn tag(&self, name: &EntryName, making: &Making) -> String {
+        format!("keyfob:{}:{name}:{}", self.host, making.mark)
     }
 
     /// Why nobody is asked now.
@@ -146,8 +149,8 @@ impl<'a> At<'a> {
         self.agent.clock.now()
     }
 
-    fn tag(&self, kit: &Kit) -> String {
-        self.agent.outscales.tag(self.name, kit)
+    fn tag(&self, making: &Making) -> String {
+        self.agent.outscales.tag(self.name, making)
     }
 
     /// Puts another state in the keychain; where that does not take it, everything stays as it was.
@@ -216,10 +219,13 @@ mod tests {
     #[test]
     fn a_tag_is_short_and_plain_whatever_the_machine_is_called() {
         let name = EntryName { kind: "outscale", name: "monitoring".to_owned() };
-        let kit = Kit::new(kit::Pair { id: String::new(), secret: "".into() }, "0a1b2c3d".to_owned());
-        let tag = Outscales::on("ada's  l\u{e4}ptop\n<x>").tag(&name, &kit);
+        let since = Timestamp::UNIX_EPOCH;
+        let making = Making { since, user: "monitoring".to_owned(), mark: "0a1b2c3d".to_owned() };
+        let tag = Outscales::on("ada's  l\u{e4}ptop\n<x>").tag(&name, &making);
         assert_eq!(tag, "keyfob:ada-s--l-ptop--x-:outscale.monitoring:0a1b2c3d");
-        assert!(Outscales::on(&"h".repeat(500)).tag(&name, &kit).len() < 100);
+        let long = Outscales::on(&"h".repeat(500)).tag(&name, &making);
+        assert!(long.len() < 100 && making.is_of(&long) && making.is_of(&tag));
+        assert!(!making.is_of("keyfob-bootstrap:0a1b2c3d") && !making.is_of("keyfob:h:outscale.x:0a1b2c3e"));
     }
 
     #[test]

@@ -97,12 +97,14 @@ impl Agent {
             .and_then(|root| footing.config.entry(&root))
             .unwrap_or_else(|| entry.clone());
         let mut report = report(entry, Vec::new());
-        // A keychain that does not answer is not asked a second time.
         let held = match news.unusable.clone() {
+            // A keychain that does not answer is not asked a second time.
             Some(refusal) => Err(refusal),
-            None => self.usable_holding(footing, &holder).await,
+            // The identity of a job and another program leave nothing there.
+            None if !holder.source.holds() => holder.source.ready(self, &holder.name).map(|()| None),
+            None => self.usable_holding(footing, &holder).await.map(Some),
         };
-        let held = held.map(Some).unwrap_or_else(|refusal| {
+        let held = held.unwrap_or_else(|refusal| {
             report.refusals.push(refusal);
             footing.holdings.at_hand(&holder.name)
         });
@@ -118,7 +120,9 @@ impl Agent {
         if held.is_some_and(|held| news.value.as_ref() == Some(&held.value)) {
             news.apply(&mut facts);
         }
-        report.refusals.extend(news.refusals);
+        // Whoever was to be asked may have been refused for the same reason.
+        let known = report.refusals.clone();
+        report.refusals.extend(news.refusals.into_iter().filter(|refusal| !known.contains(refusal)));
         report.facts = entry.source.told(self, entry, &facts);
         // Of nothing there is nothing to be known.
         if let Some(token) = entry.source.as_token().filter(|_| !is_absent) {

@@ -89,11 +89,18 @@ pub fn of_holder(
     plan(&Known { reminders, renewal, end }, now)
 }
 
-/// The plan of a role: its newest lease is renewed if a tool has used it, for as long as the session does not end.
-pub fn of_role(lease: Option<&Lease>, session_ends: Option<Timestamp>, now: Timestamp) -> Vec<Planned> {
+/// The plan of a role: its newest lease is renewed if a tool has used it, for as long as the session does not end. The agent's
+/// own keys are made with one that a person gives: of that one's end there are reminders.
+pub fn of_role(
+    lease: Option<&Lease>,
+    session_ends: Option<Timestamp>,
+    outlook: Option<&Outlook>,
+    now: Timestamp,
+) -> Vec<Planned> {
     let renewal = lease.filter(|lease| lease.is_used()).map(|lease| lease.renew_from);
     let renewal = renewal.filter(|begin| session_ends.is_none_or(|end| *begin < end));
-    plan(&Known { reminders: None, renewal, end: session_ends }, now)
+    let reminders = outlook.map(|outlook| (outlook.about.standing(), outlook.thresholds.as_slice()));
+    plan(&Known { reminders, renewal, end: session_ends }, now)
 }
 
 #[cfg(test)]
@@ -204,12 +211,12 @@ mod tests {
             assumed: None,
         };
         let lease = Lease::aws(keys, day(0), day(4), Duration::from_secs(4 * DAY));
-        assert_eq!(written(&of_role(Some(&lease), None, day(0))), "", "nobody has used it");
+        assert_eq!(written(&of_role(Some(&lease), None, None, day(0))), "", "nobody has used it");
         lease.mark_used();
-        assert_eq!(written(&of_role(None, Some(day(9)), day(0))), "e9");
-        assert_eq!(written(&of_role(Some(&lease), None, day(0))), "n3");
-        assert_eq!(written(&of_role(Some(&lease), Some(day(9)), day(0))), "n3 e9");
-        assert_eq!(written(&of_role(Some(&lease), Some(day(2)), day(0))), "e2");
-        assert_eq!(of_role(Some(&lease), None, day(0))[0].at, rfc3339(lease.renew_from));
+        assert_eq!(written(&of_role(None, Some(day(9)), None, day(0))), "e9");
+        assert_eq!(written(&of_role(Some(&lease), None, None, day(0))), "n3");
+        assert_eq!(written(&of_role(Some(&lease), Some(day(9)), None, day(0))), "n3 e9");
+        assert_eq!(written(&of_role(Some(&lease), Some(day(2)), None, day(0))), "e2");
+        assert_eq!(of_role(Some(&lease), None, None, day(0))[0].at, rfc3339(lease.renew_from));
     }
 }

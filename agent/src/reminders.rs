@@ -180,9 +180,10 @@ impl Agent {
             None => {
                 let next = about.standing().coming(&thresholds, now);
                 let over = || {
+                    let what = if makes_keys(entry) { "key" } else { "token" };
                     let say =
-                        format!("the token of `{}` has ended, and no reminder comes any more", entry.name);
-                    Refusal::new(Code::BadRequest, say).hint(format!("keyfob token add {bare}"))
+                        format!("the {what} of `{}` has ended, and no reminder comes any more", entry.name);
+                    Refusal::new(Code::BadRequest, say).hint(renew(entry, true))
                 };
                 Some(next.ok_or_else(over)?)
             }
@@ -243,7 +244,8 @@ impl Agent {
             // The table beside it counts what is left.
             _ => format!("{probably}ends on {}", &rfc3339(end)[..10]),
         };
-        let command = if left <= 0 && !is_assumed { "add" } else { "rotate" };
+        // Beside it stands the life of the keys that the agent makes.
+        let ends = if makes_keys(entry) { format!("the key that makes its keys {ends}") } else { ends };
         let say = match snoozed {
             Some(until) => format!("{ends}; no reminders until {}", moment(until)),
             None => ends,
@@ -252,8 +254,7 @@ impl Agent {
             Weight::Due if snoozed.is_some() => Weight::Known,
             weight => weight,
         };
-        let hint =
-            if is_near { format!("keyfob token {command} {}", entry.name.name) } else { String::new() };
+        let hint = if is_near { renew(entry, left <= 0 && !is_assumed) } else { String::new() };
         vec![Note { weight, say, hint }]
     }
 
@@ -287,6 +288,19 @@ fn thresholds(entry: &Entry, config: &Config, end: &End) -> Vec<Duration> {
     let longest = if by_itself { NOT_ROTATED.min(end.life() / NOT_ROTATED_OF_LIFE) } else { Duration::MAX };
     let wanted = all.iter().copied().filter(|threshold| *threshold <= longest);
     wanted.chain((!all.is_empty()).then_some(Duration::ZERO)).collect()
+}
+
+/// Whether what a person gives is a key with which the agent makes others: it cannot be rotated by a command.
+fn makes_keys(entry: &Entry) -> bool {
+    entry.source.as_outscale().is_some()
+}
+
+/// The command with which a person puts another value in the place of this one.
+fn renew(entry: &Entry, is_over: bool) -> String {
+    match entry.source.sign_in(&entry.name).filter(|_| makes_keys(entry)) {
+        Some(add) => add,
+        None => format!("keyfob token {} {}", if is_over { "add" } else { "rotate" }, entry.name.name),
+    }
 }
 
 /// `2027-03-01 08:00 UTC`.

@@ -1,6 +1,8 @@
 //! What is held, and what stands in its way: `keyfob status`, entry by entry.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use keyfob_ipc::reply::{EntryReport, Status};
 use keyfob_ipc::{Code, Refusal};
@@ -8,6 +10,8 @@ use keyfob_ipc::{Code, Refusal};
 use crate::agent::Agent;
 use crate::clock::rfc3339;
 use crate::config::{Config, Entry, EntryName};
+use crate::kind::{Identity, LONGEST_CHAINED};
+use crate::lease::Lease;
 use crate::plan;
 use crate::state::State;
 
@@ -67,6 +71,7 @@ impl Agent {
             None if entry.source.ends_with_lease() => lease_end.or(ends),
             None => ends,
         };
+        let serves_keys = through.is_none() && entry.source.ends_with_lease() && lease.is_some();
         // A role whose session has ended serves the keys that it has, and no others.
         let is_signed_out = self.states.is_signed_out(&root) && (through.is_none() || lease.is_none());
         // A job's identity and another program are asked each time: nothing is held that could be missing.
@@ -89,6 +94,10 @@ impl Agent {
         if through.is_none() {
             state = match state.clone().at(now) {
                 State::SignedOut if ends_assumed => State::Ending { until: ends.unwrap_or(now) },
+                // Keys that the agent has made serve on where the key that it was given has ended.
+                State::SignedOut if serves_keys && !is_signed_out => {
+                    State::Ending { until: ends.unwrap_or(now) }
+                }
                 other => other,
             };
         }
@@ -115,7 +124,8 @@ impl Agent {
         };
         let outlook = self.outlook(entry, &config);
         if let Some(outlook) = outlook.as_ref().filter(|_| dying.is_none() && matches!(held, Ok(Some(_)))) {
-            notes.extend(self.notes_of(entry, outlook, until, ends_assumed));
+            // Of what the agent makes nobody has to be reminded.
+            notes.extend(self.notes_of(entry, outlook, ends, ends_assumed));
         }
         notes.extend(self.unsaved_elsewhere(entry));
         notes.extend(self.outscale_notes(entry));
@@ -130,7 +140,10 @@ impl Agent {
                 let ends = ends.filter(|_| serves || outlook.is_some());
                 plan::of_holder(entry, outlook.as_ref(), holding, (ends, dying), now)
             }
-            _ => plan::of_role(lease.as_deref().filter(|_| serves), ends.filter(|_| serves), now),
+            _ => {
+                let lease = lease.as_deref().filter(|_| serves);
+                plan::of_role(lease, ends.filter(|_| serves), outlook.as_ref(), now)
+            }
         };
         let since = match through {
             None => facts.began(now),
@@ -146,13 +159,40 @@ impl Agent {
             owner: facts.owner,
             hosts: entry.source.hosts().iter().map(ToString::to_string).collect(),
             through: through.map(ToString::to_string),
-            facts: entry.source.facts().into_iter().chain(config.policy_facts(&entry.name)).collect(),
+            facts: self.facts(entry, &config, lease.as_deref()),
             refusal,
             notes,
             since: since.map(rfc3339),
             plan,
             quiet_until: outlook.and_then(|outlook| outlook.about.standing().snoozed(now)).map(rfc3339),
         }
+    }
+
+    /// What is configured, with what comes of it here: AWS gives a session of an hour to whoever comes with the keys of a role.
+    fn facts(&self, entry: &Entry, config: &Config, lease: Option<&Lease>) -> BTreeMap<String, String> {
+        let mut facts = entry.source.facts();
+        if let Some(asked) = self.capped(entry, config, lease, &facts) {
+            facts.insert("duration_capped".to_owned(), asked.as_secs().to_string());
+            facts.insert("duration".to_owned(), LONGEST_CHAINED.as_secs().to_string());
+        }
+        facts.into_iter().chain(config.policy_facts(&entry.name)).collect()
+    }
+
+    /// The session that is configured, where a machine that proves itself with keys gets none so long.
+    fn capped(
+        &self,
+        entry: &Entry,
+        config: &Config,
+        lease: Option<&Lease>,
+        facts: &BTreeMap<String, String>,
+    ) -> Option<Duration> {
+        let known = lease.and_then(|lease| lease.about.capped);
+        known.or_else(|| {
+            let behind = config.entry(entry.source.through()?)?;
+            let identity = behind.source.as_machine()?.identity_here(&behind.name, &self.ambient).ok()?;
+            let asked = Duration::from_secs(facts.get("duration")?.parse().ok()?);
+            (identity == Identity::AwsIam && asked > LONGEST_CHAINED).then_some(asked)
+        })
     }
 
     /// A token that is held and no good any more.
@@ -175,7 +215,7 @@ impl Agent {
         let refusal = if holder.source.as_sso().is_some() {
             Refusal::new(Code::SignInNeeded, format!("you are not signed in to `{root}`"))
         } else {
-            Refusal::new(Code::TokenNeeded, format!("no token is held for `{}`", entry.name))
+            crate::agent::none_held(entry)
         };
         Some(refusal.hint(hint))
     }

@@ -16,7 +16,7 @@ use keyfob_ipc::reply::{Teller, TokenReport};
 use keyfob_ipc::text::escape;
 use keyfob_ipc::{Code, Refusal, Secret};
 
-use crate::agent::Agent;
+use crate::agent::{Agent, none_held};
 use crate::clock::{after, rfc3339};
 use crate::config::{Ask, Entry, EntryName};
 use crate::footing::Footing;
@@ -47,8 +47,7 @@ impl Agent {
         let _spending = self.begin_spending().ok_or_else(|| self.not_spending())?;
         if entry.source.as_outscale().is_some() {
             if ends.is_some() {
-                let say = "OUTSCALE says when an access key ends";
-                return Err(Refusal::new(Code::BadRequest, say).hint("leave --ends out"));
+                return Err(end_is_told().hint("leave --ends out"));
             }
             return self.add_outscale(&footing, &entry, &value).await;
         }
@@ -69,11 +68,10 @@ impl Agent {
     ) -> Result<TokenReport, Refusal> {
         let footing = self.footing()?;
         let entry = footing.config.find(name, Ask::Value)?.clone();
-        let before = self.held(&footing, &entry).await?;
         if entry.source.as_outscale().is_some() {
-            let say = format!("the keys of `{}` are renewed by themselves", entry.name);
-            return Err(Refusal::new(Code::BadRequest, say).hint(format!("keyfob token add {}", entry.name)));
+            return Err(by_themselves(&entry.name));
         }
+        let before = self.held(&footing, &entry).await?;
         let Some(value) = value else {
             let token = token_of(&entry)?;
             if matches!(token.service.shape(), Shape::ByHand) {
@@ -113,6 +111,9 @@ impl Agent {
     pub async fn token_ends(self: &Arc<Self>, name: &str, ends: &str) -> Result<TokenReport, Refusal> {
         let footing = self.footing()?;
         let entry = footing.config.find(name, Ask::Value)?.clone();
+        if entry.source.as_outscale().is_some() {
+            return Err(end_is_told().hint("keyfob status"));
+        }
         let ends = self.read_end(ends)?;
         let held = self.held(&footing, &entry).await?;
         if held.facts.token.told.as_ref().is_some_and(|(told, _)| told.ends.is_some()) {
@@ -214,6 +215,11 @@ impl Agent {
         });
         let mut meant = unsaved.filter(|(_, entry)| entry.to_string() == name || entry.name == name);
         meant.find_map(|(holdings, entry)| holdings.unsaved(&entry)).ok_or_else(|| {
+            let config = self.config().ok();
+            let entry = config.as_ref().and_then(|config| config.find(name, Ask::Value).ok());
+            if let Some(entry) = entry.filter(|entry| entry.source.as_outscale().is_some()) {
+                return by_themselves(&entry.name);
+            }
             let say = format!(
                 "nothing of `{}` is in memory alone, and what the keychain has is not shown",
                 escape(name)
@@ -224,10 +230,11 @@ impl Agent {
 
     /// What is held, or that a person has to add it first.
     async fn held(&self, footing: &Footing, entry: &Entry) -> Result<Arc<Holding>, Refusal> {
-        footing.holdings.get(&entry.name).await?.ok_or_else(|| {
-            Refusal::new(Code::TokenNeeded, format!("no token is held for `{}`", entry.name))
-                .hint(format!("keyfob token add {}", entry.name.name))
-        })
+        footing
+            .holdings
+            .get(&entry.name)
+            .await?
+            .ok_or_else(|| none_held(entry).hint(format!("keyfob token add {}", entry.name.name)))
     }
 
     async fn delete_at_service(
@@ -267,6 +274,16 @@ impl Agent {
             Some(moment) => Ok(moment),
         }
     }
+}
+
+/// Of OUTSCALE: nothing there is for a person to replace or to rescue.
+fn by_themselves(name: &EntryName) -> Refusal {
+    Refusal::new(Code::BadRequest, format!("the keys of `{name}` are renewed by themselves"))
+        .hint("keyfob status")
+}
+
+fn end_is_told() -> Refusal {
+    Refusal::new(Code::BadRequest, "OUTSCALE says when an access key ends")
 }
 
 fn token_of(entry: &Entry) -> Result<&Token, Refusal> {

@@ -1,7 +1,7 @@
 //! Another version takes over while the agent runs, and no caller notices.
 //!
 //! The agent sees that its own file was replaced, tries the new one out, and waits until nothing is in the middle: no token
-//! is being spent, none is unsaved, nobody signs in or is asked. Then it takes nobody in any more, finishes its answers,
+//! is being spent, none is unsaved, no program runs for its keys, nobody signs in or is asked. Then it takes nobody in any more, finishes its answers,
 //! and becomes the new program in the same process, with the doors and the lock kept open. Callers who come in between
 //! wait in the doors' queues. What lives in memory alone waits outside of the process until the new program has closed itself
 //! to debuggers ([`estate`]). Where anything fails, the old program goes on.
@@ -311,8 +311,9 @@ fn keep(heirs: &Heirs) -> Result<Option<Keeper>, Failed> {
 }
 
 /// Whether nothing is in the middle.
-fn is_quiet(agent: &Agent, rooms: &Rooms) -> bool {
+pub fn is_quiet(agent: &Agent, rooms: &Rooms) -> bool {
     *agent.spending.borrow() == 0
+        && agent.commands.is_idle()
         && !rooms.control.has_conversation()
         && agent.open_questions() == 0
         && agent.all_unsaved().is_empty()

@@ -1,7 +1,7 @@
 //! The two verbs that tools run: `get` and `credential-process`.
 //!
-//! Standard output carries the answer and nothing else, in one write; where there is none it stays empty, and the first
-//! line of standard error says why and what to run. Nothing here opens a window or waits for a person.
+//! Standard output carries the answer and nothing else, in one write; where there is none it stays empty, and one
+//! line of standard error says why and what to run, a short one where no person sees it. Nothing here opens a window or waits for a person.
 
 mod request;
 
@@ -10,6 +10,7 @@ use std::io::Read;
 use keyfob_ipc::{Refusal, Reply, ToolAsk};
 
 use crate::printer::Printer;
+use crate::prompt;
 use crate::reach::{Reach, unexpected};
 
 /// Answers a Bazel credential helper request. Returns the exit code.
@@ -50,7 +51,8 @@ fn finish(answer: Result<impl serde::Serialize, Refusal>, printer: &mut Printer)
             }
         },
         Err(refusal) => {
-            printer.refuse(&refusal);
+            let refusal = prompt::mended(refusal);
+            printer.refuse_tool(&refusal);
             refusal.code.exit()
         }
     }

@@ -29,6 +29,14 @@ pub fn words(seconds: i64) -> String {
     if count == 1 { format!("1 {unit}") } else { format!("{count} {unit}s") }
 }
 
+/// A number of seconds, given as text, as the configuration writes it: `4h`. What is no number is escaped.
+pub fn length(seconds: &str) -> String {
+    let Ok(count) = seconds.parse::<i64>() else { return keyfob_ipc::text::escape(seconds) };
+    let units = [(DAY, "d"), (HOUR, "h"), (MINUTE, "m")];
+    let whole = units.into_iter().find(|(unit, _)| count > 0 && count % unit == 0);
+    whole.map_or_else(|| format!("{count}s"), |(unit, name)| format!("{}{name}", count / unit))
+}
+
 /// How long ago a time given as RFC 3339 was, shortly: `just now`, `12 min ago`, `3 h ago`, `40 days ago`. A time that
 /// cannot be read is a `?`.
 pub fn ago(now: Moment, when: &str) -> String {
@@ -59,6 +67,16 @@ pub fn is_day_or_time(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_length_is_what_the_configuration_would_have() {
+        for (seconds, words) in
+            [("3600", "1h"), ("14400", "4h"), ("5400", "90m"), ("86400", "1d"), ("61", "61s"), ("0", "0s")]
+        {
+            assert_eq!(length(seconds), words);
+        }
+        assert_eq!(length("\u{1b}x"), "\\u{1b}x");
+    }
 
     #[test]
     fn ages_are_short() {

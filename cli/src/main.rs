@@ -18,6 +18,7 @@ mod printer;
 mod prompt;
 mod reach;
 mod table;
+mod unattended;
 mod world;
 mod zone;
 
@@ -33,6 +34,7 @@ use crate::dispatch::Invocation;
 use crate::moment::Moment;
 use crate::printer::Printer;
 use crate::reach::Reach;
+use crate::unattended::Unattended;
 use crate::world::{Environment, Input, World};
 
 fn main() -> ExitCode {
@@ -40,6 +42,13 @@ fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let reach = Reach { surroundings: Surroundings::of_this_process(), launch: Launch::of_this_process };
     let mut printer = Printer::new(Box::new(io::stdout()), Box::new(io::stderr()));
+    let is_watched = io::stderr().is_terminal();
+    if is_watched {
+        printer.show_all();
+    }
+    if let Some(why) = Unattended::of(|name| std::env::var_os(name)) {
+        prompt::ask_nobody(why);
+    }
     ExitCode::from(match dispatch::invocation(&arguments) {
         Invocation::Get => helper::get(&reach, &mut io::stdin().lock(), &mut printer),
         Invocation::CredentialProcess(name) => helper::credential_process(&reach, name, &mut printer),
@@ -53,10 +62,6 @@ fn main() -> ExitCode {
         }
         Invocation::Commands => {
             let environment = Environment::read(|name| std::env::var_os(name));
-            if environment.unattended {
-                prompt::ask_nobody();
-            }
-            let is_watched = io::stderr().is_terminal();
             if io::stdout().is_terminal() && !environment.plain {
                 printer.allow_colour();
             }

@@ -7,9 +7,11 @@ use keyfob_ipc::{Refusal, Secret, text};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-/// Longest first line of a refusal, in characters: Bazel buries what a helper says in a trace, where only a short line
-/// is found again.
-const FIRST_LINE: usize = 199;
+/// Longest refusal that a tool gets, in characters: Bazel buries what a helper says in a trace, where only a short line is
+/// found again.
+const SHORT: usize = 199;
+/// Least of a sentence that says something, in characters.
+const LEAST: usize = 20;
 /// Most of one message to standard error, in bytes: tools read that stream only after our end, from a pipe that must hold it.
 const LONGEST: usize = 4 * 1024;
 
@@ -19,6 +21,7 @@ pub struct Printer {
     err: Box<dyn Write>,
     colour: bool,
     alarm_colour: bool,
+    all: bool,
 }
 
 /// How a word is set off on a terminal.
@@ -51,7 +54,7 @@ impl Paint {
 impl Printer {
     /// A printer without colour.
     pub fn new(out: Box<dyn Write>, err: Box<dyn Write>) -> Self {
-        Self { out, err, colour: false, alarm_colour: false }
+        Self { out, err, colour: false, alarm_colour: false, all: false }
     }
 
     /// For `main`, where standard output is a terminal and nobody asked for plain text.
@@ -62,6 +65,11 @@ impl Printer {
     /// The same for standard error, where a sentence may be set off from the others ([`Printer::alarm`]).
     pub fn allow_alarm_colour(&mut self) {
         self.alarm_colour = true;
+    }
+
+    /// For `main`, where a person sees standard error: what tools get shortened is shown whole.
+    pub fn show_all(&mut self) {
+        self.all = true;
     }
 
     /// The text, coloured where colour is allowed.
@@ -144,29 +152,68 @@ impl Printer {
         let _ = self.err.write_all(&text.as_bytes()[..end]).and_then(|()| self.err.flush());
     }
 
-    /// A refusal, to standard error: a sentence, then the next command.
+    /// A refusal, to standard error: a sentence, then the next command, on one line.
     pub fn refuse(&mut self, refusal: &Refusal) {
-        self.aside(&refusal_text(refusal));
+        self.aside(&whole(refusal));
+    }
+
+    /// The same for a tool, which shows it to a person somewhere in lines of its own: short, unless a terminal gets it.
+    pub fn refuse_tool(&mut self, refusal: &Refusal) {
+        self.aside(&if self.all { whole(refusal) } else { short(refusal) });
     }
 }
 
-/// One line where it fits; else a shortened line that keeps the next command, and the whole sentence below.
-fn refusal_text(refusal: &Refusal) -> String {
+fn whole(refusal: &Refusal) -> String {
+    format!("keyfob: {}\n", sentence(&refusal.say, &refusal.hint))
+}
+
+/// One line that keeps the next command: first the second thoughts of the hint go, then the middle of the sentence.
+fn short(refusal: &Refusal) -> String {
+    let fits = |line: &String| line.chars().count() <= SHORT + 1;
+    let line = whole(refusal);
+    if fits(&line) {
+        return line;
+    }
+    let hint = clauses(&refusal.hint, "; ").next().map_or(refusal.hint.as_str(), |(first, _)| first);
+    let line = format!("keyfob: {}\n", sentence(&refusal.say, hint));
+    if fits(&line) {
+        return line;
+    }
     let say = text::escape(refusal.say.trim_end_matches('.'));
-    let next = joined_step(&refusal.say, &refusal.hint);
-    let whole = format!("keyfob: {say}{next}\n");
-    let surplus = whole.chars().count().saturating_sub(FIRST_LINE + 1);
-    if surplus == 0 {
-        return whole;
+    let next = next_step(hint);
+    let room = SHORT.saturating_sub("keyfob: ".len() + next.chars().count());
+    if room < LEAST { line } else { format!("keyfob: {}{next}\n", shortened(&say, room)) }
+}
+
+/// A sentence begins with whom it is about and ends with the cause: where both fit, what is between them goes.
+fn shortened(say: &str, room: usize) -> String {
+    let with_cause = clauses(say, ": ").find_map(|(about, cause)| {
+        let left = room.checked_sub(cause.chars().count() + ": ".len())?;
+        let about = cut(about, left);
+        (about.len() > ELLIPSIS.len_utf8()).then(|| format!("{about}: {cause}"))
+    });
+    with_cause.unwrap_or_else(|| cut(say, room))
+}
+
+const ELLIPSIS: char = '\u{2026}';
+
+/// What is before and behind each of these marks, but for those within backticks.
+fn clauses<'a>(text: &'a str, mark: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+    text.match_indices(mark)
+        .filter(|(at, _)| text[..*at].matches('`').count().is_multiple_of(2))
+        .map(|(at, _)| (&text[..at], &text[at + mark.len()..]))
+}
+
+/// At most so many characters: whole words, nothing half within backticks, and an ellipsis where something is missing.
+fn cut(text: &str, room: usize) -> String {
+    if text.chars().count() <= room {
+        return text.to_owned();
     }
-    let length = say.chars().count();
-    // An ellipsis takes three; a sentence of which next to nothing is left would say nothing.
-    let kept = length.saturating_sub(surplus + 3);
-    if kept < 20 {
-        return whole;
-    }
-    let short: String = say.chars().take(kept).collect();
-    format!("keyfob: {short}...{}\n{say}\n", next_step(&refusal.hint))
+    let is_end = |end: &usize| text[..*end].matches('`').count().is_multiple_of(2);
+    let longest = text.char_indices().nth(room.saturating_sub(1)).map_or(text.len(), |(at, _)| at);
+    let end = text[..longest].rmatch_indices(' ').map(|(at, _)| at).find(is_end);
+    let kept = text[..end.unwrap_or_default()].trim_end_matches([':', ';', ',', ' ']);
+    if kept.is_empty() { ELLIPSIS.to_string() } else { format!("{kept} {ELLIPSIS}") }
 }
 
 /// [`next_step`] as it follows a sentence: a question keeps its own mark.
@@ -201,40 +248,92 @@ mod tests {
     fn a_refusal_is_one_line_with_the_next_command() {
         let refusal =
             Refusal::new(Code::SignInNeeded, "nobody is signed in to okta").hint("keyfob login okta");
-        assert_eq!(refusal_text(&refusal), "keyfob: nobody is signed in to okta. Run: keyfob login okta\n");
+        assert_eq!(whole(&refusal), "keyfob: nobody is signed in to okta. Run: keyfob login okta\n");
     }
 
     #[test]
     fn advice_that_is_no_command_is_not_called_one() {
         let refusal = Refusal::new(Code::Internal, "it broke.").hint("look at its log");
-        assert_eq!(refusal_text(&refusal), "keyfob: it broke. Next: look at its log\n");
-        assert_eq!(refusal_text(&Refusal::new(Code::Internal, "it broke")), "keyfob: it broke\n");
+        assert_eq!(whole(&refusal), "keyfob: it broke. Next: look at its log\n");
+        assert_eq!(whole(&Refusal::new(Code::Internal, "it broke")), "keyfob: it broke\n");
     }
 
     #[test]
     fn a_question_gets_no_full_stop() {
         let refusal = Refusal::new(Code::UnknownEntry, "no entry `okto`: did you mean `okta`?")
             .hint("keyfob login okta");
-        assert_eq!(
-            refusal_text(&refusal),
-            "keyfob: no entry `okto`: did you mean `okta`? Run: keyfob login okta\n"
-        );
+        assert_eq!(whole(&refusal), "keyfob: no entry `okto`: did you mean `okta`? Run: keyfob login okta\n");
     }
 
     #[test]
-    fn a_long_sentence_keeps_its_command_in_the_first_line() {
-        let refusal = Refusal::new(Code::Offline, "x".repeat(250)).hint("keyfob why aws.dev");
-        let text = refusal_text(&refusal);
-        let first = text.lines().next().unwrap();
-        assert_eq!(first.chars().count(), FIRST_LINE);
-        assert!(first.ends_with("... Run: keyfob why aws.dev") || first.ends_with("Run: keyfob why aws.dev"));
-        assert!(text.lines().nth(1).unwrap().starts_with("xxx"));
+    fn a_long_sentence_is_said_once_and_whole_to_a_person() {
+        let refusal = Refusal::new(Code::Offline, "word ".repeat(50) + "end").hint("keyfob why aws.dev");
+        let expected = format!("keyfob: {}end. Run: keyfob why aws.dev\n", "word ".repeat(50));
+        let seen = Seen::default();
+        let mut printer = Printer::new(Box::new(io::sink()), Box::new(seen.clone()));
+        printer.refuse(&refusal);
+        printer.show_all();
+        printer.refuse_tool(&refusal);
+        assert_eq!(*seen.0.borrow(), expected.repeat(2).as_bytes());
+    }
+
+    #[test]
+    fn a_tool_gets_one_short_line_of_whole_words_with_the_next_command() {
+        let role = "arn:aws:iam::123456789012:role/teams/platform/DeployToProduction";
+        let hint = format!("put under [aws.dev] of the configuration: may_assume = [\"{role}\"]");
+        let say = format!("no entry that is obtained through `aws.dev` has the role `{role}`");
+        let line = short(&Refusal::new(Code::NotAllowed, say).hint(&*hint));
+        assert_eq!(
+            line,
+            format!(
+                "keyfob: no entry that is obtained through `aws.dev` has the role \u{2026}. Next: {hint}\n"
+            )
+        );
+        assert!(line.chars().count() <= SHORT + 1, "{line}");
+
+        let line = short(&Refusal::new(Code::Offline, "word ".repeat(60)).hint("keyfob why aws.dev"));
+        assert!(line.ends_with("word word \u{2026}. Run: keyfob why aws.dev\n"), "{line}");
+        assert!(line.chars().count() <= SHORT + 1 && line.chars().count() > SHORT - 6, "{line}");
+        assert_eq!(line.lines().count(), 1);
+        let line = short(&Refusal::new(Code::Offline, "x".repeat(300)).hint("keyfob status"));
+        assert_eq!(line, "keyfob: \u{2026}. Run: keyfob status\n");
+    }
+
+    #[test]
+    fn what_is_missing_survives_the_shortening() {
+        let behind = "`aws.deploy-to-production` is obtained with `aws.hub`: `aws.hub` is obtained with `machine.ci`: ";
+        let refusal = |say: &str, hint: &str| {
+            Refusal::new(Code::MachineIdentityMissing, format!("{behind}{say}")).hint(hint)
+        };
+        let github = short(&refusal(
+            "this job of GitHub Actions gets no ID token: ACTIONS_ID_TOKEN_REQUEST_URL is not set",
+            "add `permissions: id-token: write` to the job; a pull request from a fork gets none",
+        ));
+        assert!(github.starts_with("keyfob: `aws.deploy-to-production` is"), "{github}");
+        assert!(
+            github.contains(" \u{2026}: this job of GitHub Actions gets no ID token: ACTIONS_ID"),
+            "{github}"
+        );
+        assert!(github.contains("ACTIONS_ID_TOKEN_REQUEST_URL is not set. Next: "), "{github}");
+        assert!(github.ends_with("add `permissions: id-token: write` to the job\n"), "{github}");
+        let circleci = short(&refusal(
+            "this job of CircleCI gets no ID token: CIRCLE_OIDC_TOKEN_V2 is not set",
+            "give the job a context; a build of a fork gets a token only where it gets secrets",
+        ));
+        assert!(
+            circleci.contains("CIRCLE_OIDC_TOKEN_V2 is not set. Next: give the job a context\n"),
+            "{circleci}"
+        );
+        for line in [github, circleci] {
+            assert!(line.chars().count() <= SHORT + 1, "{line}");
+            assert_eq!(line.matches('`').count() % 2, 0, "{line}");
+        }
     }
 
     #[test]
     fn escape_sequences_do_not_reach_the_terminal() {
         let refusal = Refusal::new(Code::Internal, "a\u{1b}[31m\nb").hint("keyfob \u{7}");
-        assert!(!refusal_text(&refusal).trim_end().contains(char::is_control));
+        assert!(!whole(&refusal).trim_end().contains(char::is_control));
     }
 
     /// A stream that a test can look at.

@@ -5,21 +5,31 @@
 //! The console of Windows edits its lines itself.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::OnceLock;
 
 use keyfob_ipc::{Code, Refusal, Secret};
 #[cfg(any(unix, test))]
 use zeroize::Zeroizing;
 
+use crate::unattended::Unattended;
+
 /// Longest value that is taken, in bytes. Tokens are far below; what is above is no token.
 pub const LONGEST: usize = 16 * 1024;
 
-/// Whether nobody is there to be asked.
-static NOBODY: AtomicBool = AtomicBool::new(false);
+/// Why nobody is there to be asked.
+static NOBODY: OnceLock<Unattended> = OnceLock::new();
 
 /// For `main`: from here on every question is refused. A job may have a terminal, and nobody at it.
-pub fn ask_nobody() {
-    NOBODY.store(true, Ordering::Relaxed);
+pub fn ask_nobody(why: Unattended) {
+    NOBODY.get_or_init(|| why);
+}
+
+/// A refusal on its way out: where nobody is there it does not ask for a sign-in.
+pub fn mended(refusal: Refusal) -> Refusal {
+    match NOBODY.get() {
+        Some(why) => why.mended(refusal),
+        None => refusal,
+    }
 }
 
 /// For a process that is about to end in the middle of a question.
@@ -28,8 +38,8 @@ pub fn give_back_terminal() {
 }
 
 fn somebody() -> Result<(), Refusal> {
-    if NOBODY.load(Ordering::Relaxed) {
-        let say = "CI is set or this is a job, so nothing is asked for on a terminal";
+    if let Some(why) = NOBODY.get() {
+        let say = format!("{}, so nothing is asked for on a terminal", why.words());
         return Err(Refusal::new(Code::CalledOff, say)
             .hint("give a value through standard input, or do this yourself, outside of CI"));
     }

@@ -31,14 +31,9 @@ impl Column {
 pub type Cell = (String, Option<Paint>);
 
 /// Lays a table out in lines of at most `width` characters, as far as its columns give way. Each row has a cell for each
-/// column; text from outside in it is already escaped.
+/// column, and those beyond the columns are left out; text from outside in it is already escaped.
 pub fn table(columns: &[Column], rows: &[Vec<Cell>], width: usize, printer: &Printer) -> String {
-    let mut widths: Vec<usize> = columns.iter().map(|column| column.head.len()).collect();
-    for row in rows {
-        for (cell, widest) in row.iter().zip(&mut widths) {
-            *widest = cell.0.lines().map(length).max().unwrap_or_default().max(*widest);
-        }
-    }
+    let mut widths = natural(columns, rows);
     squeeze(&mut widths, columns, width);
     let heads: Vec<Cell> =
         columns.iter().map(|column| (column.head.to_owned(), Some(Paint::Faint))).collect();
@@ -60,9 +55,30 @@ pub fn table(columns: &[Column], rows: &[Vec<Cell>], width: usize, printer: &Pri
     text
 }
 
+/// Whether the table can be laid out in lines of `width` characters.
+pub fn fits(columns: &[Column], rows: &[Vec<Cell>], width: usize) -> bool {
+    let mut widths = natural(columns, rows);
+    squeeze(&mut widths, columns, width);
+    widths.iter().sum::<usize>() + gaps(columns) <= width
+}
+
+fn natural(columns: &[Column], rows: &[Vec<Cell>]) -> Vec<usize> {
+    let mut widths: Vec<usize> = columns.iter().map(|column| column.head.len()).collect();
+    for row in rows {
+        for (cell, widest) in row.iter().zip(&mut widths) {
+            *widest = cell.0.lines().map(length).max().unwrap_or_default().max(*widest);
+        }
+    }
+    widths
+}
+
+fn gaps(columns: &[Column]) -> usize {
+    2 * columns.len().saturating_sub(1)
+}
+
 /// Takes from the widest column that gives way, until the table fits or nothing gives way any more.
 fn squeeze(widths: &mut [usize], columns: &[Column], width: usize) {
-    let gaps = 2 * columns.len().saturating_sub(1);
+    let gaps = gaps(columns);
     while widths.iter().sum::<usize>() + gaps > width {
         let yielding = widths
             .iter_mut()

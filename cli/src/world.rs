@@ -9,6 +9,7 @@ use keyfob_ipc::{Code, Refusal};
 use crate::moment::Moment;
 use crate::printer::Printer;
 use crate::reach::Reach;
+use crate::unattended::Unattended;
 
 /// Everything outside of a command: places, time, streams.
 pub struct World {
@@ -53,8 +54,12 @@ pub struct Environment {
     pub display: bool,
     /// `BROWSER`.
     pub browser: Option<String>,
-    /// `CI`, or a job of `keyfob run`: nobody watches, so nothing is ever opened or asked for.
-    pub unattended: bool,
+    /// Why nobody watches, where that is so: then nothing is ever opened or asked for.
+    pub unattended: Option<Unattended>,
+    /// `KEYFOB_JOB`: below `keyfob run`, or that itself.
+    pub job: bool,
+    /// `GITHUB_ACTIONS`: what is written is the log of a job of GitHub.
+    pub github: bool,
     /// Where files go that nobody needs later (`TMPDIR`, on Windows `TEMP`).
     pub temporary: PathBuf,
     /// `NO_COLOR` (any value but the empty one) or a terminal without capabilities.
@@ -87,8 +92,9 @@ impl Environment {
             display: cfg!(not(target_os = "linux"))
                 || filled("DISPLAY").or_else(|| filled("WAYLAND_DISPLAY")).is_some(),
             browser: filled("BROWSER").and_then(|value| value.into_string().ok()),
-            unattended: filled("CI").is_some_and(|value| value != "false" && value != "0")
-                || filled(keyfob_ipc::start::job::JOB).is_some(),
+            unattended: Unattended::of(&variable),
+            job: filled(keyfob_ipc::start::job::JOB).is_some(),
+            github: filled("GITHUB_ACTIONS").is_some_and(|value| value.eq_ignore_ascii_case("true")),
             temporary: filled(if cfg!(windows) { "TEMP" } else { "TMPDIR" }).map_or_else(
                 || PathBuf::from(if cfg!(windows) { r"C:\Windows\Temp" } else { "/tmp" }),
                 PathBuf::from,
@@ -106,7 +112,7 @@ impl Environment {
 
     /// Whether a browser can be shown to the person who typed the command.
     pub fn can_browse(&self) -> bool {
-        !self.remote && !self.unattended && (self.display || self.browser.is_some())
+        !self.remote && self.unattended.is_none() && (self.display || self.browser.is_some())
     }
 }
 

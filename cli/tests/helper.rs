@@ -280,3 +280,47 @@ fn an_answer_that_cannot_be_written_is_no_success() {
     let output = command.stdout(writer).output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", err(&output));
 }
+
+#[test]
+fn where_nobody_is_there_no_tool_is_told_to_sign_in() {
+    let profile = Profile::with_agent(Door::Tool, |_, _| {
+        let say = "you are not signed in to `sso.okta`";
+        Reply::Refused(Refusal::new(Code::SignInNeeded, say).hint("keyfob login okta")).into()
+    });
+    for (arguments, variable, why) in [
+        (&["credential-process", "dev"][..], "CI", "CI is set"),
+        (&["credential-process", "dev"], "KEYFOB_JOB", "this is a job of `keyfob run`"),
+        (&["exec", "dev", "--", "true"], "CI", "CI is set"),
+    ] {
+        let mut command = profile.command(Path::new(env!("CARGO_BIN_EXE_keyfob")), arguments);
+        command.env(variable, "true");
+        let output = feed(command, b"");
+        assert_eq!(output.status.code(), Some(3));
+        assert_eq!(
+            err(&output),
+            format!(
+                "keyfob: you are not signed in to `sso.okta`. Next: {why}, so nobody signs in: give the entry \
+                 `machine = \"ci\"` in place of `sso`, and add [machine.ci]\n"
+            )
+        );
+    }
+    let output = profile.keyfob(&["credential-process", "dev"], b"");
+    assert!(err(&output).ends_with("Run: keyfob login okta\n"), "{}", err(&output));
+}
+
+#[test]
+fn a_long_refusal_is_said_once_short_to_a_tool_and_whole_by_exec() {
+    let say = format!("no entry that is obtained through `aws.dev` has the role `{}`", "arn:".repeat(40));
+    let hint = "put it under [aws.dev] of the configuration";
+    let told = say.clone();
+    let profile = Profile::with_agent(Door::Tool, move |_, _| {
+        Reply::Refused(Refusal::new(Code::NotAllowed, told.as_str()).hint(hint)).into()
+    });
+    let short = err(&profile.keyfob(&["credential-process", "dev"], b""));
+    assert_eq!(
+        short,
+        format!("keyfob: no entry that is obtained through `aws.dev` has the role \u{2026}. Next: {hint}\n")
+    );
+    let whole = err(&profile.keyfob(&["exec", "dev", "--", "true"], b""));
+    assert_eq!(whole, format!("keyfob: {say}. Next: {hint}\n"));
+}

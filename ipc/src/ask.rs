@@ -72,6 +72,17 @@ pub enum ControlAsk {
         /// `token.aspect`, or `aspect` where only one entry fits.
         name: String,
     },
+    /// An entry that a person gives a value to, as configured, before it is asked for: answered by `Entry`. Entries of other
+    /// kinds are not looked at.
+    TokenEntry {
+        /// `token.aspect`, or `aspect` where only one entry that takes a value has this name.
+        name: String,
+    },
+    /// The same where it has to be one of OUTSCALE.
+    OutscaleEntry {
+        /// `outscale.monitoring` or `monitoring`.
+        name: String,
+    },
     /// Signs in; answered by [`crate::reply::Step`]s, then `Done`. Closing the connection calls it off.
     Login {
         /// An `sso` entry; may be left out where only one is configured.

@@ -33,16 +33,33 @@ pub struct Claim {
     pub condition: Option<String>,
 }
 
+/// Longest action of a policy that is taken, in bytes.
+const ACTION: usize = 128;
+
+/// Whether a policy of EIM can name this as an action: `ec2:Describe*`, a service, a colon, and a name in which `*` stands for
+/// anything.
+pub fn is_eim_action(text: &str) -> bool {
+    let parts = text.split_once(':').filter(|(service, name)| !service.is_empty() && !name.is_empty());
+    text.len() <= ACTION
+        && parts.is_some_and(|(service, name)| {
+            service.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+                && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'*')
+        })
+}
+
 /// One step of making the user that an `outscale` entry makes keys for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BootstrapStep {
     /// What it is about: `group`, `policy`, `attach`, `user`, `membership`, `key`.
     pub what: String,
-    /// In words, lower case start: `create the policy keyfob-monitoring, which allows ec2:Describe*`.
+    /// In words, lower case start. To be done: `create the group keyfob-monitoring`. So already: `the group keyfob-monitoring`.
     pub say: String,
     /// The policy document, as JSON text, where the step writes one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub document: Option<String>,
-    /// Whether it is so already.
+    /// Whether it is so.
     pub is_done: bool,
+    /// Whether this run made it so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_new: bool,
 }

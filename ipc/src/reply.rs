@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::PROTOCOL;
-pub use crate::machine::{BootstrapStep, Claim, ClaimsReport};
+pub use crate::machine::{BootstrapStep, Claim, ClaimsReport, is_eim_action};
 use crate::refusal::Refusal;
 use crate::secret::{Secret, exposed, exposed_option};
 pub use crate::token::{

@@ -113,8 +113,17 @@ const ALLOWED: &[&str] = &[
     "TEMP",
     "TMP",
     "USERNAME",
+    // By name: any program may call a variable with a secret in it `KEYFOB_…`.
+    "KEYFOB_STATE_DIR",
+    "KEYFOB_RUNTIME_DIR",
+    "KEYFOB_CONFIG",
+    "KEYFOB_PASSPHRASE_FILE",
+    job::JOB,
+    HAS_OUR_KEYS,
+    // Read by an agent that is built for tests alone (`agent/src/fault.rs`).
+    "KEYFOB_FAULT",
 ];
-const ALLOWED_PREFIXES: &[&str] = &["XDG_", "KEYFOB_"];
+const ALLOWED_PREFIXES: &[&str] = &["XDG_"];
 const BUS: &str = "DBUS_SESSION_BUS_ADDRESS";
 const RUNTIME: &str = "XDG_RUNTIME_DIR";
 
@@ -159,7 +168,10 @@ pub fn is_ambient(name: &OsStr) -> bool {
 fn for_an_agent(all: impl IntoIterator<Item = (OsString, OsString)>) -> Vec<(OsString, OsString)> {
     let (ambient, rest): (Vec<_>, Vec<_>) = all.into_iter().partition(|(name, _)| is_ambient(name));
     let has_our_keys = rest.iter().any(|(name, value)| name == HAS_OUR_KEYS && !value.is_empty());
-    let is_ours = |name: &OsStr| has_our_keys && name.as_encoded_bytes().starts_with(b"AWS_");
+    // Not what forbids to ask the machine.
+    let is_ours = |name: &OsStr| {
+        has_our_keys && name.as_encoded_bytes().starts_with(b"AWS_") && name != "AWS_EC2_METADATA_DISABLED"
+    };
     let ambient = ambient.into_iter().filter(|(name, _)| !is_ours(name));
     passed_on(rest).into_iter().chain(ambient).collect()
 }
@@ -417,8 +429,11 @@ mod tests {
                 ("DBUS_SESSION_BUS_ADDRESS", "tcp:host=evil.example,port=1"),
                 ("XDG_RUNTIME_DIR", "/nowhere/run/user/1"),
                 ("XDG_DATA_HOME", "/home/ada/data"),
+                ("KEYFOB_JOB", "1"),
+                ("KEYFOB_INPUT_COMMAND", "deploy --password s3cret"),
+                ("KEYFOB_", "s3cret"),
             ]))),
-            ["HOME", "XDG_DATA_HOME"]
+            ["HOME", "XDG_DATA_HOME", "KEYFOB_JOB"]
         );
     }
 
@@ -438,8 +453,11 @@ mod tests {
         assert_eq!(names(for_an_agent(variables(&job))), ["HOME", "CIRCLE_OIDC_TOKEN", "AWS_ACCESS_KEY_ID"]);
         assert_eq!(names(passed_on(variables(&job))), ["HOME"]);
         // What `keyfob exec` has put there is ours.
-        let below = [&job[..], &[(HAS_OUR_KEYS, "1")]].concat();
-        assert_eq!(names(for_an_agent(variables(&below))), ["HOME", HAS_OUR_KEYS, "CIRCLE_OIDC_TOKEN"]);
+        let below = [&job[..], &[(HAS_OUR_KEYS, "1"), ("AWS_EC2_METADATA_DISABLED", "true")]].concat();
+        assert_eq!(
+            names(for_an_agent(variables(&below))),
+            ["HOME", HAS_OUR_KEYS, "CIRCLE_OIDC_TOKEN", "AWS_EC2_METADATA_DISABLED"]
+        );
     }
 
     #[test]

@@ -69,6 +69,9 @@ pub fn keyfob(checkout: &Checkout, release: bool) -> Result<PathBuf, Failure> {
     if release && links(checkout, &FOLDED) {
         rustc.extend(FOLDED);
     }
+    if release && linked_statically && links(checkout, &[STATIC, UNLISTED].concat()) {
+        rustc.extend(UNLISTED);
+    }
     program(checkout, "keyfob", "keyfob", release, &[&SMALL[..], &UNWINDS_NOT].concat(), &rustc)
 }
 
@@ -85,6 +88,9 @@ const PACKED: [&str; 2] = ["-C", "link-arg=-Wl,-z,pack-relative-relocs"];
 /// Functions that are the same to the byte become one, which no Rust program can tell: addresses of functions mean nothing. A
 /// hundredth of `keyfobd`; lld, which comes with Rust, can do it.
 const FOLDED: [&str; 2] = ["-C", "link-arg=-Wl,--icf=all"];
+
+/// Nor the list of these tables, which only an unwinder reads: 28 KB.
+const UNLISTED: [&str; 2] = ["-C", "link-arg=-Wl,--no-eh-frame-hdr"];
 
 /// A program with a relocation that it needs: where nobody has applied it, this ends in a crash.
 const PROBE: &str = "\

@@ -1,4 +1,4 @@
-//! Trust policies that let in this job and nobody else (IAM user guide, "Create a role for OpenID Connect federation").
+//! Trust policies that let in who has this subject, or this role (IAM user guide, "Create a role for OpenID Connect federation").
 
 use serde_json::{Value, json};
 
@@ -14,9 +14,8 @@ pub(super) fn provider(jwt: &Jwt) -> &str {
 }
 
 /// For a role that is assumed with the token.
-pub(super) fn for_token(jwt: &Jwt, account: Option<&(String, String)>) -> String {
-    let (partition, account) =
-        account.map_or(("aws", ACCOUNT), |(partition, account)| (partition.as_str(), account.as_str()));
+pub(super) fn for_token(jwt: &Jwt, account: Option<(&str, &str)>) -> String {
+    let (partition, account) = account.unwrap_or(("aws", ACCOUNT));
     let provider = provider(jwt);
     let audiences = jwt.audiences();
     let audience = if let [one] = audiences.as_slice() { json!(one) } else { json!(audiences) };

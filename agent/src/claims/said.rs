@@ -67,6 +67,52 @@ pub(super) fn claims(identity: Identity, jwt: &Jwt) -> Vec<Claim> {
     claims
 }
 
+/// Whom a policy with this subject and audience lets in: never one job alone.
+pub(super) fn lets_in(identity: Identity, jwt: &Jwt) -> String {
+    let whom = match identity {
+        Identity::GithubActions => of_github(jwt.subject()),
+        Identity::CircleCi => of_circleci(jwt.subject()),
+        Identity::WebIdentityFile | Identity::AwsIam => None,
+    };
+    let whom = whom.unwrap_or_else(|| "whoever gets a token with this subject and audience".to_owned());
+    format!("the policy lets in {}", keyfob_ipc::text::escape(&whom))
+}
+
+/// `repo:OWNER/NAME:CONTEXT`, as GitHub writes it unless an organisation has chosen another form.
+fn of_github(subject: &str) -> Option<String> {
+    let (repository, context) = subject.strip_prefix("repo:")?.split_once(':')?;
+    Some(match context.split_once(':') {
+        Some(("environment", name)) => {
+            format!("every job of {repository} in the environment {name}, whatever its branch and workflow")
+        }
+        Some(("ref", name)) => match (name.strip_prefix("refs/heads/"), name.strip_prefix("refs/tags/")) {
+            (Some(branch), _) => format!("every job of {repository} on the branch {branch}, of any workflow"),
+            (None, Some(tag)) => format!("every job of {repository} for the tag {tag}, of any workflow"),
+            (None, None) => format!("every job of {repository} for {name}, of any workflow"),
+        },
+        None if context == "pull_request" => {
+            format!(
+                "every job of every pull request in {repository}, whoever opens it: what it runs is theirs"
+            )
+        }
+        _ => return None,
+    })
+}
+
+/// `org/ID/project/ID/user/ID`, and in the second version `/vcs-origin/ORIGIN/vcs-ref/REF` behind it.
+fn of_circleci(subject: &str) -> Option<String> {
+    let (project, who) = subject.split_once("/user/")?;
+    let (_, project) = project.split_once("/project/")?;
+    let (user, source) =
+        who.split_once("/vcs-origin/").map_or((who, None), |(user, rest)| (user, Some(rest)));
+    let place = match source.map(|source| source.split_once("/vcs-ref/").unwrap_or((source, ""))) {
+        None => "of any source and branch".to_owned(),
+        Some((origin, "")) => format!("from {origin}, of any branch"),
+        Some((origin, name)) => format!("from {origin} at {name}"),
+    };
+    Some(format!("every job of the project {project} that the user {user} starts, {place}"))
+}
+
 /// What a person should know besides.
 pub(super) fn notes(identity: Identity, jwt: &Jwt) -> Vec<String> {
     match identity {
@@ -105,5 +151,50 @@ fn words(value: &Value) -> Option<String> {
             (!all.is_empty()).then(|| all.join(", "))
         }
         Value::Null | Value::Object(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whom_a_subject_of_github_lets_in_is_said_exactly() {
+        for (subject, expected) in [
+            (
+                "repo:acme/app:ref:refs/heads/main",
+                "every job of acme/app on the branch main, of any workflow",
+            ),
+            ("repo:acme/app:ref:refs/tags/v1", "every job of acme/app for the tag v1, of any workflow"),
+            (
+                "repo:acme/app:environment:production",
+                "every job of acme/app in the environment production, whatever its branch and workflow",
+            ),
+            (
+                "repo:acme/app:pull_request",
+                "every job of every pull request in acme/app, whoever opens it: what it runs is theirs",
+            ),
+        ] {
+            assert_eq!(of_github(subject).as_deref(), Some(expected));
+        }
+        for other in ["repo:acme/app", "repo:acme/app:job_workflow_ref:x", "repository_owner:acme"] {
+            assert_eq!(of_github(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn whom_a_subject_of_circleci_lets_in_is_said_exactly() {
+        assert_eq!(
+            of_circleci("org/o/project/p/user/u").as_deref(),
+            Some("every job of the project p that the user u starts, of any source and branch")
+        );
+        assert_eq!(
+            of_circleci("org/o/project/p/user/u/vcs-origin/github.com/acme/app/vcs-ref/refs/heads/main")
+                .as_deref(),
+            Some(
+                "every job of the project p that the user u starts, from github.com/acme/app at refs/heads/main"
+            )
+        );
+        assert_eq!(of_circleci("org/o"), None);
     }
 }

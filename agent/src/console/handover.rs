@@ -4,6 +4,7 @@
 //! that it leads to is not. The first visit gets the link, and each later one is told that it came too late.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -21,6 +22,9 @@ const USED: &str = "This way to the AWS console was used already, and it works o
 
 /// What a browser sends that was led here by another page, or a proxy that passes somebody else on.
 const FOREIGN: [&str; 3] = ["origin", "x-forwarded-for", "forwarded"];
+
+/// How long a connection may take for the head of its request: a browser sends it with its first packet.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// An open listener.
 pub(super) struct Handover {
@@ -56,7 +60,7 @@ impl Handover {
         let shared = Shared { agent, host, path, link: Arc::clone(&link), taken: sender };
         let router = Router::new().fallback(answer).with_state(shared);
         let (open, ended) = oneshot::channel();
-        tokio::spawn(loopback::serve(listener, router, loopback::PATIENCE, ended));
+        tokio::spawn(loopback::serve(listener, router, PATIENCE, ended));
         Ok(Self { address, link, taken, _open: open })
     }
 

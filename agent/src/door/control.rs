@@ -42,7 +42,6 @@ pub(super) async fn converse(agent: &Arc<Agent>, mut connection: Connection) {
             }
             Incoming::Closed => break,
         };
-        Box::pin(agent.cover(&reply)).await;
         if !connection.answer(reply.unwrap_or_else(Reply::Refused)).await {
             break;
         }
@@ -103,6 +102,8 @@ fn act(ask: &ControlAsk) -> Option<(&'static str, Option<&str>)> {
         ControlAsk::Status
         | ControlAsk::About
         | ControlAsk::Entry { .. }
+        | ControlAsk::TokenEntry { .. }
+        | ControlAsk::OutscaleEntry { .. }
         | ControlAsk::Login { .. }
         | ControlAsk::TokenSnooze { .. }
         | ControlAsk::Permissions { .. }
@@ -128,6 +129,8 @@ fn works_locked(ask: &ControlAsk) -> bool {
         ControlAsk::Status
         | ControlAsk::About
         | ControlAsk::Entry { .. }
+        | ControlAsk::TokenEntry { .. }
+        | ControlAsk::OutscaleEntry { .. }
         | ControlAsk::TokenSnooze { .. }
         | ControlAsk::Watch { .. }
         | ControlAsk::Questions
@@ -187,6 +190,8 @@ impl Agent {
             Ok(()) => self.answer_control(ask, seat, asker, is_window).await,
             Err(refusal) => Err(refusal),
         };
+        // This may wait, so what must hold when a value leaves is looked at below.
+        let reply = self.covered(reply).await;
         // What failed because it was locked meanwhile says so.
         let reply = reply.or_else(|refusal| may().and(Err(refusal)));
         if let Some(deed) = deed.as_mut().filter(|_| is_unlock && reply.is_ok()) {
@@ -266,11 +271,9 @@ impl Agent {
         match ask {
             ControlAsk::Status => Ok(Reply::Status(Box::new(self.status().await))),
             ControlAsk::About => Ok(Reply::About(self.about())),
-            ControlAsk::Entry { name } => {
-                let config = self.config()?;
-                let entry = config.find(&name, Ask::Anything)?;
-                Ok(Reply::Entry(Box::new(self.report(entry).await)))
-            }
+            ControlAsk::Entry { name } => self.entry_report(&name, Ask::Anything).await,
+            ControlAsk::TokenEntry { name } => self.entry_report(&name, Ask::Value).await,
+            ControlAsk::OutscaleEntry { name } => self.entry_report(&name, Ask::Keys).await,
             ControlAsk::Login { .. } => {
                 Err(Refusal::new(Code::Internal, "a sign-in needs a connection of its own"))
             }
@@ -329,6 +332,12 @@ impl Agent {
                 Ok(done("the agent ends".to_owned()))
             }
         }
+    }
+
+    async fn entry_report(self: &Arc<Self>, name: &str, ask: Ask) -> Result<Reply, Refusal> {
+        let config = self.config()?;
+        let entry = config.find(name, ask)?;
+        Ok(Reply::Entry(Box::new(self.report(entry).await)))
     }
 
     /// Lists what waits for a confirmation, and binds it where the person accepted that very list.

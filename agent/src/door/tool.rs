@@ -26,11 +26,12 @@ pub(super) async fn converse(agent: &Arc<Agent>, mut connection: Connection) {
                     connection.asker.look_meanwhile();
                 }
                 let answer = agent.tool_within(ask, &connection.asker, &mut deed, limit).await;
+                // First, for it may wait; the checks are of the moment in which the answer leaves.
+                let answer = Box::pin(agent.covered(answer)).await;
                 // Who asked must still be there: what it left behind may be anybody's.
                 let is_unchanged = connection.asker.is_unchanged().await;
                 let answer = agent.unless_locked(answer);
                 let mut ending = Ending::of_tool(&answer);
-                Box::pin(agent.cover(&answer)).await;
                 let is_there = is_unchanged && connection.answer(answer.unwrap_or_else(Reply::Refused)).await;
                 if is_noted {
                     if !is_there && ending.outcome == Outcome::Given {
@@ -138,7 +139,7 @@ impl Agent {
             None => entry,
         };
         deed.entry = Some(entry.name.clone());
-        crate::kind::refuse_own_command(&config, &entry, asker).await?;
+        let _waiting = crate::kind::refuse_own_command(self, &config, &entry, asker).await?;
         let permit = self.permit(&config, &entry, asker, deed).await?;
         let keys = entry.source.aws_credentials(self, &entry, &permit).await?;
         Ok((entry, keys))
@@ -203,6 +204,9 @@ impl Agent {
         let report = self.report(&entry).await;
         let say = match &refusal {
             None if is_allowed => format!("`{}` answers, and its policy allows this program", entry.name),
+            None if entry.source.as_machine().is_some() => {
+                format!("this job has an identity, which is what `{}` stands for", entry.name)
+            }
             None => format!("`{}` answers", entry.name),
             Some(refusal) => format!("`{}` would answer, but {}", entry.name, refusal.say),
         };
@@ -213,6 +217,9 @@ impl Agent {
     pub(crate) async fn try_out(self: &Arc<Self>, entry: &Arc<Entry>) -> Result<(), Refusal> {
         if entry.source.gives_aws_credentials() {
             entry.source.aws_credentials(self, entry, &Permit::to_look()).await.map(|_| ())
+        } else if entry.source.as_machine().is_some() {
+            // It gives nothing to tools itself: what is obtained through it does.
+            entry.source.ready(self, &entry.name)
         } else {
             entry.source.headers(self, entry, &Permit::to_look()).await.map(|_| ())
         }

@@ -1,7 +1,7 @@
 //! Linux and macOS.
 #![expect(
     unsafe_code,
-    reason = "closing descriptors by number and refusing a debugger have no safe form; each block says why it is sound"
+    reason = "closing descriptors by number, signals and refusing a debugger have no safe form; each block says why it is sound"
 )]
 
 use std::io::IsTerminal as _;
@@ -12,7 +12,7 @@ use super::Measure;
 
 /// Leaves the session of the first caller, and closes every descriptor that it left open, but for the three standard
 /// streams and the first `keep` ones after them (handed over by the service manager). A build that waits for the
-/// end of a pipe must not wait for the agent.
+/// end of a pipe must not wait for the agent. Programs that the agent starts can be waited for, whatever the caller did.
 ///
 /// To be called before anything else opens a descriptor.
 pub fn shed(keep: u32) {
@@ -21,6 +21,9 @@ pub fn shed(keep: u32) {
         // Fails for the leader of a group, which is in a session of its own choosing already.
         let _ = rustix::process::setsid();
     }
+    // Where SIGCHLD is ignored, which is inherited, the system keeps no word of how a program ended.
+    // SAFETY: this sets no handler, and no other thread runs yet.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
     // More than that is refused later.
     let most = u32::try_from(super::handover::HANDED).unwrap_or_default();
     let first = 3 + keep.min(most).cast_signed();

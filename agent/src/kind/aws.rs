@@ -2,6 +2,7 @@
 
 mod arn;
 mod command;
+mod fitting;
 mod role;
 mod said;
 
@@ -15,9 +16,10 @@ use toml::de::DeValue;
 
 use super::{Kind, Source, sso};
 use crate::config::{EntryName, Problem, Reading};
-use arn::RoleArn;
 pub use arn::RolePattern;
-pub use command::refuse_own_command;
+pub(crate) use arn::{is_plain_arn, is_role};
+pub use command::{Commands, Waiting, refuse_own_command};
+pub use role::LONGEST_CHAINED;
 use role::Role;
 
 /// This kind, for the list.
@@ -187,25 +189,18 @@ fn refuse_for_web_identity(table: &Table, reading: &mut Reading<'_>) {
     }
 }
 
-fn read_role_arn(place: &str, text: &Spanned<String>) -> Result<String, Problem> {
-    match RoleArn::parse(text.get_ref()) {
-        Some(_) => Ok(text.get_ref().clone()),
-        None => {
-            Err(Problem::at(text, format!("{place}: a role is written arn:aws:iam::123456789012:role/Name")))
-        }
+pub(super) fn read_role_arn(place: &str, text: &Spanned<String>) -> Result<String, Problem> {
+    if is_role(text.get_ref()) {
+        Ok(text.get_ref().clone())
+    } else {
+        Err(Problem::at(text, format!("{place}: a role is written arn:aws:iam::123456789012:role/Name")))
     }
 }
 
 /// The region becomes part of a host name.
-fn read_region(place: &str, text: &Spanned<String>) -> Result<String, Problem> {
-    let region = text.get_ref();
-    let is_region = region.split('-').count() >= 3
-        && region.len() <= 32
-        && region.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-        && !region.starts_with('-')
-        && !region.ends_with('-');
-    if is_region {
-        Ok(region.clone())
+pub(super) fn read_region(place: &str, text: &Spanned<String>) -> Result<String, Problem> {
+    if arn::is_region(text.get_ref()) {
+        Ok(text.get_ref().clone())
     } else {
         Err(Problem::at(text, format!("{place}: this is not an AWS region, such as eu-west-1")))
     }

@@ -154,7 +154,11 @@ impl Source for Outscale {
     fn destination(&self, _name: &EntryName, config: &Config) -> Destination {
         let (api, eim) = (self.api_base(), self.eim_base());
         let eim = Some(format!("eim {eim}")).filter(|_| eim != api);
-        let places = std::iter::once(format!("api {api}")).chain(eim);
+        // Another user is another reach: an edit of it waits for the person's word.
+        let user = format!("user {}", self.user);
+        // Tools are told the region with the keys, whatever the endpoints are.
+        let region = format!("region {}", self.region);
+        let places = std::iter::once(format!("api {api}")).chain(eim).chain([region, user]);
         Destination { hosts: Vec::new(), places: places.chain(super::readers(&config.network)).collect() }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use keyfob_ipc::reply::{Note, TokenReport, Weight};
+use keyfob_ipc::reply::{Note, Teller, TokenReport, Weight};
 use keyfob_ipc::{Code, Refusal, Secret};
 use serde::Deserialize;
 
@@ -16,7 +16,11 @@ use crate::footing::Footing;
 use crate::holding::{Facts, Holding};
 use crate::kind::Outscale;
 use crate::lease::Lease;
-use crate::upstream::outscale::{OutscaleError, is_key_id, is_secret};
+use crate::upstream::outscale::{Listed, OutscaleError, is_key_id, is_secret};
+
+/// Why OUTSCALE may not accept a key: it says no more than that.
+pub(super) const NOT_ACCEPTED: &str =
+    "its secret key is another one, or it has ended, is off, was deleted or is of another region";
 
 /// Reads what was pasted: `ACCESS:SECRET`, two lines, or JSON.
 pub(super) fn read_pair(value: &Secret<String>, name: &EntryName) -> Result<Pair, Refusal> {
@@ -26,10 +30,14 @@ pub(super) fn read_pair(value: &Secret<String>, name: &EntryName) -> Result<Pair
         secret_key: Secret<String>,
     }
     let text = value.expose().trim();
-    let wrong = |why: &str| {
-        Refusal::new(Code::TokenInvalid, format!("this is no access key of OUTSCALE: {why}"))
-            .hint(format!("copy both halves again, then keyfob token add {name}"))
+    let refuse = |say: String| {
+        let again = format!("copy both halves again, then keyfob token add {name}");
+        Refusal::new(Code::TokenInvalid, say).hint(again)
     };
+    let wrong = |why: &str| refuse(format!("this is no access key of OUTSCALE: {why}"));
+    if text.is_empty() {
+        return Err(refuse("nothing was given".to_owned()));
+    }
     let (id, secret) = if text.starts_with('{') {
         let json: Json = serde_json::from_str(text).map_err(|_| wrong("it is not the JSON that is known"))?;
         (json.access_key, json.secret_key)
@@ -44,14 +52,6 @@ pub(super) fn read_pair(value: &Secret<String>, name: &EntryName) -> Result<Pair
         return Err(wrong("the secret half is to have 16 to 128 visible characters"));
     }
     Ok(Pair { id, secret })
-}
-
-/// Eight characters that no other item has.
-fn new_mark() -> Result<String, Refusal> {
-    let mut bytes = [0_u8; 4];
-    getrandom::fill(&mut bytes)
-        .map_err(|_| Refusal::new(Code::Internal, "the system's random source does not answer"))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 impl Agent {
@@ -71,7 +71,8 @@ impl Agent {
     pub(crate) async fn kept_key(&self, footing: &Footing, entry: &Entry) -> Option<Arc<Lease>> {
         let holding = self.usable_holding(footing, entry).await.ok()?;
         let Held { kit, .. } = Held::of(&holding, &entry.name).ok()?;
-        let current = kit.current.filter(|current| current.signs(self.clock.now()))?;
+        let user = &entry.source.as_outscale()?.user;
+        let current = kit.current_of(user).filter(|current| current.signs(self.clock.now()))?;
         Some(Arc::new(current.lease()))
     }
 
@@ -91,7 +92,7 @@ impl Agent {
         let before = before.and_then(|before| Held::of(&before, name).ok());
         let kit = match before {
             Some(Held { kit, .. }) => Kit { bootstrap: pair, ..kit },
-            None => Kit::new(pair, new_mark()?),
+            None => Kit::new(pair),
         };
         let destination = entry.source.destination(name, &footing.config);
         let mut holding = Holding::new(kit.to_value(), Facts::default(), destination);
@@ -113,7 +114,7 @@ impl Agent {
             say: format!("`{name}` is kept{waiting}"),
             owner: facts.owner,
             until: facts.ends.map(rfc3339),
-            until_by: None,
+            until_by: facts.token.ends_by,
             lost: Vec::new(),
             gained: Vec::new(),
             notes,
@@ -129,11 +130,10 @@ async fn proven(
     kit: &Kit,
     facts: &mut Facts,
 ) -> Result<Option<Note>, Refusal> {
-    let keys = match at.api.read(&kit.bootstrap.keys(), None).await {
+    let keys = match at.api.read(&kit.bootstrap.keys()).await {
         Ok(keys) => keys,
         Err(OutscaleError::BadKey) => {
-            let say =
-                "OUTSCALE does not accept this access key: it has ended, is off, or is of another region";
+            let say = format!("OUTSCALE does not accept this access key: {NOT_ACCEPTED}");
             return Err(Refusal::new(Code::TokenInvalid, say).hint(at.add()));
         }
         Err(error) => return Err(at.failure(&error).refusal),
@@ -142,18 +142,29 @@ async fn proven(
     facts.proven = Some(now);
     let own = keys.into_iter().find(|key| key.id == kit.bootstrap.id);
     let Some(own) = own else {
+        // Whose it is it may not be allowed to ask; then its end is not known.
+        let its = at.api.of("").read(&kit.bootstrap.keys()).await.unwrap_or_default();
+        if let Some(own) = its.into_iter().find(|key| key.id == kit.bootstrap.id) {
+            learn_end(&own, facts);
+        }
         return Ok(Some(Note {
             weight: Weight::Due,
             say: format!(
                 "this is no key of the user `{}`: it may do more than make keys for it",
                 source.user
             ),
-            hint: format!("keyfob outscale bootstrap {}", at.name.name),
+            hint: "keyfob outscale bootstrap --help".to_owned(),
         }));
     };
     facts.owner = Some(source.user.clone());
-    facts.ends = own.ends;
+    learn_end(&own, facts);
     Ok(None)
+}
+
+/// A key that is listed without an end has none.
+fn learn_end(own: &Listed, facts: &mut Facts) {
+    facts.ends = own.ends;
+    facts.token.ends_by = Some(Teller::Eim);
 }
 
 #[cfg(test)]

@@ -17,12 +17,14 @@ use crate::upstream::signed::SigningKeys;
 const LAST: Duration = Duration::from_secs(30);
 /// Keys before the one that serves; more than any life of keys leaves.
 const WAITING: usize = 64;
+/// Keys that were asked for, and may be there without being here. What is forgotten ends by itself.
+const MAKINGS: usize = 16;
+/// How long a key that was asked for may take to show in the list.
+const SETTLED: Duration = Duration::from_secs(300);
 
 /// A person's key, and what the agent made with it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Kit {
-    /// Tells the keys of this item from those of other machines.
-    pub mark: String,
     /// The key that the person gave.
     pub bootstrap: Pair,
     /// The key that tools get.
@@ -34,9 +36,21 @@ pub struct Kit {
     /// Keys before the current one, which somebody may still hold until they end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waiting: Vec<Waiting>,
-    /// A key was about to be asked for then: one may be there that is not here.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub making: Option<Timestamp>,
+    /// What was asked for without an answer that is here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub makings: Vec<Making>,
+}
+
+/// A key was about to be asked for: it may be there, and nobody has its secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Making {
+    /// When.
+    pub since: Timestamp,
+    /// Whose key.
+    pub user: String,
+    /// The last part of its tag. Drawn for this one key: an item that was copied to another machine knows none of the keys that
+    /// are made there.
+    pub mark: String,
 }
 
 /// An access key.
@@ -59,6 +73,9 @@ pub struct Made {
     pub since: Timestamp,
     /// When it ends.
     pub ends: Timestamp,
+    /// Whose it is.
+    #[serde(default)]
+    pub user: String,
 }
 
 /// An access key that was replaced. Its secret is not needed any more.
@@ -68,6 +85,9 @@ pub struct Waiting {
     pub id: String,
     /// When it ends, as whoever holds it was told.
     pub ends: Timestamp,
+    /// Whose it is.
+    #[serde(default)]
+    pub user: String,
 }
 
 impl Pair {
@@ -99,10 +119,35 @@ impl Made {
     }
 }
 
+impl Making {
+    /// Of a key that is about to be asked for.
+    ///
+    /// # Errors
+    /// Where the system gives no random bytes.
+    pub fn new(user: &str, since: Timestamp) -> Result<Self, Refusal> {
+        let mut bytes = [0_u8; 4];
+        getrandom::fill(&mut bytes)
+            .map_err(|_| Refusal::new(Code::Internal, "the system's random source does not answer"))?;
+        let mark = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Self { since, user: user.to_owned(), mark })
+    }
+
+    /// Whether a tag is of this key. The name of the machine in it may have changed since.
+    pub fn is_of(&self, tag: &str) -> bool {
+        tag.starts_with("keyfob:") && tag.rsplit(':').next() == Some(&self.mark)
+    }
+
+    /// When the key shows, if it is there; a clock that was set back says nothing.
+    pub fn settles(&self, now: Timestamp) -> Option<Timestamp> {
+        let end = after(self.since, SETTLED);
+        (self.since <= now && now < end).then_some(end)
+    }
+}
+
 impl Kit {
     /// With a key that a person has just given.
-    pub fn new(bootstrap: Pair, mark: String) -> Self {
-        Self { mark, bootstrap, current: None, next: None, waiting: Vec::new(), making: None }
+    pub fn new(bootstrap: Pair) -> Self {
+        Self { bootstrap, current: None, next: None, waiting: Vec::new(), makings: Vec::new() }
     }
 
     /// Reads what is held.
@@ -122,10 +167,29 @@ impl Kit {
         Secret::new(serde_json::to_string(self).unwrap_or_default())
     }
 
-    /// Who may sign, best first: what the agent made has the shorter life.
-    pub fn signers(&self, now: Timestamp) -> impl Iterator<Item = &Pair> {
-        let current = self.current.as_ref().filter(|current| current.signs(now));
-        current.map(|current| &current.pair).into_iter().chain([&self.bootstrap])
+    /// The key that tools get, where it is one of this user.
+    pub fn current_of(&self, user: &str) -> Option<&Made> {
+        self.current.as_ref().filter(|current| current.user == user)
+    }
+
+    /// Who may sign for a user's keys, best first: what the agent made has the shorter life, another user's may do less.
+    pub fn signers(&self, now: Timestamp, user: &str) -> impl Iterator<Item = &Pair> {
+        let good = self.current.as_ref().filter(|current| current.signs(now));
+        let (own, other) = (good.filter(|good| good.user == user), good.filter(|good| good.user != user));
+        let (own, other) = (own.map(|own| &own.pair), other.map(|other| &other.pair));
+        own.into_iter().chain([&self.bootstrap]).chain(other)
+    }
+
+    /// Notes what is about to be asked for.
+    pub fn begin(&mut self, making: Making) {
+        self.makings.push(making);
+        let excess = self.makings.len().saturating_sub(MAKINGS);
+        self.makings.drain(..excess);
+    }
+
+    /// Its answer is here, or nothing was made.
+    pub fn end(&mut self, making: &Making) {
+        self.makings.retain(|other| other != making);
     }
 
     /// Whether it is one of those that are known here.
@@ -140,7 +204,7 @@ impl Kit {
     pub fn swap(&mut self) {
         let Some(next) = self.next.take() else { return };
         if let Some(before) = self.current.replace(next) {
-            self.waiting.push(Waiting { id: before.pair.id, ends: before.ends });
+            self.waiting.push(Waiting { id: before.pair.id, ends: before.ends, user: before.user });
         }
         let excess = self.waiting.len().saturating_sub(WAITING);
         self.waiting.drain(..excess);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use keyfob_ipc::{Code, Refusal};
 
-use super::kit::{Kit, Made, Pair};
+use super::kit::{Kit, Made, Making, Pair};
 use super::{At, Failure, Held};
 use crate::agent::Agent;
 use crate::clock::{after, before};
@@ -15,7 +15,7 @@ use crate::fault::{Point, point};
 use crate::footing::Footing;
 use crate::kind::Outscale;
 use crate::lease::{Freshness, Lease};
-use crate::upstream::outscale::{Created, Listed, OutscaleError};
+use crate::upstream::outscale::{Created, OutscaleError};
 
 /// A new key is not known everywhere at once: it is tried again after these, in milliseconds.
 const PAUSES: &[u64] = &[100, 200, 400, 800, 1500, 2000, 2000];
@@ -36,7 +36,7 @@ pub(crate) async fn renew(
     let holding = agent.usable_holding(footing, entry).await?;
     let held = Held::of(&holding, &entry.name)?;
     let now = agent.clock.now();
-    let current = held.kit.current.as_ref().map(Made::lease);
+    let current = held.kit.current_of(&source.user).map(Made::lease);
     let current = match current.map(|lease| (lease.freshness(now), lease)) {
         Some((Freshness::Fresh, lease)) if held.kit.next.is_none() => return Ok(lease),
         Some((Freshness::Ended, _)) | None => None,
@@ -72,35 +72,42 @@ fn or_current(current: Option<Lease>, until: Timestamp, refusal: Refusal) -> Res
 }
 
 async fn made(at: &At<'_>, held: Held) -> Result<Lease, Failure> {
+    let held = without_others(at, held).await?;
     let held = if held.kit.next.is_some() { held } else { make(at, held).await? };
     let held = take_over(at, held).await?;
-    let current = held.kit.current.as_ref().map(Made::lease);
+    let current = held.kit.current_of(&at.source.user).map(Made::lease);
     current.ok_or_else(|| Refusal::new(Code::Internal, "a key was lost on its way").into())
 }
 
 /// Makes a key and stores it.
 async fn make(at: &At<'_>, held: Held) -> Result<Held, Failure> {
-    let (signer, ours) = look(at, &held.kit).await?;
+    let signer = look(at, &held.kit).await?;
+    let mut kit = held.kit.clone();
     // One that does not go now is found again, and is no reason to let the key lapse that serves.
-    let _ = at.sweep(&held.kit, &signer, &ours).await;
+    if let Ok(left) = at.sweep(&kit, &signer).await {
+        kit.makings = left;
+    }
     let ends = end(at, &signer).await?;
     let began = at.now();
-    let held = at.store(&held, Kit { making: Some(began), ..held.kit.clone() }).await?;
+    let making = Making::new(&at.source.user, began)?;
+    kit.begin(making.clone());
+    let held = at.store(&held, kit).await?;
     point(Point::OutscaleNoted);
-    let (held, created) = create(at, held, &signer, ends).await?;
+    let (held, created) = create(at, held, &signer, &making, ends).await?;
     point(Point::OutscaleAnswered);
     // An end that is not there, or that is not what was asked for, is no end that anybody can be told.
     let said = created.ends.filter(|said| *said > began && *said <= after(ends, ROUNDED));
     let Some(said) = said else {
-        at.remove(&signer, &created.id, ends).await?;
+        at.remove(&signer, &making.user, &created.id, ends).await?;
         let say = format!("OUTSCALE made a key for `{}` that does not end as it was asked to", at.name);
         let refusal = Refusal::new(Code::ServiceRefused, say).hint("check `endpoint_url` of this entry");
         return Err(Failure { refusal, pause: Duration::from_secs(300) });
     };
     let pair = Pair { id: created.id, secret: created.secret };
-    let next = Made { pair, since: began, ends: said.min(ends) };
+    let next = Made { pair, since: began, ends: said.min(ends), user: making.user.clone() };
     let id = next.pair.id.clone();
-    let kit = Kit { next: Some(next), making: None, ..held.kit.clone() };
+    let mut kit = Kit { next: Some(next), ..held.kit.clone() };
+    kit.end(&making);
     match at.store(&held, kit).await {
         Ok(held) => {
             point(Point::OutscaleStored);
@@ -108,23 +115,17 @@ async fn make(at: &At<'_>, held: Held) -> Result<Held, Failure> {
         }
         Err(refusal) => {
             // A key that cannot be kept should not be there. If it stays, it is found by its tag.
-            let _ = at.remove(&signer, &id, ends).await;
+            let _ = at.remove(&signer, &making.user, &id, ends).await;
             Err(refusal.into())
         }
     }
 }
 
-/// Who signs, and the keys that carry our tag.
-pub(super) async fn look(at: &At<'_>, kit: &Kit) -> Result<(Pair, Vec<Listed>), Failure> {
-    let tag = at.tag(kit);
-    let now = at.now();
-    for signer in kit.signers(now) {
-        match at.api.read(&signer.keys(), Some(&tag)).await {
-            Ok(keys) => {
-                // A service that does not know the filter answers with all of them.
-                let ours = keys.into_iter().filter(|key| key.tag.as_ref() == Some(&tag)).collect();
-                return Ok((signer.clone(), ours));
-            }
+/// Who signs.
+pub(super) async fn look(at: &At<'_>, kit: &Kit) -> Result<Pair, Failure> {
+    for signer in kit.signers(at.now(), &at.source.user) {
+        match at.api.read(&signer.keys()).await {
+            Ok(_) => return Ok(signer.clone()),
             Err(OutscaleError::BadKey) => {}
             Err(error) => return Err(at.failure(&error)),
         }
@@ -150,8 +151,14 @@ async fn end(at: &At<'_>, signer: &Pair) -> Result<Timestamp, Failure> {
 }
 
 /// Asks for a key. Whatever an answer that was lost has left is removed at once, or found later.
-async fn create(at: &At<'_>, held: Held, signer: &Pair, ends: Timestamp) -> Result<(Held, Created), Failure> {
-    let tag = at.tag(&held.kit);
+async fn create(
+    at: &At<'_>,
+    held: Held,
+    signer: &Pair,
+    making: &Making,
+    ends: Timestamp,
+) -> Result<(Held, Created), Failure> {
+    let tag = at.tag(making);
     let mut held = held;
     let mut error = match at.api.create(&signer.keys(), &tag, ends).await {
         Ok(created) => return Ok((held, created)),
@@ -168,12 +175,12 @@ async fn create(at: &At<'_>, held: Held, signer: &Pair, ends: Timestamp) -> Resu
         }
     }
     if error.is_unsure() {
-        if let Ok((signer, ours)) = look(at, &held.kit).await {
-            let _ = at.sweep(&held.kit, &signer, &ours).await;
-        }
+        let _ = at.sweep(&held.kit, signer).await;
     } else {
         // Nothing was made.
-        let _ = at.store(&held, Kit { making: None, ..held.kit.clone() }).await;
+        let mut kit = held.kit.clone();
+        kit.end(making);
+        let _ = at.store(&held, kit).await;
     }
     Err(at.failure(&error))
 }
@@ -205,7 +212,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 async fn prove(at: &At<'_>, pair: &Pair) -> Result<(), OutscaleError> {
     let mut pauses = PAUSES.iter();
     loop {
-        match at.api.read(&pair.keys(), None).await {
+        match at.api.read(&pair.keys()).await {
             Err(OutscaleError::BadKey) => {}
             // It has signed, whatever else it may do.
             Ok(_) | Err(OutscaleError::NotAllowed(_)) => return Ok(()),
@@ -222,9 +229,16 @@ fn not_proven(at: &At<'_>) -> Failure {
     Failure { refusal, pause: Duration::from_secs(20) }
 }
 
-async fn give_up(at: &At<'_>, held: Held, next: &Made) -> Result<(), Failure> {
-    let (signer, _) = look(at, &held.kit).await?;
-    at.remove(&signer, &next.pair.id, next.ends).await?;
-    at.store(&held, Kit { next: None, ..held.kit.clone() }).await?;
-    Ok(())
+/// A key that was made for another user than the one that is configured now never serves.
+pub(super) async fn without_others(at: &At<'_>, held: Held) -> Result<Held, Failure> {
+    match held.kit.next.clone() {
+        Some(next) if next.user != at.source.user => give_up(at, held, &next).await,
+        _ => Ok(held),
+    }
+}
+
+async fn give_up(at: &At<'_>, held: Held, next: &Made) -> Result<Held, Failure> {
+    let signer = look(at, &held.kit).await?;
+    at.remove(&signer, &next.user, &next.pair.id, next.ends).await?;
+    Ok(at.store(&held, Kit { next: None, ..held.kit.clone() }).await?)
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use keyfob_ipc::Refusal;
 
-use super::kit::{Kit, Pair};
+use super::kit::{Kit, Making, Pair, Waiting};
 use super::{At, Failure, Held, life};
 use crate::agent::Agent;
 use crate::clock::after;
@@ -15,7 +15,8 @@ use crate::config::Entry;
 use crate::fault::{Point, point};
 use crate::footing::Footing;
 use crate::holding::Holding;
-use crate::upstream::outscale::Listed;
+use crate::kind::Outscale;
+use crate::upstream::outscale::OutscaleError;
 
 /// How soon a keychain that is shut is looked at again, if nothing tells before.
 const SHUT: Duration = Duration::from_secs(600);
@@ -25,13 +26,35 @@ const LOOK: Duration = Duration::from_secs(3600);
 const HOUR: Duration = Duration::from_secs(3600);
 
 impl At<'_> {
-    /// Removes every key with our tag that is not in the item.
-    pub(super) async fn sweep(&self, kit: &Kit, signer: &Pair, ours: &[Listed]) -> Result<(), Failure> {
-        for orphan in ours.iter().filter(|key| !kit.knows(&key.id)) {
-            let ends = orphan.ends.unwrap_or_else(|| after(self.now(), HOUR));
-            self.remove(signer, &orphan.id, ends).await?;
+    /// Removes the keys that were made without an answer that is in the item. Returns what is to be looked for again: a key may
+    /// take a while to show.
+    pub(super) async fn sweep(&self, kit: &Kit, signer: &Pair) -> Result<Vec<Making>, Failure> {
+        let now = self.now();
+        for orphan in self.orphans(kit, signer).await? {
+            self.remove(signer, &orphan.user, &orphan.id, orphan.ends).await?;
         }
-        Ok(())
+        Ok(kit.makings.iter().filter(|making| making.settles(now).is_some()).cloned().collect())
+    }
+
+    /// Keys whose secret nobody has.
+    async fn orphans(&self, kit: &Kit, signer: &Pair) -> Result<Vec<Waiting>, Failure> {
+        let mut orphans = Vec::new();
+        for making in &kit.makings {
+            let keys = match self.api.of(&making.user).read(&signer.keys()).await {
+                Ok(keys) => keys,
+                // No user any more, no key.
+                Err(OutscaleError::NotThere) => continue,
+                Err(error) => return Err(self.failure(&error)),
+            };
+            let is_ours = |tag: &String| making.is_of(tag);
+            for key in keys.into_iter().filter(|key| key.tag.as_ref().is_some_and(is_ours)) {
+                if !kit.knows(&key.id) {
+                    let ends = key.ends.unwrap_or_else(|| after(self.now(), HOUR));
+                    orphans.push(Waiting { id: key.id, ends, user: making.user.clone() });
+                }
+            }
+        }
+        Ok(orphans)
     }
 
     /// Removes the keys before the current one whose end has come. What is removed is noted one by one.
@@ -40,7 +63,7 @@ impl At<'_> {
             let now = self.now();
             let due = held.kit.waiting.iter().find(|key| key.ends <= now && key.id != signer.id).cloned();
             let Some(due) = due else { return Ok(held) };
-            self.remove(signer, &due.id, due.ends).await?;
+            self.remove(signer, &due.user, &due.id, due.ends).await?;
             let mut kit = held.kit.clone();
             kit.waiting.retain(|key| key.id != due.id);
             held = self.store(&held, kit).await?;
@@ -48,11 +71,18 @@ impl At<'_> {
     }
 
     /// Switches a key off and deletes it. The end is said again, because a key whose end is not said has none.
-    pub(super) async fn remove(&self, signer: &Pair, id: &str, ends: Timestamp) -> Result<(), Failure> {
-        let by = signer.keys();
-        self.api.switch_off(&by, id, ends).await.map_err(|error| self.failure(&error))?;
+    pub(super) async fn remove(
+        &self,
+        signer: &Pair,
+        user: &str,
+        id: &str,
+        ends: Timestamp,
+    ) -> Result<(), Failure> {
+        // Asked about another user the API knows no such key, which would count as deleted.
+        let (by, api) = (signer.keys(), self.api.of(user));
+        api.switch_off(&by, id, ends).await.map_err(|error| self.failure(&error))?;
         point(Point::OutscaleInactive);
-        self.api.delete(&by, id).await.map_err(|error| self.failure(&error))?;
+        api.delete(&by, id).await.map_err(|error| self.failure(&error))?;
         point(Point::OutscaleDeleted);
         Ok(())
     }
@@ -105,7 +135,10 @@ impl Agent {
                 next.extend(self.outscales.rest(&entry.name, self.clock.now()).map(|rest| rest.until));
             }
             let held = holdings.at_hand(&entry.name);
-            next.extend(held.and_then(|held| Kit::of(&held, &entry.name).ok()?.next_end()));
+            let kit = held.and_then(|held| Kit::of(&held, &entry.name).ok());
+            next.extend(kit.iter().filter_map(Kit::next_end));
+            let makings = kit.iter().flat_map(|kit| &kit.makings);
+            next.extend(makings.filter_map(|making| making.settles(now)));
         }
         next.into_iter().filter(|next| *next > now).min()
     }
@@ -117,7 +150,7 @@ impl Agent {
         let held = footing.holdings.at_hand(&entry.name);
         let is_due = |kit: &Kit| {
             kit.next.is_some()
-                || kit.making.is_some()
+                || !kit.makings.is_empty()
                 || kit.next_end().is_some_and(|end| end <= self.clock.now())
         };
         let has_work = held.is_some_and(|held| Kit::of(&held, &entry.name).is_ok_and(|kit| is_due(&kit)));
@@ -130,12 +163,14 @@ impl Agent {
         let at = At::new(self, footing, entry, source)?;
         let held = Held::of(&holding, &entry.name)?;
         let had_next = held.kit.next.is_some();
+        let held = life::without_others(&at, held).await?;
         let held = life::take_over(&at, held).await?;
-        let (signer, ours) = life::look(&at, &held.kit).await?;
-        at.sweep(&held.kit, &signer, &ours).await?;
-        let held = match held.kit.making {
-            Some(_) => at.store(&held, Kit { making: None, ..held.kit.clone() }).await?,
-            None => held,
+        let signer = life::look(&at, &held.kit).await?;
+        let makings = at.sweep(&held.kit, &signer).await?;
+        let held = if makings == held.kit.makings {
+            held
+        } else {
+            at.store(&held, Kit { makings, ..held.kit.clone() }).await?
         };
         at.put_away(held, &signer).await?;
         self.outscales.worked(&entry.name);
@@ -160,19 +195,33 @@ impl Agent {
         keep_bootstrap: bool,
     ) -> Result<String, Refusal> {
         let name = &entry.name;
+        let Some(source) = entry.source.as_outscale() else { return Ok(format!("`{name}` held nothing")) };
         footing.holdings.prove().await?;
         footing.holdings.note(name, &holding.value, |_| {}).await?;
-        let there = self.remove_outscale_keys(footing, entry, keep_bootstrap).await;
+        let there = self.remove_outscale_keys(footing, entry, source, keep_bootstrap).await;
         footing.holdings.remove(name).await?;
         self.outscales.worked(name);
         self.drop_bought_with(name);
         Ok(match there {
-            Ok(None) if keep_bootstrap => {
+            Ok(Left::Bootstrap) if keep_bootstrap => {
                 format!("`{name}` is removed here; the key that you gave is still good at OUTSCALE")
             }
-            Ok(None) => format!("`{name}` is removed here and at OUTSCALE"),
-            Ok(Some(id)) => {
-                format!("`{name}` is removed here and at OUTSCALE, where the key {id} is left, switched off")
+            Ok(Left::Bootstrap) => format!(
+                "`{name}` is removed here, and at OUTSCALE what the agent made; the key that you gave is of another user and stays good \
+                 there"
+            ),
+            Ok(Left::Off { id, whose }) => {
+                let gone = match whose {
+                    Last::Given => "what the agent made; the key that you gave",
+                    Last::AfterGiven => {
+                        "its keys, also the one that you gave (--keep-at-service spares it); the last"
+                    }
+                    Last::Made => "what the agent made; the last key",
+                };
+                format!(
+                    "`{name}` is removed here, and at OUTSCALE {gone}, {id}, cannot delete itself: it is switched off, \
+                     delete it on the console"
+                )
             }
             Err(refusal) => format!(
                 "`{name}` is removed here, but not at OUTSCALE ({}); what the agent made ends by itself",
@@ -181,47 +230,91 @@ impl Agent {
         })
     }
 
-    /// Removes at OUTSCALE what the agent made for an entry, and the bootstrap key unless that is kept. Says what is left there.
+    /// Removes at OUTSCALE what the agent made for an entry, and the bootstrap key unless that is kept or another user's.
     async fn remove_outscale_keys(
         self: &Arc<Self>,
         footing: &Footing,
         entry: &Arc<Entry>,
+        source: &Outscale,
         keep_bootstrap: bool,
-    ) -> Result<Option<String>, Refusal> {
-        let Some(source) = entry.source.as_outscale() else { return Ok(None) };
+    ) -> Result<Left, Refusal> {
         let holding = self.usable_holding(footing, entry).await?;
-        let held = Held::of(&holding, &entry.name)?;
+        let Held { kit, .. } = Held::of(&holding, &entry.name)?;
         let at = At::new(self, footing, entry, source)?;
-        let kit = &held.kit;
-        let (signer, ours) = life::look(&at, kit).await.map_err(|failure| failure.refusal)?;
-        let bootstrap = &kit.bootstrap;
-        // With the bootstrap key everything else can go; without it, one key is needed to the last.
-        let signer = if keep_bootstrap { bootstrap.clone() } else { signer };
-        let mut all: Vec<(String, Timestamp)> = Vec::new();
-        let made = kit.current.iter().chain(&kit.next).map(|made| (made.pair.id.clone(), made.ends));
-        let waiting = kit.waiting.iter().map(|waiting| (waiting.id.clone(), waiting.ends));
-        let found =
-            ours.iter().map(|key| (key.id.clone(), key.ends.unwrap_or_else(|| after(at.now(), HOUR))));
-        for (id, ends) in made.chain(waiting).chain(found) {
-            if id != signer.id && id != bootstrap.id && !all.iter().any(|(known, _)| *known == id) {
-                all.push((id, ends));
-            }
-        }
-        let bootstrap_ends = holding.facts.ends.unwrap_or_else(|| after(at.now(), HOUR));
-        if !keep_bootstrap && bootstrap.id != signer.id {
-            all.push((bootstrap.id.clone(), bootstrap_ends));
-        }
-        for (id, ends) in all {
-            at.remove(&signer, &id, ends).await.map_err(|failure| failure.refusal)?;
-        }
-        if keep_bootstrap {
-            return Ok(None);
-        }
-        // A key cannot delete itself once it is off; off it is no use to anybody, and it ends.
-        let ends = kit.current.as_ref().filter(|current| current.pair.id == signer.id);
-        let ends = ends.map_or(bootstrap_ends, |current| current.ends);
-        let off = at.api.switch_off(&signer.keys(), &signer.id, ends).await;
-        off.map_err(|error| at.failure(&error).refusal)?;
-        Ok(Some(signer.id))
+        all_removed(&at, &kit, &holding, keep_bootstrap).await.map_err(|failure| failure.refusal)
     }
+}
+
+/// What a removal leaves at OUTSCALE.
+enum Left {
+    /// The bootstrap key, as it is.
+    Bootstrap,
+    /// A key, which cannot delete itself once it is off; off it is no use to anybody, and it ends.
+    Off {
+        /// Its id.
+        id: String,
+        /// Whose it is.
+        whose: Last,
+    },
+}
+
+/// The key that signs to the last.
+enum Last {
+    /// The bootstrap key.
+    Given,
+    /// One that the agent made; the bootstrap key is gone.
+    AfterGiven,
+    /// One that the agent made.
+    Made,
+}
+
+async fn all_removed(
+    at: &At<'_>,
+    kit: &Kit,
+    holding: &Holding,
+    keep_bootstrap: bool,
+) -> Result<Left, Failure> {
+    let (bootstrap, signer) = (&kit.bootstrap, life::look(at, kit).await?);
+    // Nobody else's key is removed: it was only lent.
+    let owner =
+        if keep_bootstrap { None } else { owner_of_bootstrap(at, &signer, bootstrap, holding).await? };
+    // With a bootstrap key that stays everything else can go; without it, one key is needed to the last.
+    let signs = owner.is_none() && at.api.read(&bootstrap.keys()).await.is_ok();
+    let signer = if signs { bootstrap.clone() } else { signer };
+    let made = kit.current.iter().chain(&kit.next);
+    let made =
+        made.map(|made| Waiting { id: made.pair.id.clone(), ends: made.ends, user: made.user.clone() });
+    let mut all: Vec<Waiting> = made.chain(kit.waiting.iter().cloned()).collect();
+    all.extend(at.orphans(kit, &signer).await?);
+    let whose = match &owner {
+        Some(_) if signer.id == bootstrap.id => Last::Given,
+        Some(_) => Last::AfterGiven,
+        None => Last::Made,
+    };
+    if let Some(user) = owner {
+        let ends = holding.facts.ends.unwrap_or_else(|| after(at.now(), HOUR));
+        all.push(Waiting { id: bootstrap.id.clone(), ends, user });
+    }
+    for key in all.iter().filter(|key| key.id != signer.id) {
+        at.remove(&signer, &key.user, &key.id, key.ends).await?;
+    }
+    let Some(last) = all.iter().find(|key| key.id == signer.id) else { return Ok(Left::Bootstrap) };
+    let off = at.api.of(&last.user).switch_off(&signer.keys(), &last.id, last.ends).await;
+    off.map_err(|error| at.failure(&error))?;
+    Ok(Left::Off { id: signer.id, whose })
+}
+
+/// The user whose key a person gave, where it is that of the entry; `None` for anybody else.
+async fn owner_of_bootstrap(
+    at: &At<'_>,
+    signer: &Pair,
+    bootstrap: &Pair,
+    holding: &Holding,
+) -> Result<Option<String>, Failure> {
+    // Noted when it was given; the entry's user may be another one since.
+    if let Some(owner) = &holding.facts.owner {
+        return Ok(Some(owner.clone()));
+    }
+    let keys = at.api.read(&signer.keys()).await.map_err(|error| at.failure(&error))?;
+    Ok(keys.iter().any(|key| key.id == bootstrap.id).then(|| at.source.user.clone()))
 }

@@ -17,7 +17,7 @@ use crate::clock::{after, rfc3339};
 use crate::config::{Entry, EntryName};
 use crate::footing::Footing;
 use crate::lease::{Body, Lease};
-use crate::upstream::iam::{Holder, Iam, IamError, Rights, Statement};
+use crate::upstream::iam::{EIM, Holder, Iam, IamError, Rights, Statement};
 use crate::upstream::signed::SigningKeys;
 
 /// How long whoever could not be asked is left alone.
@@ -89,8 +89,10 @@ impl Agent {
         let known = self.asked.statements.get(&entry.name).filter(|known| known.of == of);
         if let Some(known) = known.filter(|_| !again) {
             match known.read {
-                Ok(_) if is_fresh(known.at, now) => return None,
-                Err(refusal) if known.at <= now && now < after(known.at, REST) => return Some(refusal),
+                Ok(rights) if rights.missing.is_empty() && is_fresh(known.at, now) => return None,
+                // Somebody may be adding what is missing.
+                Ok(rights) if is_recent(known.at, now) => return hidden(entry, &rights),
+                Err(refusal) if is_recent(known.at, now) => return Some(refusal),
                 _ => {}
             }
         }
@@ -103,7 +105,10 @@ impl Agent {
         };
         let holder = if *by == Teller::Aws { Holder::Role(name) } else { Holder::User(name) };
         let read = iam.rights(&keys, holder).await.map_err(|error| refuse(&entry.name, *by, &error));
-        let refusal = read.as_ref().err().cloned();
+        let refusal = match &read {
+            Ok(rights) => hidden(entry, rights),
+            Err(refusal) => Some(refusal.clone()),
+        };
         self.asked.statements.put(&entry.name, Known { of, at: self.clock.now(), by: *by, read });
         self.watchers.changed([&entry.name]);
         refusal
@@ -141,22 +146,21 @@ impl Agent {
         let facts = entry.source.facts();
         let role = facts.get("role_arn").and_then(|arn| Some((arn, arn.rsplit('/').next()?)));
         let (Some((arn, name)), Some(lease)) = (role, lease()) else { return Ok(None) };
+        let Some((own, region)) = home_of(arn) else { return Ok(None) };
+        let Some(base) = entry.source.iam_endpoint(own) else { return Ok(None) };
         let root = footing.config.entry(&Self::root_of(&footing.config, entry)?);
         // The keys go where the identity behind them may go, and nowhere else.
         if let Some(root) = root.filter(|root| root.source.holds()) {
             self.usable_holding(footing, &root).await?;
         }
-        let (base, region) = match entry.source.sends_identity_to().first() {
-            Some(endpoint) => (endpoint.trim_end_matches('/').to_owned(), "us-east-1"),
-            None => match home_of(arn) {
-                Some((base, region)) => (base.to_owned(), region),
-                None => return Ok(None),
-            },
-        };
-        let (region, clock) = (region.to_owned(), self.clock.clone());
+        let (base, region, clock) = (base.to_owned(), region.to_owned(), self.clock.clone());
         let iam = Iam { http: http()?, clock, base, region, service: "iam" };
         Ok(Some(Question { iam, name: name.to_owned(), by: Teller::Aws, lease }))
     }
+}
+
+fn is_recent(at: Timestamp, now: Timestamp) -> bool {
+    at <= now && now < after(at, REST)
 }
 
 /// IAM is one for a partition, with one region for its signatures
@@ -170,15 +174,26 @@ fn home_of(role_arn: &str) -> Option<(&'static str, &'static str)> {
     }
 }
 
+/// What the user of an OUTSCALE entry may not read of its own rights, so that what is shown is not all.
+fn hidden(entry: &Entry, rights: &Rights) -> Option<Refusal> {
+    let source = entry.source.as_outscale().filter(|_| !rights.missing.is_empty())?;
+    let missing: Vec<String> = rights.missing.iter().map(|action| format!("{EIM}:{action}")).collect();
+    let say = format!(
+        "OUTSCALE does not let the user `{}` read all of its own rights: its policy lacks {}",
+        source.user,
+        missing.join(", ")
+    );
+    // `bootstrap` gives the rights to read whatever the actions are.
+    let hint = format!("keyfob outscale bootstrap {} --actions ACTIONS", entry.name.name);
+    Some(Refusal::new(Code::ServiceRefused, say).hint(hint))
+}
+
 fn refuse(name: &EntryName, by: Teller, error: &IamError) -> Refusal {
     let again = format!("keyfob permissions {name} --again");
     match (error, by) {
         (IamError::Network(error), _) => error.refusal(),
         (IamError::Denied, Teller::Aws) => {
             Refusal::new(Code::ServiceRefused, "AWS does not let this role read its own policies")
-        }
-        (IamError::Denied, _) => {
-            Refusal::new(Code::ServiceRefused, "OUTSCALE does not let this user read its own policies")
         }
         (error, by) => {
             let say = format!("{} does not say what `{name}` may do: {error}", by.words());

@@ -109,3 +109,25 @@ fn what_failed_is_forgotten_after_its_rest() {
     }
     assert_eq!(asked.turns(), 1, "the last one");
 }
+
+#[test]
+fn iam_is_asked_where_it_is_and_the_sign_in_page_never() {
+    const OWN: &str = "https://iam.amazonaws.com";
+    let asked = |more: &str| {
+        let text = format!(
+            "[sso.okta]\nissuer = \"https://acme.okta.com\"\nclient_id = \"0oa1\"\n\
+             [aws.dev]\nsso = \"okta\"\nrole_arn = \"arn:aws:iam::123456789012:role/Dev\"\n\
+             region = \"eu-west-1\"\n{more}\n"
+        );
+        let config = crate::config::load(&text, crate::config::Limits { plain_loopback: true }).unwrap();
+        let entry = config.entry(&EntryName { kind: "aws", name: "dev".to_owned() }).unwrap();
+        entry.source.iam_endpoint(OWN).map(str::to_owned)
+    };
+    let sts = |address: &str| asked(&format!("endpoint_url = \"{address}\""));
+    assert_eq!(asked("").as_deref(), Some(OWN));
+    assert_eq!(asked("signin_url = \"http://127.0.0.1:9/federation\"").as_deref(), Some(OWN));
+    assert_eq!(sts("http://127.0.0.1:9/").as_deref(), Some("http://127.0.0.1:9"));
+    assert_eq!(sts("https://vpce-1.sts.eu-west-1.vpce.amazonaws.com").as_deref(), Some(OWN));
+    assert_eq!(sts("https://sts.acme.dev"), None);
+    assert_eq!(sts("https://amazonaws.com.acme.dev"), None);
+}

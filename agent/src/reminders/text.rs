@@ -24,7 +24,12 @@ const NAME: usize = 80;
 pub fn told(entry: &Entry, end: &End, now: Timestamp) -> Told {
     let name = &entry.name.name;
     let left = seconds_left(now, end.about.end);
-    let what = if end.machine.is_some() { "Machine token" } else { "Token" };
+    let makes_keys = super::makes_keys(entry);
+    let what = match end.machine {
+        _ if makes_keys => "The key that makes keys for",
+        Some(_) => "Machine token",
+        None => "Token",
+    };
     let is_over = left <= 0;
     let title = match (is_over, end.is_assumed) {
         (true, false) => format!("{what} {name} has ended"),
@@ -44,10 +49,12 @@ pub fn told(entry: &Entry, end: &End, now: Timestamp) -> Told {
         ));
     }
     let by_itself = entry.source.as_token().is_some_and(|token| token.rotate == Rotate::Auto);
-    body.push(match (is_over && !end.is_assumed, by_itself) {
-        (true, _) => format!("Add a new one: keyfob token add {name}"),
-        (false, true) => format!("It was not rotated by itself. Rotate it: keyfob token rotate {name}"),
-        (false, false) => format!("Rotate it: keyfob token rotate {name}"),
+    let has_ended = is_over && !end.is_assumed;
+    let command = super::renew(entry, has_ended);
+    body.push(match (has_ended || makes_keys, by_itself) {
+        (true, _) => format!("Add a new one: {command}"),
+        (false, true) => format!("It was not rotated by itself. Rotate it: {command}"),
+        (false, false) => format!("Rotate it: {command}"),
     });
     Told {
         entry: entry.name.to_string(),

@@ -2,9 +2,12 @@
 //!
 //! An address and no name is listened on, for the time of one sign-in, and one path answers. A visit without our state is
 //! turned away and changes nothing: any page can send a browser here. So can every user of this machine, who must not use
-//! up our descriptors: connections are few, short, and gone with the sign-in.
+//! up our descriptors or keep the browser out: connections are few, short, and gone with the sign-in, and whoever has been
+//! silent longest makes room for the next.
 
+use std::collections::VecDeque;
 use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,6 +15,7 @@ use axum::Router;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
+use hyper::service::Service as _;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use keyfob_ipc::text::escape;
@@ -19,21 +23,22 @@ use keyfob_ipc::{Code, Refusal};
 use serde::Deserialize;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 #[cfg(test)]
 mod tests;
 
 const PATH: &str = "/callback";
 
-/// Connections at a time; further ones wait in the kernel's queue.
+/// Connections that have sent no whole head yet; and those that are being answered, beside which further ones wait in the
+/// kernel's queue.
 const CONNECTIONS: usize = 16;
 
 /// Bytes of a request's head: a code of 8192 bytes, escaped, and the cookies of whatever else is at this address.
 const HEAD: usize = 64 * 1024;
 
 /// How long a connection may take for the head of its request.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How much longer a page under way lasts than the sign-in.
 const GRACE: Duration = Duration::from_millis(500);
@@ -139,13 +144,19 @@ pub(crate) async fn serve(
     mut ended: oneshot::Receiver<()>,
 ) {
     let mut connections = JoinSet::new();
+    let mut silent = Silent::default();
     loop {
         tokio::select! {
             _ = &mut ended => break,
             Some(_) = connections.join_next() => {}
-            accepted = listener.accept(), if connections.len() < CONNECTIONS => match accepted {
+            accepted = listener.accept(), if connections.len() < 2 * CONNECTIONS => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(converse(stream, router.clone(), patience));
+                    silent.make_room();
+                    let has_asked = Arc::new(AtomicBool::new(false));
+                    let talk = converse(stream, router.clone(), patience, Arc::clone(&has_asked));
+                    silent.0.push_back((connections.spawn(talk), has_asked));
+                    // What it has sent already is read before anybody else can put it out.
+                    tokio::task::yield_now().await;
                 }
                 Err(_) => tokio::time::sleep(PAUSE).await,
             },
@@ -157,13 +168,34 @@ pub(crate) async fn serve(
     let _ = tokio::time::timeout(GRACE, all_ended).await;
 }
 
+/// Connections that may not have sent a whole head yet, the oldest first.
+#[derive(Default)]
+struct Silent(VecDeque<(AbortHandle, Arc<AtomicBool>)>);
+
+impl Silent {
+    /// Puts out whoever has been silent longest, where there are too many.
+    fn make_room(&mut self) {
+        self.0.retain(|(task, has_asked)| !task.is_finished() && !has_asked.load(Ordering::Relaxed));
+        while self.0.len() >= CONNECTIONS
+            && let Some((oldest, _)) = self.0.pop_front()
+        {
+            oldest.abort();
+        }
+    }
+}
+
 /// One request and its answer. Once the head is there, only the answer ends it: the browser waits for the page of a genuine
 /// return as long as the sign-in takes, and every other answer is ready at once.
-async fn converse(stream: TcpStream, router: Router, patience: Duration) {
+async fn converse(stream: TcpStream, router: Router, patience: Duration, has_asked: Arc<AtomicBool>) {
     let mut server = hyper::server::conn::http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(patience).keep_alive(false).max_buf_size(HEAD);
+    let router = TowerToHyperService::new(router);
+    let answer = hyper::service::service_fn(move |request| {
+        has_asked.store(true, Ordering::Relaxed);
+        router.call(request)
+    });
     // Whoever is late, speaks nonsense or goes away is of no interest.
-    let _ = server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)).await;
+    let _ = server.serve_connection(TokioIo::new(stream), answer).await;
 }
 
 async fn listen(ports: &[u16]) -> Result<TcpListener, Refusal> {

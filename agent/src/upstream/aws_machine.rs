@@ -119,11 +119,11 @@ async fn of_metadata(http: &Http, base: &str) -> Result<MachineKeys, Refusal> {
             return Err(none("it is no container and no virtual machine of AWS"));
         }
         Ok((status, _)) => return Err(answered(WHERE, status)),
-        Err(error) => return Err(error.refusal()),
+        Err(error) => return Err(failed(WHERE, &error)),
     };
     let token = ("x-aws-ec2-metadata-token", token.expose().as_str());
     let (status, roles) =
-        exchange(http, &call(Method::GET, ROLES, token)?).await.map_err(|error| error.refusal())?;
+        exchange(http, &call(Method::GET, ROLES, token)?).await.map_err(|error| failed(WHERE, &error))?;
     let role = match status {
         StatusCode::OK => text(WHERE, roles)?,
         StatusCode::NOT_FOUND => return Err(none("the virtual machine has no instance profile")),
@@ -140,7 +140,7 @@ async fn of_metadata(http: &Http, base: &str) -> Result<MachineKeys, Refusal> {
 
 /// The body of an answer that is one.
 async fn send(http: &Http, whom: &'static str, request: &Request<Vec<u8>>) -> Result<Vec<u8>, Refusal> {
-    let (status, body) = exchange(http, request).await.map_err(|error| error.refusal())?;
+    let (status, body) = exchange(http, request).await.map_err(|error| failed(whom, &error))?;
     if status == StatusCode::OK { Ok(body) } else { Err(answered(whom, status)) }
 }
 
@@ -202,6 +202,19 @@ fn answered(whom: &str, status: StatusCode) -> Refusal {
     } else {
         Refusal::new(Code::MachineIdentityMissing, say)
             .hint("check the role of this container or virtual machine")
+    }
+}
+
+fn failed(whom: &str, error: &HttpError) -> Refusal {
+    match error {
+        HttpError::NotAllowed(origin) => {
+            let say = format!(
+                "{whom} is said to be at {origin}, which is neither https nor an IP address of this machine"
+            );
+            Refusal::new(Code::MachineIdentityMissing, say)
+                .hint("name it by https, or by its address (127.0.0.1 for localhost)")
+        }
+        error => error.refusal(),
     }
 }
 

@@ -180,8 +180,8 @@ impl Http {
         Self { patience: SPENDING, ..self.clone() }
     }
 
-    /// The same client, for the places at which AWS gives a machine its keys: plain `http` to addresses of the machine alone, never
-    /// through a proxy. What does not answer at once is not there.
+    /// The same client, for the places at which AWS gives a machine its keys: plain `http` to addresses of the machine alone, written
+    /// as such, never through a proxy. What does not answer at once is not there.
     #[must_use]
     pub fn at_machine(&self) -> Self {
         Self { patience: AT_MACHINE, is_machine: true, ..self.clone() }
@@ -193,12 +193,13 @@ impl Http {
     /// # Errors
     /// [`HttpError::NotAllowed`].
     pub fn allowed(&self, uri: &Uri) -> Result<(), HttpError> {
-        match uri.scheme_str() {
-            Some("https") if uri.host().is_some() => Ok(()),
-            Some("http") if self.inner.plain_loopback && is_loopback(uri) => Ok(()),
-            Some("http") if self.is_machine && (is_loopback(uri) || is_of_machine(uri)) => Ok(()),
-            _ => Err(HttpError::NotAllowed(origin(uri))),
-        }
+        let is_allowed = match uri.scheme_str() {
+            Some("https") => uri.host().is_some(),
+            Some("http") if self.is_machine => is_of_machine(uri),
+            Some("http") => self.inner.plain_loopback && is_loopback(uri),
+            _ => false,
+        };
+        is_allowed.then_some(()).ok_or_else(|| HttpError::NotAllowed(origin(uri)))
     }
 
     /// Sends a request and reads the whole answer, within the limits.
@@ -282,10 +283,11 @@ const OF_MACHINE: [IpAddr; 5] = [
     IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
 ];
 
-/// Addresses as they are written here; no name is looked up.
+/// Addresses as they are written here, and loopback. No name is looked up, `localhost` neither: what it means is for others to say.
 fn is_of_machine(uri: &Uri) -> bool {
     let host = uri.host().map(|host| host.trim_start_matches('[').trim_end_matches(']'));
-    host.and_then(|host| host.parse().ok()).is_some_and(|address| OF_MACHINE.contains(&address))
+    let address: Option<IpAddr> = host.and_then(|host| host.parse().ok());
+    address.is_some_and(|address| address.is_loopback() || OF_MACHINE.contains(&address))
 }
 
 /// Scheme, host and port: all that may be repeated of an address.

@@ -23,6 +23,23 @@ const PAGES: usize = 10;
 /// Groups, and policies of one holder, that are read.
 const MOST: usize = 50;
 
+/// EIM, as policies of OUTSCALE name it (<https://docs.outscale.com/en/userguide/EIM-Policy-Elements.html>); in signatures it is
+/// `eim`.
+pub const EIM: &str = "iam";
+
+/// The actions with which the rights of a user are read ([`Iam::rights`]).
+pub const USER_READS: [&str; 9] = [
+    "GetGroupPolicy",
+    "GetPolicy",
+    "GetPolicyVersion",
+    "GetUserPolicy",
+    "ListAttachedGroupPolicies",
+    "ListAttachedUserPolicies",
+    "ListGroupPolicies",
+    "ListGroupsForUser",
+    "ListUserPolicies",
+];
+
 /// Where IAM is.
 #[derive(Clone)]
 pub struct Iam {
@@ -80,6 +97,8 @@ pub struct Rights {
     pub groups: Vec<String>,
     /// What the policies say, in the order in which they were read.
     pub statements: Vec<Statement>,
+    /// Actions that would say more and are not allowed to these keys.
+    pub missing: Vec<&'static str>,
 }
 
 impl Iam {
@@ -150,24 +169,30 @@ impl Iam {
     /// What somebody may do, as far as these keys may read it.
     ///
     /// # Errors
-    /// [`IamError`]; [`IamError::Denied`] where nothing at all may be read.
+    /// [`IamError`]; of a role [`IamError::Denied`] where nothing at all may be read.
     pub async fn rights(&self, by: &SigningKeys<'_>, holder: Holder<'_>) -> Result<Rights, IamError> {
         let mut found = Found::default();
         match holder {
             Holder::User(user) => {
                 let named = [("UserName", user)];
-                let groups = self.list(by, "ListGroupsForUser", &named, "Groups", Some("GroupName")).await;
-                let groups = found.take(groups)?.unwrap_or_default();
+                let action = "ListGroupsForUser";
+                let groups = self.list(by, action, &named, "Groups", Some("GroupName")).await;
+                let groups = found.take(action, groups)?.unwrap_or_default();
                 self.policies(by, "User", user, &mut found).await?;
                 for group in &groups {
                     self.policies(by, "Group", group, &mut found).await?;
                 }
                 found.rights.groups = groups;
             }
-            Holder::Role(role) => self.policies(by, "Role", role, &mut found).await?,
+            Holder::Role(role) => {
+                self.policies(by, "Role", role, &mut found).await?;
+                // An address that knows none of it is no IAM, and says nothing about anybody.
+                if found.read == 0 && found.is_denied {
+                    return Err(IamError::Denied);
+                }
+            }
         }
-        // An address that knows none of it is no IAM, and says nothing about anybody.
-        if found.read == 0 && found.is_denied { Err(IamError::Denied) } else { Ok(found.rights) }
+        Ok(found.rights)
     }
 
     /// The policies of a user, a group or a role: those attached, and its own.
@@ -182,22 +207,27 @@ impl Iam {
         let named = [(field.as_str(), name)];
         let action = format!("ListAttached{kind}Policies");
         let attached = self.list(by, &action, &named, "AttachedPolicies", Some("PolicyArn")).await;
-        for arn in found.take(attached)?.unwrap_or_default() {
+        for arn in found.take(&action, attached)?.unwrap_or_default() {
             if !found.is_new(&arn) {
                 continue;
             }
-            let document = self.managed(by, &arn).await;
-            found.document(document)?;
+            let version = found.take("GetPolicy", self.version(by, &arn).await)?;
+            if let Some(version) = version {
+                let document = self.document(by, &arn, &version).await;
+                found.document("GetPolicyVersion", document)?;
+            }
         }
-        let own = self.list(by, &format!("List{kind}Policies"), &named, "PolicyNames", None).await;
-        for policy in found.take(own)?.unwrap_or_default() {
+        let action = format!("List{kind}Policies");
+        let own = self.list(by, &action, &named, "PolicyNames", None).await;
+        for policy in found.take(&action, own)?.unwrap_or_default() {
             if !found.is_new(&format!("{kind}/{name}/{policy}")) {
                 continue;
             }
             let asked = [(field.as_str(), name), ("PolicyName", policy.as_str())];
-            let answer = self.call(by, &format!("Get{kind}Policy"), &asked).await;
+            let action = format!("Get{kind}Policy");
+            let answer = self.call(by, &action, &asked).await;
             let document = answer.map(|answer| text_of(&answer, "PolicyDocument"));
-            found.document(document)?;
+            found.document(&action, document)?;
         }
         Ok(())
     }
@@ -207,9 +237,17 @@ impl Iam {
     /// # Errors
     /// [`IamError`].
     pub async fn managed(&self, by: &SigningKeys<'_>, arn: &str) -> Result<String, IamError> {
+        let version = self.version(by, arn).await?;
+        self.document(by, arn, &version).await
+    }
+
+    async fn version(&self, by: &SigningKeys<'_>, arn: &str) -> Result<String, IamError> {
         let policy = self.call(by, "GetPolicy", &[("PolicyArn", arn)]).await?;
-        let version = text_of(&policy, "DefaultVersionId");
-        let asked = [("PolicyArn", arn), ("VersionId", version.as_str())];
+        Ok(text_of(&policy, "DefaultVersionId"))
+    }
+
+    async fn document(&self, by: &SigningKeys<'_>, arn: &str, version: &str) -> Result<String, IamError> {
+        let asked = [("PolicyArn", arn), ("VersionId", version)];
         let answer = self.call(by, "GetPolicyVersion", &asked).await?;
         Ok(text_of(&answer, "Document"))
     }
@@ -233,7 +271,7 @@ struct Found {
 
 impl Found {
     /// What may not be read is left out; whoever may read nothing, or has bad keys, is told so.
-    fn take<T>(&mut self, answer: Result<T, IamError>) -> Result<Option<T>, IamError> {
+    fn take<T>(&mut self, action: &str, answer: Result<T, IamError>) -> Result<Option<T>, IamError> {
         match answer {
             Ok(read) => {
                 self.read += 1;
@@ -241,6 +279,8 @@ impl Found {
             }
             Err(IamError::Denied) => {
                 self.is_denied = true;
+                let known = USER_READS.into_iter().find(|known| *known == action);
+                self.rights.missing.extend(known.filter(|known| !self.rights.missing.contains(known)));
                 Ok(None)
             }
             Err(IamError::NotThere | IamError::Refused(_)) => Ok(None),
@@ -256,8 +296,8 @@ impl Found {
         is_new
     }
 
-    fn document(&mut self, document: Result<String, IamError>) -> Result<(), IamError> {
-        if let Some(document) = self.take(document)? {
+    fn document(&mut self, action: &str, document: Result<String, IamError>) -> Result<(), IamError> {
+        if let Some(document) = self.take(action, document)? {
             let room = statement::MOST.saturating_sub(self.rights.statements.len());
             self.rights.statements.extend(read_policy(&document).into_iter().take(room));
         }

@@ -49,6 +49,8 @@ pub struct Listed {
     pub tag: Option<String>,
     /// Its end.
     pub ends: Option<Timestamp>,
+    /// Whether it is off, whatever its end.
+    pub is_off: bool,
 }
 
 /// A key that was just made. Its secret is said this one time.
@@ -63,15 +65,18 @@ pub struct Created {
 }
 
 impl Api {
-    /// The user's keys, those with a tag or all.
+    /// The same for another user's keys; without a name for those of whoever signs.
+    pub fn of(&self, user: &str) -> Self {
+        Self { user: user.to_owned(), ..self.clone() }
+    }
+
+    /// The user's keys.
     ///
     /// # Errors
     /// [`OutscaleError`].
-    pub async fn read(&self, by: &SigningKeys<'_>, tag: Option<&str>) -> Result<Vec<Listed>, OutscaleError> {
-        let mut body = json!({"UserName": self.user});
-        if let Some(tag) = tag {
-            body["Tag"] = json!(tag);
-        }
+    pub async fn read(&self, by: &SigningKeys<'_>) -> Result<Vec<Listed>, OutscaleError> {
+        let is_named = !self.user.is_empty();
+        let body = if is_named { json!({"UserName": self.user}) } else { json!({}) };
         let answer = self.call(by, "ReadAccessKeys", &body).await?;
         let keys = answer["AccessKeys"].as_array().ok_or_else(|| unreadable("ReadAccessKeys"))?;
         Ok(keys.iter().take(KEYS).filter_map(listed).collect())
@@ -172,7 +177,8 @@ fn unreadable(action: &str) -> OutscaleError {
 fn listed(key: &Value) -> Option<Listed> {
     let id = key["AccessKeyId"].as_str().filter(|id| is_key_id(id))?;
     let tag = key["Tag"].as_str().map(str::to_owned);
-    Some(Listed { id: id.to_owned(), tag, ends: key["ExpirationDate"].as_str().and_then(read_moment) })
+    let ends = key["ExpirationDate"].as_str().and_then(read_moment);
+    Some(Listed { id: id.to_owned(), tag, ends, is_off: key["State"] == "INACTIVE" })
 }
 
 /// As the API's own examples write it.

@@ -95,6 +95,22 @@ proptest! {
     }
 
     #[test]
+    fn only_iams_own_alphabet_is_a_role_or_a_pattern(
+        path in "[a-zA-Z0-9+=,.@_-]{1,20}", strange in "[ -~]{1,3}|\\PC", at in any::<prop::sample::Index>()
+    ) {
+        let any = RolePattern::parse("arn:aws:iam::*:role/*").unwrap();
+        let arn = |path: &str| format!("arn:aws:iam::123456789012:role/{path}");
+        prop_assert!(any.matches(&arn(&path)), "{}", path);
+        let at = at.index(path.len() + 1);
+        let path = format!("{}{strange}{}", &path[..at], &path[at..]);
+        let is_of = |more: &str| {
+            path.chars().all(|one| one.is_ascii_alphanumeric() || "+=,.@_-".contains(one) || more.contains(one))
+        };
+        prop_assert!(!any.matches(&arn(&path)) || is_of("/"), "{}", path);
+        prop_assert!(RolePattern::parse(&arn(&path)).is_none() || is_of("/*"), "{}", path);
+    }
+
+    #[test]
     fn nothing_is_too_strange_to_be_read(text in "\\PC{0,80}", role in "\\PC{0,80}") {
         if let Some(pattern) = RolePattern::parse(&text) {
             prop_assert_eq!(pattern.to_string(), text);

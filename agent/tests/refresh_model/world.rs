@@ -71,6 +71,7 @@ impl Stage {
             notifier: Arc::new(Nobody),
             hardening: Vec::new(),
             ambient: keyfob_agent::ambient::Ambient::default(),
+            person: keyfob_agent::person::Person::default(),
             host: "ada-laptop".to_owned(),
             keychains: Box::new(move |_| keychain.clone()),
         });

@@ -325,6 +325,7 @@ fn agent(
         notifier: desktop.clone(),
         hardening: Vec::new(),
         ambient: ambient.clone(),
+        person: keyfob_agent::person::Person::read(|name| (name == "HOME").then(|| "/home/ada".into())),
         host: "ada-laptop".to_owned(),
         keychains: Box::new(move |_| {
             let vault: Arc<dyn Keychain> = vault.clone();

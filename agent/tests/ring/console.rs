@@ -227,6 +227,22 @@ async fn many_at_once_get_one_link() {
 }
 
 #[tokio::test]
+async fn other_users_who_come_and_say_nothing_do_not_keep_the_browser_out() {
+    let stage = Stage::signed_in().await;
+    let (asking, _seen, address) = stage.offered().await;
+    let mut silent = Vec::new();
+    for _ in 0..64 {
+        silent.push(TcpStream::connect(&address.host).await.unwrap());
+    }
+    assert!(address.send(&address.genuine()).await.contains("SigninToken="));
+    asking.await.unwrap().unwrap();
+    // Nor does one of them stay, with nobody to make room for.
+    let mut last = silent.pop().unwrap();
+    let ended = timeout(Duration::from_secs(4), last.read(&mut [0])).await;
+    assert!(ended.is_ok(), "it is let go after a second");
+}
+
+#[tokio::test]
 async fn an_address_to_which_nobody_comes_is_closed_after_a_minute() {
     let stage = Stage::signed_in().await;
     let (asking, _seen, address) = stage.offered().await;

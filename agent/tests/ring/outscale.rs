@@ -2,14 +2,20 @@
 
 #[path = "outscale/bootstrap.rs"]
 mod bootstrap;
+#[path = "outscale/copies.rs"]
+mod copies;
 #[path = "outscale/life.rs"]
 mod life;
 #[path = "outscale/permissions.rs"]
 mod permissions;
 #[path = "outscale/removal.rs"]
 mod removal;
+#[path = "outscale/said.rs"]
+mod said;
 #[path = "outscale/trouble.rs"]
 mod trouble;
+#[path = "outscale/users.rs"]
+mod users;
 
 use keyfob_ipc::reply::AwsCredentials;
 use keyfob_ipc::{Code, Refusal};

@@ -74,7 +74,7 @@ struct Answered<'a> {
 }
 
 pub fn run(options: &Options, world: &mut World) -> Outcome {
-    prompt::present().map_err(|refusal| refusal.hint("run keyfob approve yourself, in a terminal"))?;
+    prompt::present().map_err(|refusal| refusal.hint("run `keyfob approve` yourself, in a terminal"))?;
     let mut client = world.reach.control()?;
     let mut seen = Vec::new();
     let mut exit = DONE;

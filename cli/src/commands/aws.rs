@@ -7,9 +7,9 @@ use keyfob_ipc::reply::Step;
 use keyfob_ipc::{Code, ControlAsk, Refusal, Reply, limits};
 
 use super::{Outcome, done};
-use crate::browser;
+use crate::browser::{self, NotOpened};
 use crate::reach::unexpected;
-use crate::world::World;
+use crate::world::{Environment, World};
 
 /// The agent keeps the address for a minute, and says how it ended; before that it asks AWS twice.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -59,8 +59,9 @@ pub fn run(command: Command, world: &mut World) -> Outcome {
 }
 
 fn console(options: Console, world: &mut World) -> Outcome {
-    if !world.json && world.environment.unattended {
-        return Err(Refusal::new(Code::CalledOff, "CI is set, so no browser is opened"));
+    if let Some(why) = world.environment.unattended.filter(|_| !world.json) {
+        let say = format!("{}, so no browser is opened", why.words());
+        return Err(Refusal::new(Code::CalledOff, say));
     }
     let page = options.service.map(|service| format!("/{service}/home"));
     let destination = options.to.or(page);
@@ -81,12 +82,27 @@ fn open(url: &str, world: &mut World) -> Result<(), Refusal> {
     if !url.starts_with("http://127.0.0.1:") || !browser::is_web_address(url) {
         return Err(unexpected());
     }
-    let once = "It works once and on this machine alone, for a minute. Ctrl-C calls it off.";
-    world.printer.note(&match browser::open(url, &world.environment) {
-        Ok(()) => format!("opening the AWS console; if nothing opens, go to:\n\n  {url}\n\n{once}"),
-        Err(error) => format!("{error}; go to:\n\n  {url}\n\n{once}"),
-    });
+    let begin = begin(&world.environment, || browser::open(url, &world.environment));
+    world.printer.note(&format!(
+        "{begin}, on this machine alone:\n\n  {url}\n\nIt works once, for a minute. Ctrl-C calls it off."
+    ));
     Ok(())
+}
+
+/// What is said before the address. A browser that was named is tried over SSH, too: it may know a way to the person's screen.
+fn begin(environment: &Environment, open: impl FnOnce() -> Result<(), NotOpened>) -> String {
+    if environment.browser.is_none() && environment.remote {
+        return "this is an SSH connection, so no browser was started: the address is of no use where you sit, only in \
+                a browser that runs here. Run the command where you sit, or go to"
+            .to_owned();
+    }
+    if environment.browser.is_none() && !environment.display {
+        return "no browser was started: there is no display, and BROWSER is not set; go to".to_owned();
+    }
+    match open() {
+        Ok(()) => "opening the AWS console; if nothing opens, go to".to_owned(),
+        Err(error) => format!("no browser was started ({error}); go to"),
+    }
 }
 
 /// A service as the console's addresses have it.
@@ -103,6 +119,30 @@ fn service(text: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn it_is_said_where_no_browser_was_started() {
+        let began = |environment: &Environment, opened: Result<(), NotOpened>| {
+            let mut was_tried = false;
+            let say = begin(environment, || {
+                was_tried = true;
+                opened
+            });
+            (say, was_tried)
+        };
+        let desk = Environment { display: true, ..Environment::default() };
+        let (say, was_tried) = began(&desk, Ok(()));
+        assert!(say.starts_with("opening") && was_tried, "{say}");
+        let (say, _) = began(&desk, Err(NotOpened::NoBrowser));
+        assert_eq!(say, "no browser was started (no browser was found); go to");
+        let (say, was_tried) = began(&Environment::default(), Ok(()));
+        assert!(say.contains("no display") && !was_tried, "{say}");
+        let ssh = Environment { remote: true, ..desk };
+        let (say, was_tried) = began(&ssh, Ok(()));
+        assert!(say.contains("SSH") && say.contains("no use where you sit") && !was_tried, "{say}");
+        let (say, was_tried) = began(&Environment { browser: Some("code".to_owned()), ..ssh }, Ok(()));
+        assert!(say.starts_with("opening") && was_tried, "{say}");
+    }
 
     #[test]
     fn a_service_is_one_word() {

@@ -2,6 +2,7 @@
 
 mod child;
 mod defaults;
+mod mask;
 mod variables;
 
 use std::ffi::{OsStr, OsString};
@@ -67,9 +68,7 @@ pub fn run(options: Options, world: &mut World) -> Outcome {
     let doors = Doors { places: world.reach.places()?, launch: (world.reach.launch)() };
     let mut variables = Variables::default();
     let endpoint = provide(&options.names, options.env, &doors, &mut variables, world)?;
-    let ended = Program::new(options.command, &variables).run(&mut world.printer);
-    drop(endpoint);
-    Ok(ended.leave())
+    Ok(Program::new(options.command, &variables).run(endpoint, &mut world.printer).leave())
 }
 
 /// Says how it is used.
@@ -128,6 +127,7 @@ pub fn provide(
                     return Err(Refusal::new(Code::BadRequest, say).hint(hint));
                 }
                 let opened = open(doors.clone(), keys.entry.clone())?;
+                mask::hide(opened.token(), &world.environment)?;
                 variables.endpoint(&opened, keys.region.as_deref());
                 defaults::hide(variables, world);
                 endpoint = Some(opened);
@@ -135,9 +135,11 @@ pub fn provide(
             "outscale" => variables.outscale(&keys),
             _ => return Err(unexpected()),
         }
+        if kind == "aws" {
+            variables.set(keyfob_ipc::start::HAS_OUR_KEYS, "1");
+        }
         kinds.push((kind, keys.entry));
     }
-    variables.set(keyfob_ipc::start::HAS_OUR_KEYS, "1");
     Ok(endpoint)
 }
 

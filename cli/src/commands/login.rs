@@ -8,6 +8,7 @@ use keyfob_ipc::{Code, ControlAsk, Flow, Refusal, Reply, limits, text};
 
 use super::{Outcome, done};
 use crate::printer::Paint;
+use crate::unattended::Unattended;
 use crate::world::{Environment, World};
 use crate::{browser, life};
 
@@ -61,13 +62,8 @@ pub struct LogoutOptions {
 
 pub fn run(options: &Options, world: &mut World) -> Outcome {
     let (flow, why) = choose(options, &world.environment);
-    if world.environment.unattended {
-        return Err(Refusal::new(
-            Code::CalledOff,
-            "CI is set or this is a job, so nobody is asked to sign in; a job has an identity of its own, which a [machine.*] \
-             entry of the configuration uses",
-        )
-        .hint("keyfob run -- COMMAND"));
+    if let Some(why) = world.environment.unattended {
+        return Err(nobody_signs_in(why));
     }
     let mut client = world.reach.control()?;
     client.send(ControlAsk::Login { name: options.name.clone(), flow }, limits::CONTROL_PATIENCE)?;
@@ -85,10 +81,20 @@ pub fn logout(options: LogoutOptions, world: &mut World) -> Outcome {
     done(reply, world)
 }
 
+/// A job has an identity of its own. Below `keyfob run` that command is no next step.
+fn nobody_signs_in(why: Unattended) -> Refusal {
+    let mut hint =
+        "give what uses this session `machine = \"ci\"` in place of `sso`, and add [machine.ci]".to_owned();
+    if why == Unattended::Ci {
+        hint.push_str("; then `keyfob run -- COMMAND`");
+    }
+    Refusal::new(Code::CalledOff, format!("{}, so nobody is asked to sign in", why.words())).hint(hint)
+}
+
 /// The flow, and why it is the one by a code where nobody asked for that.
 fn choose(options: &Options, environment: &Environment) -> (Flow, Option<&'static str>) {
     // In CI the device flow would wait for a person who is not there; the browser flow is refused at once.
-    let shown = environment.can_browse() || environment.unattended;
+    let shown = environment.can_browse() || environment.unattended.is_some();
     if options.device {
         (Flow::Device, None)
     } else if options.browser || shown {

@@ -23,7 +23,8 @@ pub enum Command {
 ///
 /// Run it in the job, below `keyfob run`: whoever creates the role or the machine user then need not guess. It shows issuer,
 /// audience, subject, organisation, repository, branch, workflow and what else the token tells, how an IAM trust policy names each,
-/// and a whole policy that lets in this job and no other. For the identity aws-iam it shows who the machine is to AWS, and whether
+/// and a whole policy for this subject, with whom that lets in (every job of this branch, environment or pull request) and the roles of
+/// the configuration that should carry it. For the identity aws-iam it shows who the machine is to AWS, and whether
 /// it may read its secret. The token itself and what is in the secret are never shown.
 #[derive(Debug, Args)]
 #[group(skip)]
@@ -64,11 +65,11 @@ fn page(report: &ClaimsReport, world: &World) -> String {
     let named: Vec<(String, String)> = report.claims.iter().filter_map(named).collect();
     if !named.is_empty() {
         page.push_str(&format!("\n{}\n", strong("A trust policy names")));
-        page.push_str(&labelled(&named, world.width));
+        page.push_str(&conditions(&named, world.width));
     }
     if let Some(policy) = &report.trust_policy {
         // To be copied as it is: not broken into lines.
-        page.push_str(&format!("\n{}\n", strong("One that lets in this job and no other")));
+        page.push_str(&format!("\n{}\n", strong("A trust policy for it")));
         policy.lines().for_each(|line| page.push_str(&format!("{}\n", plain(line))));
     }
     for (index, note) in report.notes.iter().enumerate() {
@@ -91,6 +92,23 @@ fn named(claim: &Claim) -> Option<(String, String)> {
     let condition = claim.condition.as_deref()?;
     Some((text::escape(condition), text::escape(&claim.value)))
 }
+
+/// What a policy names, as a table. It is there to be copied, so what is too long for a line of the table stands below it, whole:
+/// the condition in one line, its value in the next.
+fn conditions(named: &[(String, String)], width: usize) -> String {
+    // As much for names as for values, with what stands between them.
+    let half = width / 2;
+    let fits = |text: &str, room: usize| text.chars().count() <= room;
+    let (short, long): (Vec<_>, Vec<_>) = named
+        .iter()
+        .cloned()
+        .partition(|(name, value)| fits(name, half) && fits(value, half.saturating_sub(GAPS)));
+    let below: String = long.iter().map(|(name, value)| format!("  {name}\n    {value}\n")).collect();
+    labelled(&short, width) + &below
+}
+
+/// Signs that a line of the table has beside a name and a value.
+const GAPS: usize = 4;
 
 /// The agent writes a policy in plain ASCII; whoever answered in its place may not have.
 fn plain(line: &str) -> String {

@@ -191,7 +191,7 @@ pub fn run(arguments: Vec<OsString>, world: &mut World) -> u8 {
         Command::Lock(options) => lock::run(&options, world),
         Command::Unlock(options) => unlock::run(&options, world),
     };
-    outcome.unwrap_or_else(|refusal| {
+    outcome.map_err(crate::prompt::mended).unwrap_or_else(|refusal| {
         let exit = refusal.code.exit();
         world.printer.refuse(&refusal);
         if world.json {

@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 
 use clap::{Args, Subcommand};
-use keyfob_ipc::reply::BootstrapStep;
+use keyfob_ipc::reply::{BootstrapStep, is_eim_action};
 use keyfob_ipc::{Code, ControlAsk, Refusal, Reply, text};
 use serde::Serialize;
 
 use super::token::pair::{self, Pair};
-use super::{DONE, Outcome, ask_service, of_kind};
+use super::{DONE, Outcome, ask_service};
 use crate::prompt;
 use crate::reach::unexpected;
 use crate::world::World;
@@ -27,7 +27,9 @@ pub enum Command {
 /// Asks for the access key of somebody who may manage users, shows what there is to do, and does it once you type `yes`. That
 /// key is used for this alone and kept nowhere; where standard input is no terminal it is read from there, as
 /// ACCESS:SECRET, in two lines, or as JSON. What is there already stays as it is: a second run changes nothing, and one
-/// that broke goes on where it was.
+/// that broke goes on where it was. A run with other --actions replaces what the policy allows. The user may also manage
+/// access keys and read groups and policies, which `keyfob permissions` shows. Its key ends after 365 days, or earlier where
+/// the account allows no such life; run this again before that.
 #[derive(Debug, Args)]
 #[group(skip)]
 #[command(after_long_help = "\
@@ -42,7 +44,8 @@ EXIT CODES
 pub struct Bootstrap {
     /// The entry: `outscale.monitoring` or `monitoring`.
     name: String,
-    /// What the user may do, beside renewing its own keys: `ec2:Describe*`, parted by commas.
+    /// What the user may do, beside what it needs for itself: `ec2:Describe*`, parted by commas. Replaces what its policy
+    /// allows.
     #[arg(long, value_name = "ACTIONS", value_delimiter = ',', required = true)]
     actions: Vec<String>,
     /// Show what there is to do, and do nothing.
@@ -63,10 +66,12 @@ struct Bootstrapped<'a> {
 const OUTSCALE: &str = "OUTSCALE";
 
 pub fn run(command: Command, world: &mut World) -> Outcome {
-    let Command::Bootstrap(options) = command;
-    let again = format!("keyfob outscale bootstrap {}", text::escape(&options.name));
+    let Command::Bootstrap(mut options) = command;
+    options.actions.iter_mut().for_each(|action| *action = action.trim().to_owned());
+    let name = checked(&options, world)?;
+    let again = again(&name, &options.actions);
     let key = pair::take("of an administrator", &again, world)?;
-    let plan = steps(&options, &key, None, world)?;
+    let plan = steps(&name, &options, &key, None, world)?;
     let is_done = plan.iter().all(|step| step.is_done);
     if !world.json {
         world.printer.result(&shown(&plan));
@@ -78,19 +83,58 @@ pub fn run(command: Command, world: &mut World) -> Outcome {
         let refusal = Refusal::new(Code::CalledOff, "nothing was done");
         return Err(if asks(world) { refusal } else { refusal.hint(format!("{again} --yes")) });
     }
-    let done = steps(&options, &key, Some(plan), world)?;
+    let done = steps(&name, &options, &key, Some(plan), world)?;
     Ok(report(&done, true, world))
 }
 
+/// The entry's whole name. Whatever is wrong is said, all of it, before anybody looks for an administrator's key.
+fn checked(options: &Bootstrap, world: &World) -> Result<String, Refusal> {
+    let ask = ControlAsk::OutscaleEntry { name: options.name.clone() };
+    let entry = match world.reach.ask_control(ask) {
+        Ok(Reply::Entry(entry)) => Ok(entry),
+        Ok(_) => return Err(unexpected()),
+        Err(refusal) => Err(refusal),
+    };
+    let entry = entry.and_then(|entry| match &entry.refusal {
+        // No key goes to a place that nobody has confirmed.
+        Some(refusal) if refusal.code == Code::DestinationChanged => Err(refusal.clone()),
+        _ => Ok(entry),
+    });
+    let wrong: Vec<String> = options
+        .actions
+        .iter()
+        .filter(|action| !is_eim_action(action))
+        .map(|action| format!("`{}`", text::escape(action)))
+        .collect();
+    match (entry, wrong.as_slice()) {
+        (Ok(entry), []) => Ok(entry.name),
+        (Err(refusal), []) => Err(refusal),
+        (entry, wrong) => {
+            let mut say = format!("{}: no action, such as ec2:Describe*", wrong.join(", "));
+            if let Err(refusal) = entry {
+                say = format!("{}; and {say}", refusal.say);
+            }
+            Err(Refusal::new(Code::BadRequest, say).hint("keyfob outscale bootstrap --help"))
+        }
+    }
+}
+
+/// The command once more, for a shell: `*` would be a pattern there.
+fn again(name: &str, actions: &[String]) -> String {
+    let name = name.strip_prefix("outscale.").unwrap_or(name);
+    format!("keyfob outscale bootstrap {} --actions '{}'", text::escape(name), actions.join(","))
+}
+
 fn steps(
+    name: &str,
     options: &Bootstrap,
     key: &Pair,
     accept: Option<Vec<BootstrapStep>>,
     world: &mut World,
 ) -> Result<Vec<BootstrapStep>, Refusal> {
     let ask = ControlAsk::OutscaleBootstrap {
-        name: of_kind("outscale", &options.name),
-        actions: options.actions.iter().map(|action| action.trim().to_owned()).collect(),
+        name: name.to_owned(),
+        actions: options.actions.clone(),
         access_key: key.access_key.clone(),
         secret_key: key.secret_key.clone(),
         accept,
@@ -142,11 +186,21 @@ mod tests {
             say: say.to_owned(),
             document: Some("{\u{1b}}".to_owned()),
             is_done,
+            is_new: false,
         };
-        let plan = [step("create the group x", true), step("create the policy \u{202e}", false)];
+        let plan = [step("the group x", true), step("create the policy \u{202e}", false)];
         assert_eq!(
             shown(&plan),
-            "  there already: create the group x\n  create the policy \\u{202e}\n    {\\u{1b}}\n"
+            "  there already: the group x\n  create the policy \\u{202e}\n    {\\u{1b}}\n"
+        );
+    }
+
+    #[test]
+    fn the_command_that_goes_on_is_whole() {
+        let actions = ["ec2:Describe*".to_owned(), "api:Read*".to_owned()];
+        assert_eq!(
+            again("outscale.monitoring", &actions),
+            "keyfob outscale bootstrap monitoring --actions 'ec2:Describe*,api:Read*'"
         );
     }
 }

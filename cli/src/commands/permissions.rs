@@ -2,7 +2,7 @@
 
 use clap::Args;
 use keyfob_ipc::reply::{EntryPermissions, Right, Teller, ToldFact};
-use keyfob_ipc::{ControlAsk, Reply, text};
+use keyfob_ipc::{Code, ControlAsk, Refusal, Reply, text};
 
 use super::{DONE, Outcome, ask_service};
 use crate::life;
@@ -39,16 +39,26 @@ pub struct Options {
 
 pub fn run(options: Options, world: &mut World) -> Outcome {
     let ask = ControlAsk::Permissions { name: options.name, again: options.again };
-    let Reply::Permissions(entries) = ask_service(ask, "clusters and services", world)? else {
+    let Reply::Permissions(mut entries) = ask_service(ask, "clusters and services", world)? else {
         return Err(unexpected());
     };
     if world.json {
         world.printer.json(&entries);
     } else {
+        if world.environment.unattended.is_none() {
+            entries.iter_mut().flat_map(|entry| &mut entry.refusals).for_each(calm);
+        }
         let page = page(&entries, world);
         world.printer.result(&page);
     }
     Ok(DONE)
+}
+
+/// Where no job runs, what waits for the identity of one is as it should be.
+fn calm(refusal: &mut Refusal) {
+    if refusal.code == Code::MachineIdentityMissing {
+        *refusal = Refusal::new(refusal.code, "no job here");
+    }
 }
 
 fn page(entries: &[EntryPermissions], world: &World) -> String {
@@ -151,10 +161,16 @@ pub fn told(fact: &ToldFact, now: Moment) -> String {
             }
         })
         .collect();
-    let values = if values.is_empty() { "none".to_owned() } else { values.join(", ") };
+    // A statement has commas of its own.
+    let has_lines = values.len() > 1 && ["allows", "denies"].contains(&fact.name.as_str());
+    let values = match values.is_empty() {
+        true => "none".to_owned(),
+        false => values.join(if has_lines { "\n" } else { ", " }),
+    };
+    let end = if has_lines { "\n" } else { " " };
     match &fact.when {
-        Some(when) => format!("{values} ({}, {})", fact.by.words(), life::ago(now, when)),
-        None => format!("{values} ({})", fact.by.words()),
+        Some(when) => format!("{values}{end}({}, {})", fact.by.words(), life::ago(now, when)),
+        None => format!("{values}{end}({})", fact.by.words()),
     }
 }
 

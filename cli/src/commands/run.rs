@@ -1,5 +1,7 @@
 //! `keyfob run`: a job with an agent of its own.
 
+pub mod log;
+
 use std::ffi::OsString;
 use std::fs::DirBuilder;
 use std::path::{Path, PathBuf};
@@ -88,7 +90,8 @@ pub fn run(options: Options, world: &mut World) -> Outcome {
     launch.environment.extend(of_job.map(|(name, value)| (name.into(), value.to_owned())));
     launch.environment.extend(identity.map(|identity| ("KEYFOB_IDENTITY".into(), identity)));
 
-    let agent = JobAgent::start(&places, &launch)?;
+    let log = log::output(&launch.environment, world);
+    let agent = JobAgent::start(&places, &launch, log)?;
     let mut variables = Variables::default();
     for (name, value) in of_job {
         let Some(value) = value.to_str() else { return Err(no_text(value.as_ref())) };
@@ -98,10 +101,11 @@ pub fn run(options: Options, world: &mut World) -> Outcome {
         None
     } else {
         let doors = Doors { places, launch: Ok(launch) };
+        world.environment.job = true;
         provide(&options.names, options.env, &doors, &mut variables, world)?
     };
-    let ended = Program::new(options.command, &variables).run(&mut world.printer);
-    drop((endpoint, agent, folder));
+    let ended = Program::new(options.command, &variables).run(endpoint, &mut world.printer);
+    drop((agent, folder));
     Ok(ended.leave())
 }
 

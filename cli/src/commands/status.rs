@@ -14,7 +14,7 @@ use crate::life;
 use crate::moment::Moment;
 use crate::printer::{Paint, Printer, sentence};
 use crate::reach::unexpected;
-use crate::table::{Cell, Column, table};
+use crate::table::{Cell, Column, fits, table};
 use crate::world::World;
 
 /// Show what is held, until when, and what to do next.
@@ -42,15 +42,30 @@ pub fn run(_options: &Options, world: &mut World) -> Outcome {
     if world.json {
         world.printer.json(&status);
     } else {
-        let text = page(&status, world.now, world.environment.unattended, &world.printer);
+        let view = View {
+            now: world.now,
+            in_job: world.environment.unattended.is_some(),
+            width: world.width,
+            printer: &world.printer,
+        };
+        let text = page(&status, &view);
         world.printer.result(&text);
     }
     Ok(DONE)
 }
 
-/// `in_job`: that a job has no identity is news only where one runs.
-fn page(status: &Status, now: Moment, in_job: bool, printer: &Printer) -> String {
-    let mut page = trouble(status, now, printer);
+/// For whom it is shown.
+struct View<'a> {
+    now: Moment,
+    /// That a job has no identity is news only where one runs.
+    in_job: bool,
+    /// How long a line of the table may be.
+    width: usize,
+    printer: &'a Printer,
+}
+
+fn page(status: &Status, view: &View<'_>) -> String {
+    let mut page = trouble(status, view.now, view.printer);
     let goes_on = !status.entries.is_empty() || !status.config.exists || status.config.errors.is_empty();
     if !page.is_empty() && goes_on {
         page.push('\n');
@@ -69,9 +84,12 @@ fn page(status: &Status, now: Moment, in_job: bool, printer: &Printer) -> String
         };
         return page;
     }
-    let rows: Vec<Vec<Cell>> = status.entries.iter().map(|entry| row(entry, now, in_job)).collect();
-    page.push_str(&table(&COLUMNS, &rows, usize::MAX, printer));
-    let notes = notes(&status.entries, in_job, printer);
+    let rows: Vec<Vec<Cell>> = status.entries.iter().map(|entry| row(entry, view)).collect();
+    // A command is copied whole, so it is never broken: where there is no room beside the rest, it stands in a line below.
+    let has_next = fits(&COLUMNS, &rows, view.width);
+    let columns = if has_next { &COLUMNS[..] } else { &NARROW[..] };
+    page.push_str(&table(columns, &rows, view.width, view.printer));
+    let notes = notes(&status.entries, has_next, view);
     if !notes.is_empty() {
         let _ = write!(page, "\n{notes}");
     }
@@ -79,33 +97,45 @@ fn page(status: &Status, now: Moment, in_job: bool, printer: &Printer) -> String
 }
 
 const COLUMNS: [Column; 6] = [
-    Column::fixed("ENTRY"),
-    Column::fixed("FOR"),
-    Column::fixed("WHO"),
+    Column::yielding("ENTRY", 16),
+    Column::yielding("FOR", 16),
+    Column::yielding("WHO", 10),
     Column::fixed("LEFT"),
     Column::fixed("STATE"),
     Column::fixed("NEXT"),
 ];
 
-fn row(entry: &EntryReport, now: Moment, in_job: bool) -> Vec<Cell> {
+/// Without the next step.
+const NARROW: [Column; 5] = [
+    Column::yielding("ENTRY", 8),
+    Column::yielding("FOR", 8),
+    Column::yielding("WHO", 6),
+    Column::yielding("LEFT", 8),
+    Column::yielding("STATE", 8),
+];
+
+fn row(entry: &EntryReport, view: &View<'_>) -> Vec<Cell> {
     vec![
         (text::escape(&entry.name), None),
         (text::escape(&purpose(entry)), None),
         (entry.owner.as_deref().map_or_else(|| "-".to_owned(), text::escape), None),
-        (left(entry, now), None),
-        (state_word(entry).to_owned(), Some(state_paint(entry))),
-        (if in_job || !is_without_job(entry) { next(entry) } else { String::new() }, None),
+        (left(entry, view.now), None),
+        (state_word(entry, view.in_job).to_owned(), Some(state_paint(entry, view.in_job))),
+        (command(entry, view.in_job).map(text::escape).unwrap_or_default(), None),
     ]
 }
 
 /// The one next step: out of what stands in the way, else of the most urgent note that wants something done.
-fn next(entry: &EntryReport) -> String {
+fn next(entry: &EntryReport, in_job: bool) -> Option<&str> {
     let note = || entry.notes.iter().find(|note| note.weight != Weight::Known && !note.hint.is_empty());
     let hint = entry.refusal.as_ref().map(|refusal| &refusal.hint).or_else(|| note().map(|note| &note.hint));
-    // A cell is for a command; what is no command has its own line.
-    hint.filter(|hint| entry.refusal.is_some() || hint.starts_with("keyfob "))
-        .map(|hint| text::escape(hint))
-        .unwrap_or_default()
+    let is_meant = in_job || !is_without_job(entry);
+    hint.map(String::as_str).filter(|hint| is_meant && !hint.is_empty())
+}
+
+/// The same where it is a command: a cell is for nothing else.
+fn command(entry: &EntryReport, in_job: bool) -> Option<&str> {
+    next(entry, in_job).filter(|hint| hint.starts_with("keyfob "))
 }
 
 /// The remaining life. That nobody knows the end of a token is said: it does end.
@@ -142,7 +172,7 @@ pub fn purpose(entry: &EntryReport) -> String {
 }
 
 /// `123456789012 OktaRole` of `arn:aws:iam::123456789012:role/path/OktaRole`.
-fn short_role(arn: &str) -> String {
+pub fn short_role(arn: &str) -> String {
     let fields: Vec<&str> = arn.splitn(6, ':').collect();
     match fields.as_slice() {
         [_, _, _, _, account, role] => format!("{account} {}", role.rsplit('/').next().unwrap_or(role)),
@@ -150,20 +180,25 @@ fn short_role(arn: &str) -> String {
     }
 }
 
-/// The state of an entry in words.
-pub fn state_word(entry: &EntryReport) -> &'static str {
+/// The state of an entry in words; `in_job`: whether it is looked at in a job.
+pub fn state_word(entry: &EntryReport, in_job: bool) -> &'static str {
     match entry.state {
+        _ if is_without_job(entry) && in_job => "no identity",
         _ if is_without_job(entry) => "no job here",
         EntryState::SignedOut if entry.kind == "token" => "no token",
         EntryState::SignedOut if entry.kind == "outscale" => "no key",
         EntryState::SignedOut => "signed out",
-        // A lease is bought when somebody asks for it.
-        EntryState::Live if entry.through.is_some() && entry.until.is_none() => "not used yet",
+        // A lease is bought, and another program run, when somebody asks for it.
+        EntryState::Live if is_obtained(entry) && entry.until.is_none() => "not used yet",
         EntryState::Live => "live",
         EntryState::Ending => "ending",
         EntryState::Waiting => "waiting",
         EntryState::Refused => "refused",
     }
+}
+
+fn is_obtained(entry: &EntryReport) -> bool {
+    entry.through.is_some() || entry.facts.contains_key("command")
 }
 
 /// Whether it waits for the identity of a job where none runs, which is as it should be on a desktop.
@@ -172,9 +207,9 @@ fn is_without_job(entry: &EntryReport) -> bool {
 }
 
 /// How a state is coloured.
-pub fn state_paint(entry: &EntryReport) -> Paint {
+pub fn state_paint(entry: &EntryReport, in_job: bool) -> Paint {
     match entry.state {
-        _ if is_without_job(entry) => Paint::Faint,
+        _ if is_without_job(entry) && !in_job => Paint::Faint,
         EntryState::Live => Paint::Good,
         EntryState::Ending | EntryState::Waiting => Paint::Warning,
         EntryState::Refused => Paint::Bad,
@@ -184,12 +219,15 @@ pub fn state_paint(entry: &EntryReport) -> Paint {
 
 /// What a person should know of entries: what is urgent, then why one waits or is refused, then the rest. That somebody is
 /// signed out needs no reason, but that a token is held and no good any more does.
-fn notes(entries: &[EntryReport], in_job: bool, printer: &Printer) -> String {
-    let mut text = String::new();
+fn notes(entries: &[EntryReport], has_next: bool, view: &View<'_>) -> String {
+    let (in_job, mut text) = (view.in_job, String::new());
     for weight in [Weight::Urgent, Weight::Due, Weight::Known] {
         for entry in entries {
             for note in entry.notes.iter().filter(|note| note.weight == weight) {
-                text.push_str(&noted(&entry.name, note, printer));
+                text.push_str(&noted(&entry.name, note, view.printer));
+            }
+            if let Some(capped) = capped(entry).filter(|_| weight == Weight::Known) {
+                let _ = writeln!(text, "{}: its sessions last {capped}", text::escape(&entry.name));
             }
         }
         if weight != Weight::Urgent {
@@ -199,13 +237,25 @@ fn notes(entries: &[EntryReport], in_job: bool, printer: &Printer) -> String {
             let is_known = is_without_job(entry) && !in_job;
             !is_known && (entry.state != EntryState::SignedOut || entry.until.is_some())
         };
-        for entry in entries.iter().filter(has_reason) {
-            if let Some(refusal) = &entry.refusal {
-                let _ = writeln!(text, "{}: {}", text::escape(&entry.name), text::escape(&refusal.say));
+        for entry in entries {
+            let Some(refusal) = &entry.refusal else { continue };
+            // What is in the table is not said again.
+            let in_table = has_next && command(entry, in_job).is_some();
+            let hint = next(entry, in_job).filter(|_| !in_table).unwrap_or_default();
+            let say = if has_reason(&entry) { &refusal.say } else { state_word(entry, in_job) };
+            if has_reason(&entry) || !hint.is_empty() {
+                let _ = writeln!(text, "{}: {}", text::escape(&entry.name), sentence(say, hint));
             }
         }
     }
     text
+}
+
+/// That sessions are shorter than configured: `1h, 4h is configured: …`.
+pub fn capped(entry: &EntryReport) -> Option<String> {
+    let length = |name: &str| entry.facts.get(name).map(|seconds| life::length(seconds));
+    let (given, asked) = (length("duration")?, length("duration_capped")?);
+    Some(format!("{given}, {asked} is configured: AWS ends such sessions after an hour"))
 }
 
 /// A line about something: what it is about, the sentence and the next command.
@@ -276,8 +326,13 @@ mod tests {
     }
 
     fn shown(status: &Status) -> String {
+        shown_in(status, 120, false)
+    }
+
+    fn shown_in(status: &Status, width: usize, in_job: bool) -> String {
         let printer = Printer::new(Box::new(std::io::sink()), Box::new(std::io::sink()));
-        page(status, "2026-11-21T08:00:00Z".parse().unwrap(), false, &printer)
+        let now = "2026-11-21T08:00:00Z".parse().unwrap();
+        page(status, &View { now, in_job, width, printer: &printer })
     }
 
     #[test]
@@ -343,16 +398,12 @@ aws.dev: STS cannot be reached
             spare,
             missing(fact(refused("machine.ci"), "identity", "github-actions")),
         ]);
-        let page_of = |in_job| {
-            let printer = Printer::new(Box::new(std::io::sink()), Box::new(std::io::sink()));
-            page(&status, "2026-11-21T08:00:00Z".parse().unwrap(), in_job, &printer)
-        };
         assert_eq!(
-            page_of(false),
+            shown(&status),
             "\
 ENTRY                FOR                      WHO  LEFT     STATE         NEXT
 aws.audit            123456789012 Audit       -    -        not used yet
-aws.legacy           aws-keys                 -    -        live
+aws.legacy           aws-keys                 -    -        not used yet
 aws.job              123456789012 Job         -    -        no job here
 outscale.monitoring  monitoring in eu-west-2  -    8 hours  live
 outscale.spare       monitoring in eu-west-2  -    -        no key        keyfob token add outscale.spare
@@ -360,9 +411,58 @@ machine.ci           github-actions           -    -        no job here
 "
         );
         // In a job the same is what stands in the way.
-        let in_job = page_of(true);
-        assert!(in_job.contains("machine.ci: no job with an identity runs here\n"), "{in_job}");
-        assert!(in_job.contains("run it in a job"), "{in_job}");
+        let in_job = shown_in(&status, 120, true);
+        let reason = "machine.ci: no job with an identity runs here. Next: run it in a job\n";
+        assert!(in_job.contains(reason), "{in_job}");
+        assert!(in_job.contains("  no identity\n") && !in_job.contains("no job here"), "{in_job}");
+    }
+
+    #[test]
+    fn a_table_ends_before_the_terminal_does_and_what_has_no_room_in_it_stands_below() {
+        let mut dev = entry("aws.development-account", EntryState::Live);
+        let role = "arn:aws:iam::123456789012:role/DevelopmentAdministrator";
+        dev.facts.insert("role_arn".to_owned(), role.to_owned());
+        dev.owner = Some("ada.lovelace@engineering.acme.dev".to_owned());
+        dev.until = Some("2026-11-21T08:58:00Z".to_owned());
+        let mut key = entry("outscale.monitoring", EntryState::SignedOut);
+        let add = "keyfob token add outscale.monitoring";
+        key.refusal = Some(Refusal::new(Code::TokenNeeded, "no key").hint(add));
+        let mut ci = entry("machine.ci", EntryState::Refused);
+        let missing = Refusal::new(Code::MachineIdentityMissing, "this job gets no ID token");
+        ci.refusal = Some(missing.hint("add `permissions: id-token: write` to the job"));
+        let status = status(vec![dev, key, ci]);
+        for width in [60, 80] {
+            let text = shown_in(&status, width, true);
+            let (table, below) = text.split_once("\n\n").unwrap();
+            assert!(table.lines().all(|line| line.chars().count() <= width), "{text}");
+            assert!(!table.contains("NEXT"), "{text}");
+            assert_eq!(
+                below,
+                format!(
+                    "outscale.monitoring: no key. Run: {add}\n\
+                     machine.ci: this job gets no ID token. Next: add `permissions: id-token: write` to the job\n"
+                )
+            );
+        }
+        // The control: where there is room, the command stands beside its entry.
+        let text = shown_in(&status, 120, true);
+        assert!(text.lines().any(|line| line.ends_with(&format!("no key       {add}"))), "{text}");
+        assert!(!text.contains("Run: "), "{text}");
+    }
+
+    #[test]
+    fn a_session_that_aws_cuts_is_told_of_quietly() {
+        let mut audit = entry("aws.audit", EntryState::Live);
+        audit.through = Some("aws.dev".to_owned());
+        for (name, seconds) in [("duration", "3600"), ("duration_capped", "14400")] {
+            audit.facts.insert(name.to_owned(), seconds.to_owned());
+        }
+        let text = shown(&status(vec![audit.clone()]));
+        let note =
+            "aws.audit: its sessions last 1h, 4h is configured: AWS ends such sessions after an hour\n";
+        assert!(text.ends_with(&format!("not used yet\n\n{note}")), "{text}");
+        audit.facts.remove("duration_capped");
+        assert!(!shown(&status(vec![audit])).contains("sessions last"));
     }
 
     #[test]

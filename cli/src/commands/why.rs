@@ -6,8 +6,9 @@ use clap::Args;
 use keyfob_ipc::reply::{EntryReport, Why};
 use keyfob_ipc::{Reply, ToolAsk, text};
 
-use super::status::{left, noted, state_paint, state_word};
+use super::status::{capped, left, noted, state_paint, state_word};
 use super::{DONE, Outcome, says};
+use crate::life;
 use crate::moment::Moment;
 use crate::printer::{Printer, joined_step, next_step};
 use crate::reach::unexpected;
@@ -41,17 +42,20 @@ pub fn run(options: &Options, world: &mut World) -> Outcome {
     if world.json {
         world.printer.json(&why);
     } else {
-        let text = page(&why, world.now, &world.printer);
+        let in_job = world.environment.unattended.is_some();
+        let text = page(&why, world.now, in_job, &world.printer);
         world.printer.result(&text);
     }
     Ok(why.refusal.as_ref().map_or(DONE, |refusal| refusal.code.exit()))
 }
 
-fn page(why: &Why, now: Moment, printer: &Printer) -> String {
+fn page(why: &Why, now: Moment, in_job: bool, printer: &Printer) -> String {
     let mut page = format!("{}\n", text::escape(&why.say));
-    for (name, value) in why.entry.iter().flat_map(|entry| facts(entry, now, printer)) {
+    let facts: Vec<_> = why.entry.iter().flat_map(|entry| facts(entry, now, in_job, printer)).collect();
+    let widest = facts.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default().max(9);
+    for (name, value) in facts {
         // Writing to a string cannot fail.
-        let _ = writeln!(page, "  {name:<9} {value}");
+        let _ = writeln!(page, "  {name:<widest$} {value}");
     }
     if let Some(entry) = &why.entry {
         page.extend(entry.notes.iter().map(|note| noted(&entry.name, note, printer)));
@@ -68,10 +72,10 @@ fn page(why: &Why, now: Moment, printer: &Printer) -> String {
     page
 }
 
-fn facts(entry: &EntryReport, now: Moment, printer: &Printer) -> Vec<(String, String)> {
+fn facts(entry: &EntryReport, now: Moment, in_job: bool, printer: &Printer) -> Vec<(String, String)> {
     let mut facts = vec![
         ("entry".to_owned(), text::escape(&entry.name)),
-        ("state".to_owned(), printer.paint(state_paint(entry), state_word(entry))),
+        ("state".to_owned(), printer.paint(state_paint(entry, in_job), state_word(entry, in_job))),
     ];
     let mut add = |name: &str, value: Option<String>| {
         facts.extend(value.map(|value| (text::escape(name), text::escape(&value))));
@@ -81,9 +85,19 @@ fn facts(entry: &EntryReport, now: Moment, printer: &Printer) -> Vec<(String, St
     add("through", entry.through.clone());
     add("hosts", (!entry.hosts.is_empty()).then(|| entry.hosts.join(", ")));
     for (name, value) in &entry.facts {
-        add(name, Some(value.clone()));
+        add(name, words(entry, name, value));
     }
     facts
+}
+
+/// A fact as people say it; nothing where another one says it.
+fn words(entry: &EntryReport, name: &str, value: &str) -> Option<String> {
+    match name {
+        "duration" => Some(capped(entry).unwrap_or_else(|| life::length(value))),
+        "lifetime" => Some(life::length(value)),
+        "duration_capped" => None,
+        _ => Some(value.to_owned()),
+    }
 }
 
 /// The remaining life, the end, and who told it.
@@ -103,7 +117,7 @@ mod tests {
 
     fn shown(why: &Why) -> String {
         let printer = Printer::new(Box::new(std::io::sink()), Box::new(std::io::sink()));
-        page(why, "2026-11-21T08:00:00Z".parse().unwrap(), &printer)
+        page(why, "2026-11-21T08:00:00Z".parse().unwrap(), false, &printer)
     }
 
     #[test]
@@ -143,6 +157,45 @@ token.aspect answers for aw.acme.dev
   header    X-Aspect
 no token is held. Run: keyfob token add aspect
 "
+        );
+    }
+
+    #[test]
+    fn lengths_are_words_and_what_aws_cuts_is_said() {
+        let facts = |all: &[(&str, &str)]| {
+            let facts = all.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            let entry = EntryReport {
+                name: "aws.audit".to_owned(),
+                kind: "aws".to_owned(),
+                state: EntryState::Live,
+                until: None,
+                until_assumed: false,
+                until_by: None,
+                owner: None,
+                hosts: vec![],
+                through: Some("aws.dev".to_owned()),
+                facts,
+                refusal: None,
+                notes: vec![],
+                since: None,
+                plan: Vec::new(),
+                quiet_until: None,
+            };
+            let say = "`aws.audit` answers".to_owned();
+            let why = Why { subject: "audit".to_owned(), entry: Some(entry), refusal: None, say };
+            let text = shown(&why);
+            text.lines().skip(4).map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            facts(&[("duration", "3600"), ("duration_capped", "14400"), ("may_assume", "arn:x, arn:y")]),
+            [
+                "  duration   1h, 4h is configured: AWS ends such sessions after an hour",
+                "  may_assume arn:x, arn:y"
+            ]
+        );
+        assert_eq!(
+            facts(&[("duration", "3600"), ("lifetime", "43200")]),
+            ["  duration  1h", "  lifetime  12h"]
         );
     }
 

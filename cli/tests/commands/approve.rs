@@ -52,7 +52,7 @@ fn without_a_terminal_nothing_is_asked_and_nothing_read() {
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(
         err(&output),
-        "keyfob: this is answered on a terminal alone, and there is none here. Next: run keyfob approve yourself, in a terminal\n"
+        "keyfob: this is answered on a terminal alone, and there is none here. Next: run `keyfob approve` yourself, in a terminal\n"
     );
     assert!(profile.asked().is_empty());
 }

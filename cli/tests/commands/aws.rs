@@ -71,6 +71,22 @@ fn in_ci_no_console_is_opened() {
 }
 
 #[test]
+fn where_no_browser_is_started_that_is_said_beside_an_address_of_this_machine() {
+    for (name, value, said) in [
+        ("TERM", "xterm", "no browser was started"),
+        ("SSH_CONNECTION", "1 2 3 4", "this is an SSH connection, so no browser was started"),
+    ] {
+        let profile = console();
+        let mut command =
+            profile.command(Path::new(env!("CARGO_BIN_EXE_keyfob")), &["aws", "console", "dev"]);
+        command.env(name, value).env("PATH", "/nonexistent");
+        let text = err(&feed(command, b""));
+        assert!(text.starts_with(&format!("keyfob: {said}")), "{text}");
+        assert!(text.contains(&format!("on this machine alone:\n\n  {ADDRESS}\n")), "{text}");
+    }
+}
+
+#[test]
 fn a_refusal_ends_it_with_its_own_code_and_wrong_use_with_two() {
     for (code, exit) in [(Code::ApprovalPending, 5), (Code::SignInNeeded, 3), (Code::NotAllowed, 1)] {
         let profile = Profile::with_agent(Door::Control, move |_, _| {

@@ -187,3 +187,57 @@ fn the_tools_own_configuration_is_looked_at_and_left_alone() {
     fs::write(home(".aws/config"), "# >>> keyfob >>>\n").unwrap();
     assert!(about("aws").1.contains("without its other half"));
 }
+
+/// What a person on a desktop is told, and nobody in a job.
+fn in_job() -> Profile {
+    let profile = Profile::with_agent(Door::Control, move |_, ask| match ask == "doctor" {
+        true => {
+            let good = |name| check(name, Health::Good, "for jobs; none runs here", "");
+            Reply::Checks(vec![good("aws.deploy"), good("machine.ci"), good("machine.spare")]).into()
+        }
+        false => {
+            let Reply::Status(mut status) = status() else { panic!("no status") };
+            let missing = |name: &str| {
+                let mut entry = crate::entry(name);
+                let refusal = Refusal::new(Code::MachineIdentityMissing, "this agent runs in no job");
+                entry.refusal = Some(refusal.hint("keyfob run -- COMMAND"));
+                entry
+            };
+            let mut deploy = missing("aws.deploy");
+            deploy.through = Some("machine.ci".to_owned());
+            status.entries.extend([deploy, missing("machine.ci"), missing("machine.spare")]);
+            Reply::Status(status).into()
+        }
+    });
+    for (name, mode) in [("run", 0o700), ("state", 0o700), ("run/control.sock", 0o600)] {
+        fs::set_permissions(profile.path(name), fs::Permissions::from_mode(mode)).unwrap();
+    }
+    profile
+}
+
+#[test]
+fn where_nobody_sits_an_identity_that_is_missing_is_what_is_to_be_mended() {
+    let profile = in_job();
+    let healths = |report: &Value| {
+        ["aws.deploy", "machine.ci", "machine.spare"]
+            .map(|name| checks(report, name)[0]["health"].as_str().unwrap().to_owned())
+    };
+    let (desktop, _) = report(&profile, &[]);
+    assert_eq!(healths(&desktop), ["good", "good", "good"]);
+    assert_eq!(checks(&desktop, "bazel").len(), 1, "{desktop}");
+    let (ci, code) = report(&profile, &[("CI", "true")]);
+    assert_eq!((healths(&ci), code), (["bad", "attention", "good"].map(str::to_owned), Some(1)));
+    let machine = &checks(&ci, "machine.ci")[0];
+    assert_eq!(machine["say"], "this agent runs in no job");
+    assert_eq!(machine["hint"], "keyfob run -- COMMAND; then see: keyfob machine claims machine.ci");
+    assert_eq!(checks(&ci, "bazel"), Vec::<Value>::new(), "nobody sets anything up in a job");
+}
+
+#[test]
+fn what_run_has_set_itself_is_no_finding() {
+    let profile = agent(vec![]);
+    let (report, _) = report(&profile, &[(keyfob_ipc::start::job::JOB, "1")]);
+    let all = checks(&report, "environment");
+    assert_eq!((all.len(), &all[0]["health"]), (1, &"good".into()), "{report}");
+    assert!(!report.to_string().contains("second profile"), "{report}");
+}

@@ -1,7 +1,7 @@
 //! `keyfob exec`, with an agent of a few lines.
 
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -71,7 +71,16 @@ fn the_program_finds_an_endpoint_that_ends_with_it_and_nothing_that_would_win() 
     let profile = agent();
     let mut command =
         command(&profile, &["exec", "dev", "--", "sh", "-c", "env; echo that is all; read line"]);
-    for name in ["AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN", "AWS_ROLE_ARN", "MINE"] {
+    for name in [
+        "AWS_PROFILE",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SESSION_TOKEN",
+        "AWS_ROLE_ARN",
+        "AWS_CREDENTIAL_FILE",
+        "AWS_BEARER_TOKEN_BEDROCK",
+        "BOTO_CONFIG",
+        "MINE",
+    ] {
         command.env(name, "of-the-caller");
     }
     command
@@ -87,6 +96,8 @@ fn the_program_finds_an_endpoint_that_ends_with_it_and_nothing_that_would_win() 
         value("AWS_CONTAINER_CREDENTIALS_FULL_URI").unwrap(),
         value("AWS_CONTAINER_AUTHORIZATION_TOKEN").unwrap(),
     );
+    assert_eq!((value("BOTO_CONFIG"), value("MINE")), (Some("/dev/null"), Some("of-the-caller")));
+    assert_eq!(value("KEYFOB_EXEC"), Some("1"));
     assert_eq!((value("AWS_REGION"), value("AWS_DEFAULT_REGION")), (Some("eu-west-1"), Some("eu-west-1")));
     let mut names: Vec<_> = text
         .lines()
@@ -131,6 +142,10 @@ fn plain_variables_where_they_are_asked_for_and_for_outscale() {
         assert!(seen.iter().any(|known| known == line), "{line}: {seen:?}");
     }
     assert!(!seen.iter().any(|line| line.starts_with("AWS_CONTAINER")), "{seen:?}");
+    assert!(seen.contains(&"KEYFOB_EXEC=1".to_owned()));
+    let seen = environment(&exec(&profile, &["exec", "outscale.monitoring", "--", "env"]));
+    assert!(seen.contains(&"OSC_ACCESS_KEY=ASIAONE".to_owned()));
+    assert!(!seen.iter().any(|line| line.starts_with("KEYFOB_EXEC")), "keys of AWS there are the caller's");
 }
 
 #[test]
@@ -299,4 +314,184 @@ fn a_command_that_is_killed_takes_the_endpoint_with_it() {
     for process in below.split_whitespace() {
         kill_process(Pid::from_raw(process.parse().unwrap()).unwrap(), Signal::KILL).unwrap();
     }
+}
+
+/// A program under `keyfob exec`, with the address and the token of its endpoint.
+struct Running {
+    process: std::process::Child,
+    lines: std::io::Lines<std::io::BufReader<std::process::ChildStdout>>,
+    url: String,
+    token: String,
+}
+
+impl Running {
+    /// A shell that does this when it has told them.
+    fn of(mut command: Command) -> Self {
+        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = std::io::BufRead::lines(std::io::BufReader::new(process.stdout.take().unwrap()));
+        let (url, token) = (lines.next().unwrap().unwrap(), lines.next().unwrap().unwrap());
+        Self { process, lines, url, token }
+    }
+
+    fn address(&self) -> &str {
+        self.url.strip_prefix("http://").unwrap().split('/').next().unwrap()
+    }
+}
+
+const TELLS: &str = "echo $AWS_CONTAINER_CREDENTIALS_FULL_URI; echo $AWS_CONTAINER_AUTHORIZATION_TOKEN";
+
+/// Gives keys to everybody, and has as many places, but whoever is there stays.
+fn twin() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        let places = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        for stream in listener.incoming() {
+            let (mut stream, places) = (stream.unwrap(), std::sync::Arc::clone(&places));
+            let at_work = std::sync::atomic::Ordering::SeqCst;
+            if places.fetch_add(1, at_work) >= 32 {
+                places.fetch_sub(1, at_work);
+                continue;
+            }
+            std::thread::spawn(move || {
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    let mut byte = [0];
+                    let Ok(1) = stream.read(&mut byte) else { break };
+                    head.extend(byte);
+                }
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
+                while let Ok(1..) = stream.read(&mut [0]) {}
+                places.fetch_sub(1, at_work);
+            });
+        }
+    });
+    address
+}
+
+#[test]
+fn four_hundred_strangers_keep_the_program_from_nothing() {
+    let profile = agent();
+    let keyfob = env!("CARGO_BIN_EXE_keyfob");
+    // With few descriptors, so that whoever is kept is missed.
+    let script = format!("ulimit -n 64; exec {keyfob} exec dev -- sh -c '{TELLS}; read line'");
+    let mut command = profile.command(Path::new("/bin/sh"), &["-c", &script]);
+    command.env("PATH", "/usr/bin:/bin");
+    let mut running = Running::of(command);
+    let attack = |address: &str| {
+        let said: [&[u8]; 3] = [b"", b"GET /credentials HTTP/1.1\r\n", b"GET / HTTP/1.1\r\n\r\nand more"];
+        (0..400)
+            .map(|number: usize| {
+                let mut stream = TcpStream::connect(address).unwrap();
+                // Some are sent away before they have said it.
+                let _ = stream.write_all(said[number % said.len()]);
+                stream
+            })
+            .collect::<Vec<_>>()
+    };
+    let twin = twin();
+    let mut strangers = [attack(running.address()), attack(&twin)];
+    for _ in 0..3 {
+        // Those who are still there go on talking.
+        for stranger in strangers.iter_mut().flatten() {
+            let _ = stranger.write_all(b"x");
+        }
+        // As many as there are descriptors, who say nothing and have only just come.
+        strangers[0].extend((0..64).map(|_| TcpStream::connect(running.address()).unwrap()));
+        let begun = Instant::now();
+        let answer = get(&running.url, &running.token);
+        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("s3cret"), "{answer}");
+        assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    }
+    let mut kept_out = TcpStream::connect(&twin).unwrap();
+    kept_out.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+    let _ = kept_out.write_all(b"GET /credentials HTTP/1.1\r\n\r\n");
+    assert!(!matches!(kept_out.read(&mut [0]), Ok(1..)), "a twin is kept from its program");
+    running.process.stdin.take().unwrap().write_all(b"\n").unwrap();
+    assert!(running.process.wait().unwrap().success());
+}
+
+#[test]
+fn a_signal_waits_for_one_ask_at_most() {
+    // The first ask is the command's own; then the agent has nothing to say.
+    let profile = Profile::with_agent(Door::Tool, |number, _| match number {
+        0 => keys("aws.dev", Some("session")).into(),
+        _ => Act::Nothing { open: true },
+    });
+    let script = format!("trap 'echo got TERM; exit 7' TERM; {TELLS}; while :; do sleep 0.05; done");
+    let mut running = Running::of(command(&profile, &["exec", "dev", "--", "sh", "-c", &script]));
+    let head = format!(
+        "GET /credentials HTTP/1.1\r\nHost: {}\r\nAuthorization: {}\r\n\r\n",
+        running.address(),
+        running.token
+    );
+    let mut waiting: Vec<_> = (0..3)
+        .map(|_| {
+            let mut stream = TcpStream::connect(running.address()).unwrap();
+            stream.write_all(head.as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    let end = Instant::now() + Duration::from_secs(20);
+    while profile.asked().len() < 2 {
+        assert!(Instant::now() < end);
+        std::thread::yield_now();
+    }
+    let begun = Instant::now();
+    kill_process(Pid::from_raw(running.process.id().try_into().unwrap()).unwrap(), Signal::TERM).unwrap();
+    assert_eq!(running.lines.next().unwrap().unwrap(), "got TERM");
+    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+    assert_eq!(running.process.wait().unwrap().code(), Some(7));
+    assert!(profile.asked().len() <= 3, "those who came together were asked for together");
+    waiting.clear();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_exit_code_is_not_lost_where_children_are_ignored() {
+    let profile = agent();
+    let keyfob = env!("CARGO_BIN_EXE_keyfob");
+    let is_ignored = |status: &str| {
+        let set = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap().trim();
+        u64::from_str_radix(set, 16).unwrap() & (1 << (signal_hook::consts::SIGCHLD - 1)) != 0
+    };
+    let run = |words: &[&str]| {
+        let all = [&["--ignore-signal=CHLD"], words].concat();
+        let mut command = profile.command(Path::new("/usr/bin/env"), &all);
+        command.env("PATH", "/usr/bin:/bin");
+        feed(command, b"")
+    };
+    let output = run(&[keyfob, "exec", "dev", "--", "sh", "-c", "exit 7"]);
+    assert_eq!(output.status.code(), Some(7), "{}", err(&output));
+    let output = run(&[keyfob, "exec", "dev", "--", "cat", "/proc/self/status"]);
+    assert!(!is_ignored(&out(&output)), "the program has it as usual");
+    assert!(is_ignored(&out(&run(&["cat", "/proc/self/status"]))), "the control: so it is inherited");
+}
+
+#[test]
+fn the_token_is_masked_in_the_log_of_a_github_job() {
+    let profile = agent();
+    let run = |variables: &[(&str, &str)], into: &str| {
+        let script =
+            format!("printf half; exec {} exec dev -- sh -c '{TELLS}' {into}", env!("CARGO_BIN_EXE_keyfob"));
+        let mut command = profile.command(Path::new("/bin/sh"), &["-c", &script]);
+        command.env("PATH", "/usr/bin:/bin").envs(variables.iter().copied());
+        let output = feed(command, b"");
+        assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+        out(&output)
+    };
+    let job = [("GITHUB_ACTIONS", "true"), ("KEYFOB_JOB", "1")];
+    let output = run(&job, "");
+    let lines: Vec<_> = output.lines().collect();
+    let [half, mask, _url, token] = lines[..] else { panic!("{output}") };
+    assert_eq!((half, mask.strip_prefix("::add-mask::")), ("half", Some(token)));
+    assert_eq!(token.len(), 64);
+    // The controls: where the job's agent masks nothing either, and where the mask itself would be kept.
+    for part in [&job[..1], &job[1..], &[("GITHUB_ACTIONS", "false"), job[1]]] {
+        assert!(!run(part, "").contains("add-mask"), "{part:?}");
+    }
+    let file = profile.path("output");
+    run(&job, &format!("> {}", file.display()));
+    let kept = std::fs::read_to_string(&file).unwrap();
+    assert!(kept.contains("http://127.0.0.1:") && !kept.contains("add-mask"), "{kept}");
 }

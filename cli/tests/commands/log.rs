@@ -222,3 +222,19 @@ fn without_any_agent_it_does_not_wait() {
     let output = crate::fake::feed(profile.command(&crate::alone(&profile), &["log", "--follow"]), b"");
     assert_eq!(output.status.code(), Some(4));
 }
+
+#[test]
+fn a_role_that_a_caller_has_named_breaks_no_column() {
+    let role = format!("aws.dev/arn:aws:iam::123456789012:role/{}", "external-".repeat(7));
+    let lines = move || [of("aws.dev/arn:aws:iam::123456789012:role/team/Audit", 1), of(&role, 2)];
+    let profile = Profile::with_agent(Door::Control, move |_, _| {
+        let keys = |line| LedgerLine { target: None, act: "credential-process".to_owned(), ..line };
+        Reply::Ledger(lines().into_iter().chain([of("token.aspect", 3)]).map(keys).collect()).into()
+    });
+    let text = out(&crate::fake::feed(command(&profile, &["log"]), b""));
+    assert!(text.contains("aws.dev 123456789012 Audit "), "{text}");
+    assert!(!text.contains("arn:") && text.contains('…'), "{text}");
+    let ends: Vec<usize> =
+        text.lines().map(|line| line.chars().count() - line.rsplit("  ").next().unwrap().len()).collect();
+    assert!(ends.windows(2).all(|two| two[0] == two[1]), "{text}");
+}

@@ -64,8 +64,14 @@ fn nobody_signs_in_in_ci_whatever_the_way() {
         command.env(variable, "true").env("DISPLAY", ":0");
         let output = feed(command, b"");
         assert_eq!(output.status.code(), Some(1), "{way:?}");
-        let text = err(&output).replace('\n', " ");
-        assert!(text.starts_with("keyfob: CI is set") && text.contains("[machine.*]"), "{text}");
+        let text = err(&output);
+        let (why, goes_on) = match variable {
+            "CI" => ("keyfob: CI is set, so", true),
+            _ => ("keyfob: this is a job of `keyfob run`, so", false),
+        };
+        assert!(text.starts_with(why) && text.contains("`machine = \"ci\"` in place of `sso`"), "{text}");
+        assert_eq!(text.contains("keyfob run -- COMMAND"), goes_on, "{text}");
+        assert_eq!(text.lines().count(), 1, "{text}");
     }
     assert!(profile.asked().is_empty());
 }

@@ -181,3 +181,27 @@ fn a_terminal_gives_colour_and_its_width() {
         crate::terminal::Session::start(&door(), &["permissions"], &[("NO_COLOR", "1")], false).ends().1;
     assert_eq!(plain, shown("100"));
 }
+
+#[test]
+fn a_statement_has_a_line_and_no_job_is_no_trouble_on_a_desktop() {
+    let profile = Profile::with_agent(Door::Control, |_, _| {
+        let allows = ["ec2:Describe*, eim:Get* on *", "s3:Get* on b/*"];
+        let key = permitted("outscale.monitoring", vec![], vec![fact("allows", &allows, Teller::Eim)]);
+        let mut ci = permitted("machine.ci", vec![], vec![]);
+        let missing = Refusal::new(Code::MachineIdentityMissing, "this agent runs in no job");
+        ci.refusals = vec![missing.hint("run it in a job")];
+        Reply::Permissions(vec![key, ci]).into()
+    });
+    let statements = "\
+outscale.monitoring
+  allows  ec2:Describe*, eim:Get* on *
+          s3:Get* on b/*
+          (";
+    let desktop = out(&profile.keyfob(&["permissions"], b""));
+    assert!(desktop.starts_with(statements), "{desktop}");
+    assert!(desktop.ends_with("\n\nmachine.ci: no job here\n"), "{desktop}");
+    let mut command = profile.command(std::path::Path::new(env!("CARGO_BIN_EXE_keyfob")), &["permissions"]);
+    command.env("CI", "true");
+    let job = out(&feed(command, b""));
+    assert!(job.ends_with("machine.ci: this agent runs in no job. Next: run it in a job\n"), "{job}");
+}

@@ -221,6 +221,9 @@ keyfob: \u{1b}[31mLOST: this token may not do what the one before it could: writ
             let (go, wait) = std::sync::mpsc::channel::<()>();
             let wait = std::sync::Mutex::new(wait);
             let profile = Profile::with_agent(Door::Control, move |_, ask| {
+                if ask["token-entry"].is_object() {
+                    return Reply::Entry(Box::new(crate::entry("token.aspect"))).into();
+                }
                 if ask["token-remove"].is_object() {
                     let _ = wait.lock().unwrap().recv();
                     return crate::done().into();

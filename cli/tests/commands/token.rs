@@ -17,7 +17,7 @@ pub fn token_door(
     let facts: Vec<(String, String)> =
         facts.iter().map(|(name, fact)| ((*name).to_owned(), (*fact).to_owned())).collect();
     Profile::with_agent(Door::Control, move |_, ask| {
-        if ask["entry"].is_object() {
+        if ask["token-entry"].is_object() {
             let mut token = entry("token.aspect");
             token.facts.extend(facts.clone());
             Reply::Entry(Box::new(token)).into()
@@ -41,7 +41,7 @@ fn a_token_comes_from_standard_input_and_shows_nowhere() {
     let output = profile.keyfob(&["token", "add", "aspect"], b"  aw_s3cr3t\r\n");
     assert_eq!((out(&output).as_str(), err(&output).as_str()), (KEPT, ""));
     let asked = profile.asked();
-    assert_eq!(asked[0]["entry"]["name"], "token.aspect");
+    assert_eq!(asked[0]["token-entry"]["name"], "aspect", "which kind has it is the agent's to say");
     assert_eq!(asked[1]["token-add"]["name"], "token.aspect");
     assert_eq!(asked[1]["token-add"]["value"], "aw_s3cr3t");
 }
@@ -153,8 +153,8 @@ fn an_end_by_the_persons_word() {
         format!("keyfob: the end of `token.aspect` is noted\n  end  {day}, as you said (100 days)\n")
     );
     assert_eq!(
-        profile.asked(),
-        [value!({"token-ends": {"name": "token.aspect", "ends": "2027-03-01T08:00:00Z"}})]
+        profile.asked()[1],
+        value!({"token-ends": {"name": "token.aspect", "ends": "2027-03-01T08:00:00Z"}})
     );
 }
 
@@ -212,12 +212,25 @@ fn a_rescued_value_is_all_that_is_written() {
     assert_eq!((out(&output).as_str(), err(&output).as_str()), ("aw_s3cr3t\n", ""));
     let output = profile.keyfob(&["token", "rescue", "aspect", "--json"], b"");
     assert_eq!((out(&output).as_str(), err(&output).as_str()), ("{\"value\":\"aw_s3cr3t\"}\n", ""));
-    assert_eq!(profile.asked()[0], value!({"token-rescue": {"name": "token.aspect"}}));
+    assert_eq!(profile.asked()[1], value!({"token-rescue": {"name": "token.aspect"}}));
 
     let profile = token_door(&[], |_| refused(Refusal::new(Code::BadRequest, "nothing waits to be rescued")));
     let output = profile.keyfob(&["token", "rescue", "aspect"], b"");
     assert_eq!(output.status.code(), Some(1));
     assert_eq!((out(&output).as_str(), err(&output).as_str()), ("", "keyfob: nothing waits to be rescued\n"));
+}
+
+#[test]
+fn a_value_of_an_entry_that_is_gone_is_rescued_too() {
+    let profile = Profile::with_agent(Door::Control, |_, ask| {
+        if ask["token-entry"].is_object() {
+            return refused(Refusal::new(Code::UnknownEntry, "there is no entry `aspect`")).into();
+        }
+        Reply::Value { value: Secret::from("aw_s3cr3t") }.into()
+    });
+    let output = profile.keyfob(&["token", "rescue", "aspect"], b"");
+    assert_eq!((out(&output).as_str(), err(&output).as_str()), ("aw_s3cr3t\n", ""));
+    assert_eq!(profile.asked()[1], value!({"token-rescue": {"name": "token.aspect"}}));
 }
 
 #[test]
@@ -262,7 +275,12 @@ fn what_the_agent_sends_steers_no_terminal() {
 
 #[test]
 fn an_answer_that_does_not_come_is_not_called_a_failure() {
-    let profile = Profile::with_agent(Door::Control, |_, _| crate::fake::Act::Nothing { open: false });
+    let profile = Profile::with_agent(Door::Control, |_, ask| {
+        if ask["token-entry"].is_object() {
+            return Reply::Entry(Box::new(entry("token.aspect"))).into();
+        }
+        crate::fake::Act::Nothing { open: false }
+    });
     let output = profile.keyfob(&["token", "remove", "aspect"], b"");
     assert_eq!(output.status.code(), Some(4));
     assert_eq!(

@@ -1,6 +1,7 @@
 //! What an entry may do, and what became of a token.
 
 use keyfob_ipc::reply::{EntryPermissions, Teller, TokenReport, ToldFact, ToldRights};
+use keyfob_ipc::{Code, Refusal};
 
 use super::{remark, safe, trouble, word};
 use crate::page::{ClusterRow, FactRow, Permissions, TokenOutcome};
@@ -12,8 +13,13 @@ pub fn permissions(entry: &EntryPermissions) -> Permissions {
         kind: safe::text(&entry.kind),
         clusters: entry.clusters.iter().map(cluster).collect(),
         facts: entry.facts.iter().map(fact).collect(),
-        troubles: entry.refusals.iter().map(trouble).collect(),
+        troubles: entry.refusals.iter().filter(|refusal| is_its_own(refusal, entry)).map(trouble).collect(),
     }
+}
+
+/// Where no job runs, the job's identity says so for all that is obtained with it.
+fn is_its_own(refusal: &Refusal, entry: &EntryPermissions) -> bool {
+    refusal.code != Code::MachineIdentityMissing || entry.kind == "machine"
 }
 
 /// What became of a token; `before` is what the one before it could do.
@@ -55,10 +61,8 @@ fn fact(told: &ToldFact) -> FactRow {
 
 #[cfg(test)]
 mod tests {
-    use keyfob_ipc::reply::{ClusterRights, Note, Right, Rights, Teller, Weight};
-    use keyfob_ipc::{Code, Refusal};
-
     use super::*;
+    use keyfob_ipc::reply::{ClusterRights, Note, Right, Rights, Teller, Weight};
 
     fn of_cluster(name: &str, write: Right) -> EntryPermissions {
         EntryPermissions {
@@ -95,6 +99,16 @@ mod tests {
         assert_eq!((&*cluster.by, cluster.note.as_deref()), ("the cluster", Some("it does\\u{7} not tell")));
         assert_eq!(shown.facts[0].values, ["dev", "o\\u{202e}ps"]);
         assert_eq!((&*shown.troubles[0].code, &*shown.troubles[0].hint), ("service_refused", "try again"));
+    }
+
+    #[test]
+    fn that_no_job_runs_is_said_by_the_machine_alone() {
+        let mut entry = of_cluster("remote", Right::Yes);
+        entry.refusals = vec![Refusal::new(Code::MachineIdentityMissing, "no job")];
+        for (kind, troubles) in [("aws", 0), ("machine", 1)] {
+            entry.kind = kind.to_owned();
+            assert_eq!(permissions(&entry).troubles.len(), troubles, "{kind}");
+        }
     }
 
     #[test]

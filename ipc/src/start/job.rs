@@ -24,16 +24,17 @@ const END: Duration = Duration::from_secs(20);
 pub struct JobAgent(Child);
 
 impl JobAgent {
-    /// Starts one, and waits until it answers. Its output is this process's own. `launch` says that it is one of a job ([`JOB`]).
+    /// Starts one, and waits until it answers. It writes masks for the job's log to `output`. `launch` says that it is one of a
+    /// job ([`JOB`]).
     ///
     /// # Errors
     /// [`Code::AgentUnreachable`], or the agent's own refusal to start.
-    pub fn start(places: &Places, launch: &Launch) -> Result<Self, Refusal> {
+    pub fn start(places: &Places, launch: &Launch, output: Stdio) -> Result<Self, Refusal> {
         create_private(&places.state)?;
         create_private(&places.runtime)?;
         forget_failure(places);
         let mut command = prepared(launch);
-        command.stdin(Stdio::piped());
+        command.stdin(Stdio::piped()).stdout(output);
         // Ctrl-C is for the job: the agent has more to do.
         #[cfg(windows)]
         std::os::windows::process::CommandExt::creation_flags(

@@ -315,3 +315,34 @@ fn a_profile_that_would_win_over_ours_is_named_and_nothing_is_written() {
     profile.run(&["setup", "aws"], "").ok();
     assert!(config.exists());
 }
+
+#[test]
+fn no_service_of_an_outscale_profile_is_asked_at_aws() {
+    // Keys of its own: a client needs some, and none of these is sent anywhere.
+    const ASK: &str = "\
+keys = {'aws_access_key_id': 'AKIA', 'aws_secret_access_key': 'none'}
+def address(profile, service):
+    return boto3.Session(profile_name=profile).client(service, **keys).meta.endpoint_url
+services = ['ec2', 'elb', 'iam', 's3', 'directconnect', 'sts', 'elbv2', 'kms', 'cloudwatch', 'logs', 'route53',
+            'cloudfront', 'dynamodb', 's3control', 'secretsmanager', 'lambda', 'sso']
+print(json.dumps({'ours': {name: address('monitoring', name) for name in services}, 'aws': address('dev', 'ec2')}))
+";
+    let _turn = together();
+    let company = Company::start();
+    let outscale = "[outscale.monitoring]\nregion = \"eu-west-2\"\nuser = \"monitoring\"\n";
+    let profile = Profile::new(&[&company.config(), outscale].concat());
+    let setup = profile.run(&["setup", "aws"], "").ok();
+    assert!(setup.stderr.contains("2.13"), "{setup:?}");
+    let said = python(&profile, "none", ASK);
+    for (service, host) in
+        [("ec2", "fcu"), ("elb", "lbu"), ("iam", "eim"), ("s3", "oos"), ("directconnect", "directlink")]
+    {
+        assert_eq!(said["ours"][service], format!("https://{host}.eu-west-2.outscale.com"));
+    }
+    for (service, address) in said["ours"].as_object().expect("addresses") {
+        let address = address.as_str().unwrap_or_default();
+        assert!(address.ends_with(".eu-west-2.outscale.com"), "{service}: {address}");
+    }
+    // The control: a profile without these lines.
+    assert!(said["aws"].as_str().is_some_and(|address| address.contains("amazonaws.com")), "{said}");
+}

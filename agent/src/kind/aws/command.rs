@@ -3,6 +3,7 @@
 
 mod output;
 mod run;
+mod running;
 #[cfg(test)]
 #[cfg(unix)]
 mod tests;
@@ -29,6 +30,8 @@ use crate::lease::{About, Lease};
 use crate::policy::Permit;
 use crate::renew::Need;
 use output::Keys;
+
+pub use running::{Commands, Waiting};
 
 /// Keys without an end are asked for again after this long: that is what the AWS SDK for Rust does, too.
 const ENDLESS: Duration = Duration::from_secs(15 * 60);
@@ -122,31 +125,30 @@ fn refuse_misplaced(table: &Table, reading: &mut Reading<'_>) {
     }
 }
 
-/// Refuses a program that an entry's own command has started, and that asks for that entry or for one that is obtained through it: the
-/// answer would wait for itself.
+/// Refuses a program that an entry's command has started, and whose answer would wait for that very command: it asks for that entry, for
+/// one that is obtained through it, or for one whose own command waits for it in turn. What comes back is kept as long as the
+/// program waits.
 ///
 /// # Errors
 /// [`Code::NotAllowed`].
-pub async fn refuse_own_command(config: &Config, entry: &Entry, asker: &Asker) -> Result<(), Refusal> {
-    let behind =
-        std::iter::successors(Some(entry.name.clone()), |name| config.entry(name)?.source.through().cloned());
-    let running: Vec<(u32, EntryName)> = behind
-        .flat_map(|name| run::processes_of(&name).into_iter().map(move |id| (id, name.clone())))
-        .collect();
-    if running.is_empty() {
-        return Ok(());
+pub async fn refuse_own_command(
+    agent: &Agent,
+    config: &Config,
+    entry: &Entry,
+    asker: &Asker,
+) -> Result<Option<Waiting>, Refusal> {
+    if agent.commands.is_idle() {
+        return Ok(None);
     }
+    let next = |name: &EntryName| config.entry(name)?.source.through().cloned();
+    let behind = std::iter::successors(Some(entry.name.clone()), next).collect();
     let chain = asker.chain().await;
-    let is_asking = |id: &u32| chain.links.iter().any(|link| link.process == *id);
-    match running.into_iter().find(|(id, _)| is_asking(id)) {
-        None => Ok(()),
-        Some((_, name)) => {
-            let say =
-                format!("the command of `{name}` asks for `{}`, which waits for that command", entry.name);
-            Err(Refusal::new(Code::NotAllowed, say)
-                .hint(format!("give [{name}] a command that does not lead back to it")))
-        }
-    }
+    let processes = chain.links.iter().map(|link| link.process);
+    agent.commands.wait(processes, behind).map_err(|name| {
+        let say = format!("the command of `{name}` asks for `{}`, which waits for that command", entry.name);
+        Refusal::new(Code::NotAllowed, say)
+            .hint(format!("give [{name}] a command that does not lead back to it"))
+    })
 }
 
 impl Source for Command {
@@ -218,8 +220,8 @@ impl Source for Command {
         _footing: &'a Footing,
     ) -> Pending<'a, Result<Lease, Refusal>> {
         Box::pin(async move {
-            let written =
-                run::output(&self.words, &entry.name).await.map_err(|fault| fault.refusal(self, entry))?;
+            let output = run::output(&agent.commands, &self.words, &entry.name).await;
+            let written = output.map_err(|fault| fault.refusal(self, entry))?;
             let Keys { keys, until, account } =
                 output::read(&written).map_err(|odd| untrusted(self, entry, &odd.to_string()))?;
             let now = agent.clock.now();

@@ -8,11 +8,11 @@ use keyfob_ipc::reply::{AwsCredentials, ToldFact};
 use keyfob_ipc::text::escape;
 use keyfob_ipc::{Code, Refusal};
 
-use super::arn::{RoleArn, RolePattern, partition_of, policy_partition};
+use super::arn::{RoleArn, RolePattern};
 use super::{KIND, USUAL, said};
 use crate::agent::Agent;
 use crate::clock::rfc3339;
-use crate::config::{Entry, EntryName};
+use crate::config::{Entry, EntryName, Host};
 use crate::console::ConsoleRole;
 use crate::footing::Footing;
 use crate::holding::Facts;
@@ -24,7 +24,7 @@ use crate::renew::Need;
 use crate::upstream::sts::{self, At, By, RoleAsk, StsError};
 
 /// The longest session of a role that is assumed with the keys of a role (IAM user guide, "role chaining").
-pub(super) const LONGEST_CHAINED: Duration = Duration::from_secs(3600);
+pub const LONGEST_CHAINED: Duration = Duration::from_secs(3600);
 
 /// Longest hint that reaches a person whole ([`escape`] cuts others).
 const SHOWN: usize = 300;
@@ -76,6 +76,7 @@ impl Source for Role {
             }
         };
         self.check_partition(&region)?;
+        self.check_places(behind)?;
         Ok(Some(Box::new(Self { region: Some(region), ..self.clone() })))
     }
 
@@ -101,10 +102,6 @@ impl Source for Role {
 
     fn no_role(&self, name: &EntryName, role_arn: &str) -> Refusal {
         let shown = escape(role_arn);
-        if RoleArn::parse(role_arn).is_none() {
-            return Refusal::new(Code::BadRequest, format!("`{shown}` is not the ARN of a role"))
-                .hint("write it arn:aws:iam::123456789012:role/Name");
-        }
         let say = format!("no entry that is obtained through `{name}` has the role `{shown}`");
         // What stands there already must stay, so that the line can be put in its place.
         let before: String = self.may_assume.iter().map(|pattern| format!("\"{pattern}\", ")).collect();
@@ -124,6 +121,9 @@ impl Source for Role {
         facts.extend(self.region.clone().map(|region| ("region".to_owned(), region)));
         if self.longest() < self.duration {
             facts.insert("duration_capped".to_owned(), asked);
+        }
+        if !self.may_assume.is_empty() {
+            facts.insert("may_assume".to_owned(), self.patterns().join(", "));
         }
         if self.use_fips {
             facts.insert("use_fips".to_owned(), "true".to_owned());
@@ -150,6 +150,19 @@ impl Source for Role {
     fn console(&self) -> Option<ConsoleRole<'_>> {
         let (region, endpoint) = (self.region.as_deref()?, self.signin.as_deref());
         Some(ConsoleRole { role_arn: &self.role_arn, region, endpoint })
+    }
+
+    fn iam_endpoint<'a>(&'a self, own: &'a str) -> Option<&'a str> {
+        let Some(endpoint) = &self.endpoint else { return Some(own) };
+        let address = url::Url::parse(endpoint).ok()?;
+        let host = Host::parse(address.host_str()?).ok()?;
+        if host.is_loopback() {
+            // A stand-in on this machine is all of AWS.
+            return Some(endpoint.trim_end_matches('/'));
+        }
+        // Anybody else is asked for sessions alone, and AWS is not shown keys that are not its own.
+        let domains = [".amazonaws.com", ".amazonaws.com.cn"];
+        domains.iter().any(|domain| host.as_str().ends_with(domain)).then_some(own)
     }
 
     fn proof<'a>(
@@ -211,6 +224,11 @@ impl Role {
         RoleArn::parse(&self.role_arn).map(|role| role.account)
     }
 
+    /// What callers may name beside the role itself.
+    pub(super) fn patterns(&self) -> Vec<String> {
+        self.may_assume.iter().map(ToString::to_string).collect()
+    }
+
     pub(super) fn is_chained(&self) -> bool {
         self.behind.kind == KIND.name
     }
@@ -218,22 +236,6 @@ impl Role {
     /// The session that is asked for, as far as it is known before the keys are.
     pub(super) fn longest(&self) -> Duration {
         if self.is_chained() { self.duration.min(LONGEST_CHAINED) } else { self.duration }
-    }
-
-    /// Keys of one partition are nothing to another one.
-    fn check_partition(&self, region: &str) -> Result<(), String> {
-        let partition = partition_of(region);
-        let role = RoleArn::parse(&self.role_arn).map(|role| ("role_arn", role.partition));
-        let policies =
-            self.policy_arns.iter().filter_map(|arn| Some(("policy_arns", policy_partition(arn)?)));
-        let patterns = self.may_assume.iter().map(|pattern| ("may_assume", pattern.partition()));
-        match role.into_iter().chain(policies).chain(patterns).find(|(_, other)| *other != partition) {
-            None => Ok(()),
-            Some((key, other)) => Err(format!(
-                "`{key}` is of the partition {}, and the region {region} is of {partition}",
-                escape(other)
-            )),
-        }
     }
 
     async fn assume(

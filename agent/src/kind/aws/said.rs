@@ -48,6 +48,7 @@ pub(super) fn told(role: &Role, agent: &Agent, entry: &Entry, held: &Facts) -> V
         configured("session_tags", &own_tags),
         tags_of_identity(role, agent, lease.as_deref()),
         configured("policy_arns", &role.policy_arns),
+        configured("may_assume", &role.patterns()),
         assumed,
     ];
     facts.into_iter().flatten().chain(agent.asked.statements(&entry.name)).collect()

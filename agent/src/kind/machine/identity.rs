@@ -76,7 +76,7 @@ impl Machine {
             Ok(Identity::WebIdentityFile)
         } else {
             Err(missing(
-                format!("this agent runs in no job, so `{name}` has no identity here"),
+                format!("`{name}` has no identity here: neither a CI system nor a token file gives one"),
                 "keyfob run -- COMMAND, in a job of GitHub Actions or CircleCI, or where \
                  AWS_WEB_IDENTITY_TOKEN_FILE is set",
             ))
@@ -131,13 +131,16 @@ pub(super) fn circleci(name: &EntryName, ambient: &Ambient, now: Timestamp) -> R
 /// Reads a token from somewhere that has a name.
 pub(super) fn read(token: &Secret<String>, place: &str) -> Result<Jwt, Refusal> {
     Jwt::read(token.clone()).map_err(|no| {
-        missing(format!("the token of this job cannot be used: {place} {no}"), "leave it as the job gets it")
+        missing(
+            format!("the token of this job cannot be used: {place} {no}"),
+            "let no step of the job set or change it, and whoever renews it write the token alone",
+        )
     })
 }
 
 fn no_job(name: &EntryName, of: &str) -> Refusal {
     missing(
-        format!("this agent runs in no job of {of}, so `{name}` has no identity here"),
+        format!("`{name}` has no identity here: this is no job of {of}"),
         "keyfob run -- COMMAND, in such a job",
     )
 }

@@ -51,6 +51,10 @@ impl UserRole {
         let http = agent.http(footing)?;
         match (&ambient.aws_keys, &ambient.aws_role, &ambient.web_identity_file) {
             (None, Some(role_arn), Some(path)) => {
+                if !crate::kind::is_role(role_arn) {
+                    let say = format!("`{name}` has no identity here: AWS_ROLE_ARN is not the ARN of a role");
+                    return Err(identity::missing(say, "write it arn:aws:iam::123456789012:role/Name"));
+                }
                 let token = file::read(path).await?;
                 let jwt = identity::read(&token, &format!("`{}`", super::shown(path)))?;
                 let session = super::session_name(&super::job_name(&jwt));

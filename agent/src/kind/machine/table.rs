@@ -10,6 +10,7 @@ use super::identity::Identity;
 use super::role::UserRole;
 use super::{Machine, Source};
 use crate::config::{Problem, Reading};
+use crate::kind::aws::{read_region, read_role_arn};
 use crate::upstream::secrets_manager;
 
 #[derive(Deserialize)]
@@ -58,7 +59,7 @@ pub(super) fn read(value: Spanned<DeValue<'_>>, reading: &mut Reading<'_>) -> Op
             Err(Problem::at(&path, format!("{place}: token_file is an absolute path")))
         })
     });
-    let role_arn = table.role_arn.and_then(|text| reading.check(read_role(place, &text)));
+    let role_arn = table.role_arn.and_then(|text| reading.check(read_role_arn(place, &text)));
     let region = table.region.and_then(|text| reading.check(read_region(place, &text)));
     let secret_arn = table.secret_arn.and_then(|text| {
         let arn = text.get_ref().clone();
@@ -90,26 +91,4 @@ pub(super) fn read(value: Spanned<DeValue<'_>>, reading: &mut Reading<'_>) -> Op
         None
     };
     Some(Box::new(Machine { identity, audience, token_file, role }))
-}
-
-/// `arn:PARTITION:iam::ACCOUNT:role/PATH/NAME`.
-fn read_role(place: &str, text: &Spanned<String>) -> Result<String, Problem> {
-    let arn = text.get_ref();
-    let parts: Vec<&str> = arn.splitn(6, ':').collect();
-    let is_role = matches!(parts.as_slice(), ["arn", partition, "iam", "", account, role]
-        if partition.starts_with("aws") && account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit())
-            && role.strip_prefix("role/").is_some_and(|name| !name.is_empty()));
-    if is_role && arn.len() <= 2048 && arn.bytes().all(|byte| byte.is_ascii_graphic()) {
-        Ok(arn.clone())
-    } else {
-        Err(Problem::at(text, format!("{place}: a role is written arn:aws:iam::123456789012:role/Name")))
-    }
-}
-
-fn read_region(place: &str, text: &Spanned<String>) -> Result<String, Problem> {
-    if secrets_manager::is_region(text.get_ref()) {
-        Ok(text.get_ref().clone())
-    } else {
-        Err(Problem::at(text, format!("{place}: this is not an AWS region, such as eu-west-1")))
-    }
 }

@@ -276,13 +276,20 @@ fn plain_http_goes_to_the_places_of_a_machine_and_only_by_a_client_for_them() {
         "http://[fd00:ec2::23]/v1",
         "http://[fd00:ec2::254]/latest",
         "http://127.0.0.1:51678/v2",
+        "http://[::1]:51678/v2",
     ];
     for place in places {
         let uri = place.parse().unwrap();
         assert!(at_machine.allowed(&uri).is_ok(), "{place}");
         assert!(http.allowed(&uri).is_err(), "{place}");
     }
+    // The control: a name of loopback is one where plain loopback is allowed, and is none of a machine even there.
+    let own_profile = Http::new(&Network::default(), true).unwrap();
+    let name = "http://localhost:51678/v2".parse().unwrap();
+    assert!(own_profile.allowed(&name).is_ok() && own_profile.at_machine().allowed(&name).is_err());
     let others = [
+        "http://localhost:51678/v2",
+        "http://127.1/",
         "http://169.254.170.3/",
         "http://169.254.169.254.evil.example/",
         "http://[::ffff:169.254.169.254]/",

@@ -93,7 +93,7 @@ impl Asked<'_> {
             ),
             "ValidationError" => refused(
                 format!("AWS refuses the request for {wanted}{said}"),
-                "check `role_arn` and `duration` of this entry (a role has a longest session)",
+                "lower `duration` of this entry: the role may allow shorter sessions alone; or mend its `role_arn`",
             ),
             "MalformedPolicyDocument"
             | "MalformedPolicyDocumentException"

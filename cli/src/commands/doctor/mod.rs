@@ -68,6 +68,9 @@ pub fn run(_options: &Options, world: &mut World) -> Outcome {
     };
     checks.extend(status.map(|status| setup::look(status, world)).unwrap_or_default());
     checks.extend(environment::look(status, world));
+    if world.environment.unattended.is_some() {
+        without_job(&mut checks, status);
+    }
     let next = next(&checks);
     if world.json {
         world.printer.json(&Report { checks: &checks, next });
@@ -100,6 +103,25 @@ fn ask(world: &mut World) -> Result<(Box<Status>, Vec<Check>), Refusal> {
     match answer? {
         Reply::Checks(checks) => Ok((status, checks)),
         _ => Err(unexpected()),
+    }
+}
+
+/// Where nobody sits, what is obtained with the identity of a job is meant to serve now, whether the agent knows the system that
+/// runs the job or not.
+fn without_job(checks: &mut [Check], status: Option<&Status>) {
+    let entries = status.map(|status| status.entries.as_slice()).unwrap_or_default();
+    for check in checks.iter_mut().filter(|check| check.health == Health::Good) {
+        let Some(entry) = entries.iter().find(|entry| entry.name == check.name) else { continue };
+        let missing = entry.refusal.as_ref().filter(|refusal| refusal.code == Code::MachineIdentityMissing);
+        let is_needed = entries.iter().any(|other| other.through.as_deref() == Some(entry.name.as_str()));
+        match missing {
+            Some(refusal) if entry.through.is_some() => *check = bad(&check.name, refusal),
+            Some(refusal) if is_needed => {
+                let hint = format!("{}; then see: keyfob machine claims {}", refusal.hint, entry.name);
+                *check = attention(&check.name, refusal.say.clone(), &hint);
+            }
+            _ => {}
+        }
     }
 }
 

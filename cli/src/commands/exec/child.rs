@@ -5,6 +5,7 @@ use std::io;
 use std::process::{Command, ExitStatus};
 
 use super::Variables;
+use crate::endpoint::Endpoint;
 use crate::printer::Printer;
 
 /// What shells say of a program that cannot be executed, and of one that is not there.
@@ -38,9 +39,9 @@ impl Program {
         Self { name: keyfob_ipc::text::escape(&program.to_string_lossy()), command }
     }
 
-    /// Runs it to its end.
-    pub fn run(mut self, printer: &mut Printer) -> Ended {
-        match platform::run(&mut self.command) {
+    /// Runs it to its end, and the endpoint meanwhile.
+    pub fn run(mut self, endpoint: Option<Endpoint>, printer: &mut Printer) -> Ended {
+        match platform::run(&mut self.command, endpoint) {
             Ok(status) => ended(status),
             Err(error) => {
                 let (code, say) = match error.kind() {
@@ -77,58 +78,73 @@ fn ended(status: ExitStatus) -> Ended {
 mod platform {
     use std::fs::File;
     use std::io;
+    use std::os::unix::net::UnixStream;
     use std::process::{Command, ExitStatus};
-    use std::sync::{Arc, Mutex, PoisonError};
+    use std::time::{Duration, Instant};
 
-    use rustix::process::{
-        Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, kill_process, setrlimit, waitid,
-    };
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, setrlimit};
     use signal_hook::consts::{
-        SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGUSR1, SIGUSR2, SIGWINCH,
+        SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGUSR1, SIGUSR2, SIGWINCH,
     };
-    use signal_hook::iterator::Signals;
+    use signal_hook::iterator::backend::SignalDelivery;
+    use signal_hook::iterator::exfiltrator::SignalOnly;
     use signal_hook::low_level::emulate_default_handler;
+
+    use crate::endpoint::Endpoint;
 
     /// What is passed on.
     const PASSED_ON: [i32; 9] =
         [SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGUSR1, SIGUSR2, SIGWINCH];
 
-    /// The program as long as nobody has waited for it: its number is not another's.
-    type Child = Arc<Mutex<Option<Pid>>>;
+    /// Between two looks at the program where nothing tells of its end.
+    const LOOK: Duration = Duration::from_millis(20);
 
-    pub(super) fn run(command: &mut Command) -> io::Result<ExitStatus> {
+    /// All by one thread: a program that makes threads is thirty kilobytes larger where it is linked statically.
+    pub(super) fn run(command: &mut Command, mut endpoint: Option<Endpoint>) -> io::Result<ExitStatus> {
         // Before the program runs: it may be told to end at once. One that is ignored here (nohup) stays so, here and there.
-        let ignored = ignored();
-        let caught = PASSED_ON.into_iter().filter(|signal| !ignored.contains(signal));
-        let mut signals = Signals::new(caught)?;
+        // The end of a child is not: the system would keep its exit code from us. What we catch the program has as usual.
+        let ignored = signals("SigIgn:");
+        let caught = PASSED_ON.into_iter().filter(|signal| !ignored.contains(signal)).chain([SIGCHLD]);
+        let is_told = !signals("SigBlk:").contains(&SIGCHLD);
+        let (read, write) = UnixStream::pair()?;
+        let mut signals = SignalDelivery::with_pipe(read, write, SignalOnly, caught)?;
         let mut running = command.spawn()?;
         let pid = i32::try_from(running.id()).ok().and_then(Pid::from_raw);
-        let child: Child = Arc::new(Mutex::new(pid));
-        let seen = Arc::clone(&child);
-        std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-            for signal in signals.forever() {
-                pass_on(signal, &seen);
+        loop {
+            // Nobody has waited for it yet: its number is not another's.
+            for signal in signals.pending().filter(|signal| *signal != SIGCHLD) {
+                pass_on(signal, pid);
             }
-        })?;
-        if let Some(pid) = pid {
-            let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-            while waitid(WaitId::Pid(pid), ended).is_err_and(|error| error == rustix::io::Errno::INTR) {}
+            if let Some(status) = running.try_wait()? {
+                return Ok(status);
+            }
+            let look = (!is_told).then(|| Instant::now() + LOOK);
+            wait(signals.get_read(), endpoint.as_ref(), look);
+            if let Some(endpoint) = &mut endpoint {
+                endpoint.turn();
+            }
         }
-        child.lock().unwrap_or_else(PoisonError::into_inner).take();
-        running.wait()
     }
 
-    fn pass_on(signal: i32, child: &Child) {
-        let child = child.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(process) = *child else { return };
+    /// Waits for a signal, for what makes the endpoint go on, or for a time.
+    fn wait(signals: &UnixStream, endpoint: Option<&Endpoint>, look: Option<Instant>) {
+        let mut watched = vec![PollFd::new(signals, PollFlags::IN)];
+        let end = endpoint.and_then(|endpoint| endpoint.watch(&mut watched));
+        let left = end.into_iter().chain(look).min().map(|end| end.saturating_duration_since(Instant::now()));
+        // Rounded up: who comes too early only comes again. An interruption is a signal, which is in the pipe.
+        let left = left.and_then(|left| Timespec::try_from(left + Duration::from_millis(1)).ok());
+        let _ = poll(&mut watched, left.as_ref());
+    }
+
+    fn pass_on(signal: i32, program: Option<Pid>) {
         // Keys of a terminal go to everybody in its foreground, the program too; some count how often it was told.
         let is_key = matches!(signal, SIGINT | SIGQUIT) && is_in_foreground();
-        if let Some(signal) = Signal::from_named_raw(signal).filter(|_| !is_key) {
+        if let (Some(program), Some(named)) = (program, Signal::from_named_raw(signal).filter(|_| !is_key)) {
             // It may have ended this moment.
-            let _ = kill_process(process, signal);
+            let _ = kill_process(program, named);
         }
         if signal == SIGTSTP {
-            drop(child);
             // Whoever has stopped us waits for it.
             let _ = emulate_default_handler(SIGTSTP);
         }
@@ -139,10 +155,10 @@ mod platform {
         rustix::termios::tcgetpgrp(terminal).is_ok_and(|group| group == rustix::process::getpgrp())
     }
 
-    /// The signals that are ignored, as far as the system tells (proc(5)).
-    fn ignored() -> Vec<i32> {
+    /// The signals of a set (`SigIgn:`, `SigBlk:`), as far as the system tells (proc(5)).
+    fn signals(set: &str) -> Vec<i32> {
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+        let line = status.lines().find_map(|line| line.strip_prefix(set));
         let set = line.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).unwrap_or(0);
         (1..=64).filter(|signal| set & (1 << (signal - 1)) != 0).collect()
     }
@@ -171,7 +187,9 @@ mod platform {
     use std::sync::Arc;
     use std::sync::atomic::AtomicBool;
 
-    pub(super) fn run(command: &mut Command) -> io::Result<ExitStatus> {
+    use crate::endpoint::Endpoint;
+
+    pub(super) fn run(command: &mut Command, _: Option<Endpoint>) -> io::Result<ExitStatus> {
         // Ctrl-C goes to the whole console: the program decides, and we wait for it.
         signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::new(AtomicBool::new(false)))?;
         command.spawn()?.wait()

@@ -3,11 +3,8 @@
 
 use std::path::Path;
 
-use super::Variables;
+use super::variables::{NOWHERE, Variables};
 use crate::world::World;
-
-/// Where there is nothing to read. SDKs take an empty name for none and go to the usual place.
-const NOWHERE: &str = if cfg!(windows) { "NUL" } else { "/dev/null" };
 
 /// What a file may hold whatever its name: far more than people write.
 const LONGEST: u64 = 4 * 1024 * 1024;

@@ -8,6 +8,9 @@ use keyfob_ipc::reply::ExecKeys;
 
 use crate::endpoint::Endpoint;
 
+/// Where there is nothing to read. SDKs take an empty name for none and go to the usual place.
+pub(super) const NOWHERE: &str = if cfg!(windows) { "NUL" } else { "/dev/null" };
+
 /// What decides about keys and identities of AWS beside the endpoint. SDKs differ in what wins, so none of it stays.
 const AWS: &[&str] = &[
     "AWS_ACCESS_KEY_ID",
@@ -27,6 +30,8 @@ const AWS: &[&str] = &[
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    "AWS_CREDENTIAL_FILE",
+    "AWS_BEARER_TOKEN_BEDROCK",
 ];
 
 /// The same of OUTSCALE, by today's names and the old ones.
@@ -66,6 +71,8 @@ impl Variables {
         self.unset(AWS);
         self.set("AWS_CONTAINER_CREDENTIALS_FULL_URI", &endpoint.url());
         self.set("AWS_CONTAINER_AUTHORIZATION_TOKEN", endpoint.token().expose());
+        // botocore looks there before it looks for an endpoint, and unset means `/etc/boto.cfg` and `~/.boto` to it.
+        self.set("BOTO_CONFIG", NOWHERE);
         self.region(region);
     }
 
@@ -156,6 +163,23 @@ mod tests {
         assert_eq!(variables.get("AWS_REGION"), Some(Some("eu-west-2")));
         assert_eq!(variables.get("AWS_DEFAULT_REGION"), Some(Some("eu-west-2")));
         assert!(!format!("{variables:?}").contains("secret\""), "{variables:?}");
+    }
+
+    #[test]
+    fn at_an_endpoint_nothing_else_is_found() {
+        let endpoint = Endpoint::open(Box::new(|| Ok(keys()))).unwrap();
+        let mut variables = Variables::default();
+        variables.endpoint(&endpoint, None);
+        for name in AWS {
+            let expected = match *name {
+                "AWS_CONTAINER_CREDENTIALS_FULL_URI" => Some(endpoint.url()),
+                "AWS_CONTAINER_AUTHORIZATION_TOKEN" => Some(endpoint.token().expose().clone()),
+                _ => None,
+            };
+            assert_eq!(variables.get(name), Some(expected.as_deref()), "{name}");
+        }
+        assert_eq!(variables.get("BOTO_CONFIG"), Some(Some(NOWHERE)));
+        assert_eq!(variables.get("AWS_REGION"), None, "the caller's stays");
     }
 
     #[test]

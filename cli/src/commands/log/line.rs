@@ -3,6 +3,7 @@
 use keyfob_ipc::reply::{Asking, LedgerLine, Outcome};
 use keyfob_ipc::text::escape;
 
+use crate::commands::status::short_role;
 use crate::printer::{Paint, Printer};
 use crate::world::World;
 use crate::zone::Zone;
@@ -48,11 +49,25 @@ impl Lines {
 
     fn cells(&self, line: &LedgerLine, printer: &Printer) -> [String; 5] {
         let what = match (&line.entry, &line.target) {
-            (Some(entry), Some(target)) => format!("{} {}", escape(entry), escape(target)),
-            (Some(one), None) | (None, Some(one)) => escape(one),
+            (Some(entry), Some(target)) => format!("{} {}", named(entry), escape(target)),
+            (Some(entry), None) => named(entry),
+            (None, Some(target)) => escape(target),
             (None, None) => "-".to_owned(),
         };
         [self.zone.show(&line.at), program(line.asking.as_ref()), escape(&line.act), what, end(line, printer)]
+    }
+}
+
+/// An entry by its name. A role that a caller has named is shown as `aws.dev 123456789012 Audit`, and cut where that is wider than
+/// the column: with --json it is whole.
+fn named(entry: &str) -> String {
+    let Some((base, role)) = entry.split_once('/').filter(|(_, role)| role.starts_with("arn:")) else {
+        return escape(entry);
+    };
+    let name = escape(&format!("{base} {}", short_role(role)));
+    match name.char_indices().nth(WIDEST) {
+        Some(_) => name.chars().take(WIDEST - 1).chain(['…']).collect(),
+        None => name,
     }
 }
 

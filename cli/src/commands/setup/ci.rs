@@ -5,10 +5,11 @@ mod github_actions;
 
 use clap::Args;
 use keyfob_ipc::reply::{EntryReport, Status};
-use keyfob_ipc::{Code, ControlAsk, Refusal, Reply};
+use keyfob_ipc::{Code, ControlAsk, Refusal, Reply, text};
+use serde::Serialize;
 
-use super::super::{DONE, Outcome, WRONG_USE};
-use super::refuse_broken_configuration;
+use super::super::{DONE, Outcome, WRONG_USE, of_kind};
+use super::{behind, refuse_broken_configuration};
 use crate::reach::unexpected;
 use crate::world::World;
 
@@ -19,6 +20,8 @@ const CONFIG: &str = "ci/keyfob.toml";
 #[derive(Debug, Args)]
 #[group(skip)]
 pub struct Options {
+    /// The [machine.NAME] that the job is. May be left out: then the first one that fits.
+    name: Option<String>,
     /// Write the workflow to standard output; nothing else is ever written.
     #[arg(long)]
     print: bool,
@@ -32,6 +35,7 @@ pub enum System {
 }
 
 impl System {
+    /// Of the command and of the identity.
     fn name(self) -> &'static str {
         match self {
             Self::GithubActions => "github-actions",
@@ -39,11 +43,23 @@ impl System {
         }
     }
 
-    /// Where such a workflow stands in a repository.
-    fn file(self) -> &'static str {
+    /// For people.
+    fn title(self) -> &'static str {
         match self {
-            Self::GithubActions => ".github/workflows/keyfob.yml",
-            Self::CircleCi => ".circleci/config.yml",
+            Self::GithubActions => "GitHub Actions",
+            Self::CircleCi => "CircleCI",
+        }
+    }
+
+    /// How to come by a workflow. CircleCI has one file for all workflows of a repository: there is something in it already.
+    fn hint(self) -> &'static str {
+        match self {
+            Self::GithubActions => {
+                "mkdir -p .github/workflows && keyfob setup github-actions --print > .github/workflows/keyfob.yml"
+            }
+            Self::CircleCi => {
+                "look at `keyfob setup circleci --print`, and put its job and workflow into .circleci/config.yml by hand"
+            }
         }
     }
 }
@@ -54,53 +70,127 @@ struct Job {
     machine: String,
     /// One AWS role whose keys the command gets, by its full name.
     role: Option<String>,
+    /// The least that the configuration of the job has, in TOML.
+    config: String,
+}
+
+/// For programs.
+#[derive(Debug, Serialize)]
+struct Printed {
+    workflow: String,
 }
 
 pub fn run(system: System, options: &Options, world: &mut World) -> Outcome {
-    let name = system.name();
     if !options.print {
-        let say = format!("setup {name} only prints: a workflow belongs to its repository");
-        let hint = format!("keyfob setup {name} --print > {}", system.file());
-        world.printer.refuse(&Refusal::new(Code::BadRequest, say).hint(hint));
+        let say = format!("setup {} only prints: a workflow belongs to its repository", system.name());
+        world.printer.refuse(&Refusal::new(Code::BadRequest, say).hint(system.hint()));
         return Ok(WRONG_USE);
     }
     let Reply::Status(status) = world.reach.ask_control(ControlAsk::Status)? else {
         return Err(unexpected());
     };
     refuse_broken_configuration(&status)?;
-    let job = job(&status)?;
+    let (machine, others) = machine(&status, system, options.name.as_deref())?;
+    let job = job(&status, machine);
     let workflow = match system {
         System::GithubActions => github_actions::workflow(&job),
         System::CircleCi => circleci::workflow(&job),
     };
+    if world.json {
+        world.printer.json(&Printed { workflow });
+        return Ok(DONE);
+    }
     world.printer.result(&workflow);
     world.printer.note(&format!("the job reads {CONFIG} of its repository: keep there what it needs"));
+    if let [other, ..] = others.as_slice() {
+        world.printer.note(&format!(
+            "the job is `{}`; for another one: keyfob setup {} {other} --print",
+            machine.name,
+            system.name()
+        ));
+    }
     Ok(DONE)
 }
 
-/// The first machine entry, and the first role that is obtained with it.
-fn job(status: &Status) -> Result<Job, Refusal> {
-    let of_kind = |kind: &'static str| status.entries.iter().filter(move |entry| entry.kind == kind);
-    let machine = of_kind("machine").next().ok_or_else(|| {
-        Refusal::new(Code::UnknownEntry, "the configuration has no `machine` entry")
-            .hint(format!("add [machine.ci] to {}", status.config.path))
-    })?;
-    let is_behind = |entry: &&EntryReport| {
-        let mut through = entry.through.as_ref();
-        // A chain is no longer than there are entries.
-        for _ in 0..status.entries.len() {
-            let Some(name) = through else { return false };
-            if *name == machine.name {
-                return true;
-            }
-            through =
-                status.entries.iter().find(|other| other.name == *name).and_then(|it| it.through.as_ref());
+/// The machine entry that is named, else the first that can be a job of this system; and the names of the others that can.
+fn machine<'a>(
+    status: &'a Status,
+    system: System,
+    name: Option<&str>,
+) -> Result<(&'a EntryReport, Vec<&'a str>), Refusal> {
+    let is_named = |entry: &&EntryReport| name.is_none_or(|name| entry.name == of_kind("machine", name));
+    let machines: Vec<&EntryReport> = status.entries.iter().filter(|entry| entry.kind == "machine").collect();
+    let named: Vec<&EntryReport> = machines.iter().copied().filter(is_named).collect();
+    let fits = |entry: &&EntryReport| entry.facts.get("identity").is_none_or(|own| own == system.name());
+    let mut fitting = named.iter().copied().filter(fits);
+    if let Some(machine) = fitting.next() {
+        return Ok((machine, fitting.map(|entry| entry.name.as_str()).collect()));
+    }
+    let path = &status.config.path;
+    let (say, hint) = match (named.first(), name) {
+        (Some(other), _) => (
+            format!(
+                "`{}` has the identity {}, so a job of {} cannot be it",
+                other.name,
+                other.facts.get("identity").map(|own| text::escape(own)).unwrap_or_default(),
+                system.title()
+            ),
+            format!("add another [machine.NAME] with `identity = \"{}\"` to {path}", system.name()),
+        ),
+        (None, Some(name)) if !machines.is_empty() => {
+            let names: Vec<&str> = machines.iter().map(|entry| entry.name.as_str()).collect();
+            let name = text::escape(&of_kind("machine", name));
+            (format!("there is no entry `{name}`; there is {}", names.join(", ")), "keyfob status".to_owned())
         }
-        false
+        (None, _) => {
+            ("the configuration has no `machine` entry".to_owned(), format!("add [machine.ci] to {path}"))
+        }
     };
-    let role = of_kind("aws").find(is_behind).map(|entry| entry.name.clone());
-    let bare = machine.name.strip_prefix("machine.").unwrap_or(&machine.name);
-    Ok(Job { machine: bare.to_owned(), role })
+    Err(Refusal::new(Code::UnknownEntry, say).hint(hint))
+}
+
+/// The machine, and the first role that is obtained with it.
+fn job(status: &Status, machine: &EntryReport) -> Job {
+    let is_behind = |entry: &&EntryReport| {
+        entry.kind == "aws" && behind(&status.entries, entry).any(|other| other.name == machine.name)
+    };
+    let role = status.entries.iter().find(is_behind);
+    let bare = machine.name.strip_prefix("machine.").unwrap_or(&machine.name).to_owned();
+    Job {
+        config: config(status, machine, role, &bare),
+        role: role.map(|role| role.name.clone()),
+        machine: bare,
+    }
+}
+
+/// The machine, the role, and what is between them.
+fn config(status: &Status, machine: &EntryReport, role: Option<&EntryReport>, bare: &str) -> String {
+    let mut config = table(machine, &["identity"], &[]);
+    let Some(role) = role else {
+        // Nothing is obtained with it yet.
+        return format!(
+            "{config}[aws.deploy]\nmachine = \"{bare}\"\nrole_arn = \"arn:aws:iam::123456789012:role/Deploy\"\n\
+             region = \"eu-west-1\"\n"
+        );
+    };
+    let mut chain: Vec<&EntryReport> = std::iter::once(role)
+        .chain(behind(&status.entries, role).take_while(|entry| entry.name != machine.name))
+        .collect();
+    chain.reverse();
+    for entry in chain {
+        let through = entry.through.as_deref().and_then(|through| through.split_once('.'));
+        let through = through.map(|(kind, name)| (if kind == "aws" { "source" } else { kind }, name));
+        config.push_str(&table(entry, &["role_arn", "region"], through.as_slice()));
+    }
+    config
+}
+
+fn table(entry: &EntryReport, facts: &[&str], first: &[(&str, &str)]) -> String {
+    let facts = facts.iter().filter_map(|name| Some((*name, entry.facts.get(*name)?.as_str())));
+    let lines = first.iter().copied().chain(facts);
+    let lines: String =
+        lines.map(|(name, value)| format!("{name} = \"{}\"\n", text::escape(value))).collect();
+    format!("[{}]\n{lines}", text::escape(&entry.name))
 }
 
 impl Job {
@@ -116,5 +206,11 @@ impl Job {
             identity.name(),
             self.machine
         )
+    }
+
+    /// The configuration as a comment.
+    fn comment(&self) -> String {
+        let lines: String = self.config.lines().map(|line| format!("#   {line}\n")).collect();
+        format!("# {CONFIG} of this repository has at the least (it holds no secret):\n{lines}")
     }
 }

@@ -54,6 +54,10 @@ impl Tool {
             }
             lines => lines?,
         };
+        // In CI nobody has set anything up, and a job names its tools itself.
+        if ours.is_empty() && world.environment.unattended.is_some() {
+            return Ok(None);
+        }
         if ours.is_empty() {
             let say = format!("`{shown}` does not ask keyfob");
             return Ok(Some(self.attention(say, self.command)));

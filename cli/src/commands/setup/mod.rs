@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use keyfob_ipc::reply::Status;
+use keyfob_ipc::reply::{EntryReport, Status};
 use keyfob_ipc::{Code, ControlAsk, Refusal, Reply};
 use serde::Serialize;
 
@@ -43,10 +43,13 @@ EXIT CODES
     Bazel(Options),
     /// Make an AWS profile for each AWS entry.
     ///
-    /// Writes one [profile NAME] for each [aws.NAME] of the configuration into ~/.aws/config, so that
-    /// `aws s3 ls --profile dev` works. Profiles of the same name outside of the marks, in ~/.aws/config or in
-    /// ~/.aws/credentials, would win over ours: then nothing is written, and they are named. ~/.aws/credentials is never
-    /// written.
+    /// Writes one [profile NAME] for each [aws.NAME] and each [outscale.NAME] of the configuration into ~/.aws/config, so that
+    /// `aws s3 ls --profile dev` works. The profile of an [outscale.*] entry has OUTSCALE's addresses (endpoint_url, and
+    /// [services] for EC2, ELB, IAM, S3 and Direct Connect), so that its keys are never sent to AWS: that needs an AWS CLI
+    /// from 2.13, boto3 from 1.28.
+    ///
+    /// Profiles of the same name outside of the marks, in ~/.aws/config or in ~/.aws/credentials, would win over ours: then
+    /// nothing is written, and they are named. ~/.aws/credentials is never written.
     #[command(after_long_help = "\
 EXAMPLES
   keyfob setup aws
@@ -60,11 +63,14 @@ EXIT CODES
     ///
     /// Writes to standard output a workflow whose job gets its own identity (`id-token: write`) and runs a command below
     /// `keyfob run`, from [machine.*] and [aws.*] of the configuration. It only prints: a workflow belongs to its
-    /// repository, where its own review is. Nothing is downloaded in it: keyfob is to be on the runner's PATH.
+    /// repository, where its own review is. Nothing is downloaded in it: keyfob is to be on the runner's PATH. What is to be
+    /// replaced is marked as a placeholder.
     #[command(after_long_help = "\
 EXAMPLES
   keyfob setup github-actions --print
-  keyfob setup github-actions --print > .github/workflows/keyfob.yml
+  keyfob setup github-actions ci --print
+  mkdir -p .github/workflows &&
+    keyfob setup github-actions --print > .github/workflows/keyfob.yml
 
 EXIT CODES
   0 printed, 1 refused, 2 wrong use (without --print, too), 4 agent not reachable")]
@@ -73,13 +79,14 @@ EXIT CODES
     ///
     /// Writes to standard output a configuration of CircleCI whose job runs a command below `keyfob run` with the ID token that
     /// it has by itself, from [machine.*] and [aws.*] of the configuration. It only prints: a workflow belongs to its
-    /// repository, where its own review is.
+    /// repository, where its own review is, and CircleCI has one file for all of them: put the parts in there by hand. What is
+    /// to be replaced is marked as a placeholder.
     #[command(
         name = "circleci",
         after_long_help = "\
 EXAMPLES
   keyfob setup circleci --print
-  keyfob setup circleci --print > .circleci/config.yml
+  keyfob setup circleci ci --print
 
 EXIT CODES
   0 printed, 1 refused, 2 wrong use (without --print, too), 4 agent not reachable"
@@ -171,6 +178,16 @@ fn refuse_broken_configuration(status: &Status) -> Result<(), Refusal> {
         .hint("keyfob config check")),
         _ => Ok(()),
     }
+}
+
+/// The entries that this one is obtained through, the nearest first.
+fn behind<'a>(all: &'a [EntryReport], entry: &'a EntryReport) -> impl Iterator<Item = &'a EntryReport> {
+    let next = |entry: &&'a EntryReport| {
+        let name = entry.through.as_ref()?;
+        all.iter().find(|other| other.name == *name)
+    };
+    // A chain is no longer than there are entries.
+    std::iter::successors(next(&entry), next).take(all.len())
 }
 
 fn remove_command(command: &str, options: &Options) -> String {

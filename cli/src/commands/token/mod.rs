@@ -89,12 +89,16 @@ pub struct Rotate {
 ///
 /// Removes the token from the keychain, and deletes it at its service where that can be done. Elsewhere it stays valid:
 /// withdraw it on its page if nobody else uses it.
+///
+/// For an entry of OUTSCALE the access keys that the agent made are deleted there, and the one that you gave, too, unless it
+/// is another user's or you say --keep-at-service. The last of them cannot delete itself: it is switched off and named.
 #[derive(Debug, Args)]
 #[group(skip)]
 #[command(after_long_help = "\
 EXAMPLES
   keyfob token remove aspect
   keyfob token remove aspect --keep-at-service
+  keyfob token remove outscale.monitoring --keep-at-service
 
 EXIT CODES
   0 removed, 1 refused, 2 wrong use, 4 agent not reachable,
@@ -102,7 +106,7 @@ EXIT CODES
 pub struct Remove {
     /// The entry: `token.aspect` or `aspect`.
     name: String,
-    /// Leave it valid at its service: another machine may use it.
+    /// Leave it valid at its service: another machine may use it. Of OUTSCALE: the access key that you gave.
     #[arg(long)]
     keep_at_service: bool,
 }
@@ -118,7 +122,7 @@ EXAMPLE
   keyfob token ends aspect 2027-03-01
 
 EXIT CODES
-  0 noted, 1 refused, 2 wrong use, 3 no token is held, 4 agent not reachable,
+  0 noted, 1 refused, 2 wrong use, 3 nothing is held, 4 agent not reachable,
   5 waiting for an unlock or an approval")]
 pub struct Ends {
     /// The entry: `token.aspect` or `aspect`.
@@ -173,17 +177,17 @@ pub fn run(command: Command, world: &mut World) -> Outcome {
         Command::Add(options) => add(&options, world),
         Command::Rotate(options) => rotate(&options, world),
         Command::Remove(options) => {
-            let name = of_kind("token", &options.name);
+            let name = token_entry(&options.name, world)?.name;
             let ask = ControlAsk::TokenRemove { name, keep_at_service: options.keep_at_service };
             done(ask_service(ask, SERVICE, world)?, world)
         }
         Command::Ends(options) => {
-            let name = of_kind("token", &options.name);
+            let name = token_entry(&options.name, world)?.name;
             let reply = world.reach.ask_control(ControlAsk::TokenEnds { name, ends: options.ends })?;
             report::show(reply, world)
         }
         Command::Snooze(options) => {
-            let name = of_kind("token", &options.name);
+            let name = token_entry(&options.name, world)?.name;
             done(world.reach.ask_control(ControlAsk::TokenSnooze { name, days: options.days })?, world)
         }
         Command::Rescue(options) => rescue(&options, world),
@@ -212,8 +216,10 @@ fn add(options: &Add, world: &mut World) -> Outcome {
 
 fn rotate(options: &Rotate, world: &mut World) -> Outcome {
     let entry = token_entry(&options.name, world)?;
+    // Keys of OUTSCALE are renewed by themselves, as the agent says: there is nothing to type.
+    let by_hand = options.by_hand && entry.kind != OUTSCALE;
     let only_by_hand = entry.facts.get("rotation").is_some_and(|rotation| rotation == "by-hand");
-    let value = match (only_by_hand, options.by_hand) {
+    let value = match (only_by_hand, by_hand) {
         (true, _) => Some(value::take(&entry, Occasion::Rotate, world)?),
         (false, true) => Some(value::take(&entry, Occasion::RotateByHand, world)?),
         (false, false) => None,
@@ -224,8 +230,7 @@ fn rotate(options: &Rotate, world: &mut World) -> Outcome {
 }
 
 fn token_entry(name: &str, world: &World) -> Result<EntryReport, Refusal> {
-    let Reply::Entry(entry) = world.reach.ask_control(ControlAsk::Entry { name: of_kind("token", name) })?
-    else {
+    let Reply::Entry(entry) = world.reach.look(|| ControlAsk::TokenEntry { name: name.to_owned() })? else {
         return Err(unexpected());
     };
     if entry.kind != "token" && entry.kind != OUTSCALE {
@@ -243,7 +248,12 @@ struct Rescued {
 }
 
 fn rescue(options: &Rescue, world: &mut World) -> Outcome {
-    let name = of_kind("token", &options.name);
+    // What waits there may be of an entry that is configured no more.
+    let name = match token_entry(&options.name, world) {
+        Ok(entry) => entry.name,
+        Err(refusal) if refusal.code == Code::UnknownEntry => of_kind("token", &options.name),
+        Err(refusal) => return Err(refusal),
+    };
     let Reply::Value { value } = world.reach.ask_control(ControlAsk::TokenRescue { name: name.clone() })?
     else {
         return Err(unexpected());

@@ -30,6 +30,9 @@ pub fn take(whose: &str, again: &str, world: &mut World) -> Result<Pair, Refusal
     }
     let whose = text::escape(whose);
     let access_key = prompt::shown(&format!("Access key {whose}: "))?;
+    if access_key.trim().is_empty() {
+        return Err(nothing().hint(again));
+    }
     let secret_key = prompt::hidden(&format!("Secret key {whose} (not shown): "), Ends::WithLine)?;
     let pair = Pair {
         access_key: access_key.trim().to_owned(),
@@ -46,6 +49,9 @@ fn read(given: &Secret<String>) -> Result<Pair, Refusal> {
         secret_key: Secret<String>,
     }
     let given = given.expose().trim();
+    if given.is_empty() {
+        return Err(nothing());
+    }
     if given.starts_with('{') {
         let Ok(Json { access_key, secret_key }) = serde_json::from_str(given) else {
             return Err(refuse("the JSON has no `access_key` and `secret_key`"));
@@ -66,10 +72,17 @@ fn check(pair: Pair) -> Result<Pair, Refusal> {
         return Err(refuse("an access key has 16 to 128 capital letters and digits"));
     }
     let secret = pair.secret_key.expose();
+    if secret.is_empty() {
+        return Err(refuse("the secret half of the access key is missing"));
+    }
     if !(16..=128).contains(&secret.len()) || !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(refuse("a secret key has 16 to 128 visible characters"));
     }
     Ok(pair)
+}
+
+fn nothing() -> Refusal {
+    refuse("nothing was given")
 }
 
 fn refuse(why: &str) -> Refusal {
@@ -103,5 +116,6 @@ mod tests {
             assert_eq!(refusal.code, Code::TokenInvalid);
             assert!(!refusal.say.contains("s3cr3t"), "{refusal}");
         }
+        assert_eq!(read(&Secret::from(" \n")).unwrap_err().say, "nothing was given");
     }
 }

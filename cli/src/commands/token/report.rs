@@ -60,7 +60,11 @@ fn page(report: &TokenReport, world: &World) -> String {
 
 /// Until when, and who says so. What nobody says is not known; it is never no end.
 fn end(report: &TokenReport, now: Moment) -> String {
-    let Some(until) = &report.until else { return "unknown".to_owned() };
+    let Some(until) = &report.until else {
+        // OUTSCALE lists a key without an end where it has none.
+        let is_none = report.until_by == Some(Teller::Eim);
+        return if is_none { format!("none{}", says(report.until_by)) } else { "unknown".to_owned() };
+    };
     let is_assumed = report.until_by == Some(Teller::Configuration);
     let taken = if is_assumed { "taken to be " } else { "" };
     let left = life::remaining(now, until, is_assumed);
@@ -104,5 +108,6 @@ mod tests {
         assert_eq!(ending(until, Some(Teller::Person)), "2027-11-21, as you said (365 days)");
         assert_eq!(ending(until, None), "2027-11-21 (365 days)");
         assert_eq!(ending(None, Some(Teller::TokenService)), "unknown");
+        assert_eq!(ending(None, Some(Teller::Eim)), "none, OUTSCALE says so");
     }
 }

@@ -7,9 +7,9 @@ use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use keyfob_e2e::needles::Secret;
-use keyfob_e2e::{Examiner, Profile, Stage, wait_for};
+use keyfob_e2e::{Examiner, Profile, Stage, run, wait_for};
 
-use crate::{SOON, Shell, agent_of, config};
+use crate::{SOON, Shell, agent_of, config, keyfob};
 
 fn copy(name: &str, to: &Path) {
     let new = to.with_extension("new");
@@ -76,4 +76,30 @@ fn an_agent_that_is_started_on_demand_keeps_them_as_close() {
     profile.set("KEYFOB_EXEC", "1");
     let agent = profile.start_agent();
     assert_eq!(examiner.search(agent, &[secret]), Vec::<String>::new());
+}
+
+#[test]
+fn programs_are_waited_for_whatever_the_caller_did_with_their_ends() {
+    /// The line about ignored signals (proc(5)), with SIGCHLD or without.
+    fn ignores_children(status: &str) -> bool {
+        let line = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).expect("a line");
+        u64::from_str_radix(line.trim(), 16).expect("a set") & (1 << 16) != 0
+    }
+    let profile = Profile::new(&config());
+    let program = profile.path().join("legacy");
+    let keys = r#"{"Version": 1, "AccessKeyId": "AKIALEGACY", "SecretAccessKey": "secret"}"#;
+    fs::write(&program, format!("#!/bin/sh\necho '{keys}'\n")).expect("a file of ours");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("a file of ours");
+    profile.configure(&format!("{}[aws.legacy]\ncommand = [\"{}\"]\n", config(), program.display()));
+    let ignoring = |line: &str| {
+        let mut command = profile.command("/bin/bash");
+        command.args(["-c", &format!("trap '' CHLD; {line}")]).env("KEYFOB", keyfob());
+        run(command, "").ok().stdout
+    };
+    assert!(ignores_children(&ignoring("exec cat /proc/self/status")), "the control");
+    ignoring("exec $KEYFOB agent start");
+    let agent = profile.agent_pid();
+    let status = fs::read_to_string(format!("/proc/{agent}/status")).expect("it runs");
+    assert!(!ignores_children(&status));
+    assert!(profile.credential_process("legacy").ok().stdout.contains("AKIALEGACY"));
 }

@@ -93,6 +93,6 @@ fn claims_are_told_in_all_forms() {
     profile.credential_process("deploy").ok();
 
     let refused = Profile::new(&config(&company)).run(&["machine", "claims", "ci"], "").exits(1);
-    assert!(refused.stderr.contains("runs in no job"), "{refused:?}");
+    assert!(refused.stderr.contains("has no identity here"), "{refused:?}");
     assert!(refused.stderr.contains("keyfob run"), "{refused:?}");
 }

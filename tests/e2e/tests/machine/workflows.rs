@@ -53,7 +53,7 @@ fn in_job(profile: &Profile, script: &str, inputs: &[(&str, &str)]) -> Output {
 }
 
 fn with(mut command: Command, inputs: &[(&str, &str)]) -> Command {
-    command.envs(inputs.iter().map(|(name, value)| (format!("KEYFOB_INPUT_{name}"), *value)));
+    command.envs(inputs.iter().map(|(name, value)| (format!("INPUT_{name}"), *value)));
     command
 }
 
@@ -70,7 +70,7 @@ fn the_composite_action_runs_a_command_with_the_jobs_keys() {
     assert!(!script.contains("${{"), "no input is text of the script");
     let inputs = action["inputs"].as_object().cloned().unwrap_or_default();
     for name in inputs.keys() {
-        let variable = format!("KEYFOB_INPUT_{}", name.to_uppercase());
+        let variable = format!("INPUT_{}", name.to_uppercase());
         assert_eq!(step["env"][&variable], format!("${{{{ inputs.{name} }}}}"));
     }
 

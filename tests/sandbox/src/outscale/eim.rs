@@ -33,7 +33,8 @@ impl Outscale {
             _ if !account.lets_in => Err((403, "AccessDenied")),
             Err(_) => Err((403, "SignatureDoesNotMatch")),
             Ok(_) if form.get("Version") != Some("2010-05-08") => Err(INVALID),
-            Ok(by) if !account.may(&by, &format!("eim:{action}")) => Err((403, "AccessDenied")),
+            // Policies name EIM by its service code, which is `iam`.
+            Ok(by) if !account.may(&by, &format!("iam:{action}")) => Err((403, "AccessDenied")),
             Ok(_) => {
                 *account.calls.entry(action.clone()).or_default() += 1;
                 act(account, &action, &form)

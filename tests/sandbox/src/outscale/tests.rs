@@ -26,8 +26,8 @@ fn a_user_may_do_what_its_policy_allows_and_no_more() {
     let key = outscale.add_user("bot", &["api:Read*", "api:CreateAccessKey"], None);
     let account = locked(&outscale.account);
     assert!(account.may(&key.id, "api:ReadAccessKeys") && account.may(&key.id, "api:CreateAccessKey"));
-    assert!(!account.may(&key.id, "api:DeleteAccessKey") && !account.may(&key.id, "eim:GetUser"));
-    assert!(account.may(&account.root.id, "eim:CreateUser"));
+    assert!(!account.may(&key.id, "api:DeleteAccessKey") && !account.may(&key.id, "iam:GetUser"));
+    assert!(account.may(&account.root.id, "iam:CreateUser"));
 }
 
 #[test]

@@ -1,16 +1,15 @@
 //! Runs another program for its output: no shell, nothing of our environment, ten seconds, and nothing left of it.
 
-use std::collections::HashMap;
-use std::ffi::OsString;
 use std::fmt;
 use std::process::{ExitStatus, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
+use super::running::Commands;
 use crate::config::EntryName;
 
 /// How long a program may take, until all that it has started is ended.
@@ -19,15 +18,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const END: Duration = Duration::from_secs(2);
 /// Most bytes that it may write.
 const OUTPUT: usize = 64 * 1024;
-
-/// What a program is told of its surroundings: who it runs for. Nothing else of the agent's environment is its business.
-#[cfg(unix)]
-const PASSED_ON: [&str; 4] = ["HOME", "USER", "LOGNAME", "LANG"];
-#[cfg(windows)]
-const PASSED_ON: [&str; 6] = ["USERPROFILE", "USERNAME", "APPDATA", "LOCALAPPDATA", "SystemRoot", "PATH"];
-/// Where it finds other programs: the system's own places.
-#[cfg(unix)]
-const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
 
 /// Why there is no output.
 #[derive(Debug)]
@@ -47,6 +37,9 @@ pub(super) enum Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Start(std::io::ErrorKind::NotFound) => {
+                formatter.write_str("cannot be started (there is no such file)")
+            }
             Self::Start(kind) => write!(formatter, "cannot be started ({kind})"),
             Self::Slow => {
                 write!(formatter, "has not answered within {} seconds and was ended", PATIENCE.as_secs())
@@ -62,8 +55,12 @@ impl fmt::Display for Fault {
 }
 
 /// The standard output of a program that ended well. What it writes to standard error goes nowhere: it may be a secret.
-pub(super) async fn output(words: &[String], name: &EntryName) -> Result<Vec<u8>, Fault> {
-    let mut running = Running::start(words, name)?;
+pub(super) async fn output(
+    commands: &Arc<Commands>,
+    words: &[String],
+    name: &EntryName,
+) -> Result<Vec<u8>, Fault> {
+    let mut running = Running::start(commands, words, name)?;
     match timeout(PATIENCE, running.answer()).await {
         Ok(answer) => {
             if answer.is_err() {
@@ -78,33 +75,21 @@ pub(super) async fn output(words: &[String], name: &EntryName) -> Result<Vec<u8>
     }
 }
 
-/// Processes that are being run for an entry.
-pub(super) fn processes_of(name: &EntryName) -> Vec<u32> {
-    let all = all();
-    all.iter().flatten().filter(|(_, of)| *of == name).map(|(id, _)| *id).collect()
-}
-
-/// What runs, by process, and for which entry.
-static RUNNING: Mutex<Option<HashMap<u32, EntryName>>> = Mutex::new(None);
-
-fn all() -> MutexGuard<'static, Option<HashMap<u32, EntryName>>> {
-    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// A program that runs, with all that it starts in its process group. It does not outlive this.
 struct Running {
     child: Child,
     id: u32,
+    commands: Arc<Commands>,
 }
 
 impl Running {
-    fn start(words: &[String], name: &EntryName) -> Result<Self, Fault> {
+    fn start(commands: &Arc<Commands>, words: &[String], name: &EntryName) -> Result<Self, Fault> {
         let (program, arguments) = words.split_first().ok_or(Fault::Read)?;
         let mut command = Command::new(program);
         command
             .args(arguments)
             .env_clear()
-            .envs(environment())
+            .envs(commands.person.environment())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -113,12 +98,12 @@ impl Running {
         command.process_group(0).current_dir("/");
         #[cfg(windows)]
         command.creation_flags(CREATE_NO_WINDOW);
-        // It may ask at once: whoever looks for it waits until it is known.
-        let mut all = all();
-        let child = command.spawn().map_err(|error| Fault::Start(error.kind()))?;
-        let id = child.id().unwrap_or_default();
-        all.get_or_insert_default().insert(id, name.clone());
-        Ok(Self { child, id })
+        let (child, id) = commands.start(name, || {
+            let child = command.spawn().map_err(|error| Fault::Start(error.kind()))?;
+            let id = child.id().unwrap_or_default();
+            Ok((child, id))
+        })?;
+        Ok(Self { child, id, commands: Arc::clone(commands) })
     }
 
     async fn answer(&mut self) -> Result<Vec<u8>, Fault> {
@@ -181,14 +166,6 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.kill();
-        all().get_or_insert_default().remove(&self.id);
+        self.commands.ended(self.id);
     }
-}
-
-fn environment() -> Vec<(OsString, OsString)> {
-    // What `main` has left of the environment is for whom we run; the program gets the same, and nothing of ours.
-    let all = std::env::vars_os().filter(|(name, _)| PASSED_ON.iter().any(|known| name == known));
-    #[cfg(unix)]
-    let all = all.chain([(OsString::from("PATH"), OsString::from(PATH))]);
-    all.collect()
 }
