@@ -48,7 +48,7 @@ fn holds(config: &Config) {
     let mut hosts = HashSet::new();
     for entry in &config.entries {
         assert!(names.insert(&entry.name), "{} is there twice", entry.name);
-        assert_eq!(config.entry(&entry.name).map(|found| &found.name), Some(&entry.name));
+        assert_eq!(config.entry(&entry.name).map(|found| found.name.clone()), Some(entry.name.clone()));
         let found = config.find(&entry.name.to_string(), Ask::Anything).map(|found| found.name.clone());
         assert_eq!(found.as_ref(), Ok(&entry.name));
         for pattern in entry.source.hosts() {
@@ -57,10 +57,10 @@ fn holds(config: &Config) {
             assert_eq!(owner, Some(&entry.name), "{pattern} leads to another entry");
         }
         // Whoever pays for an entry is there.
-        let mut behind = entry.source.through();
+        let mut behind = entry.source.through().cloned();
         for _ in 0..config.entries.len() {
             let Some(name) = behind else { break };
-            behind = config.entry(name).expect("a way leads to an entry").source.through();
+            behind = config.entry(&name).expect("a way leads to an entry").source.through().cloned();
         }
         assert_eq!(behind, None, "{} goes in a circle", entry.name);
     }

@@ -47,7 +47,7 @@ pub struct Product {
 pub fn product(checkout: &Checkout, release: bool) -> Result<Product, Failure> {
     let keyfob = keyfob(checkout, release)?;
     let folded: &[&str] = if release && links(checkout, &FOLDED) { &FOLDED } else { &[] };
-    let keyfobd = program(checkout, "keyfob-agent", "keyfobd", release, &SMALL, folded)?;
+    let keyfobd = program(checkout, "keyfob-agent", "keyfobd", release, &[SMALL, HUSHED].concat(), folded)?;
     let folder = keyfob.parent().unwrap_or(&checkout.root);
     add_other_names(&keyfob, folder)?;
     say(&format!("built {} and {}", keyfob.display(), keyfobd.display()));
@@ -78,6 +78,8 @@ pub fn keyfob(checkout: &Checkout, release: bool) -> Result<PathBuf, Failure> {
 /// For all of a program, libraries too: `keyfob` may have 2 MiB and `keyfobd` 10, most of it is words for people and TLS, and an
 /// answer is as fast. A single package so makes it larger: nothing is inlined from one level into another.
 const SMALL: [&str; 2] = ["--config", "profile.release.opt-level=\"z\""];
+/// What libraries would write about requests is never logged (`agent/src/log.rs`), so it is left out: 450 KB, most of them of HTTP/2.
+const HUSHED: [&str; 2] = ["--features", "tracing/release_max_level_info"];
 /// `keyfob` catches no panic: each ends it with exit code 101 (`cli/src/panics.rs`), so nothing needs the tables for unwinding.
 const UNWINDS_NOT: [&str; 2] = ["--config", "profile.release.panic=\"abort\""];
 
