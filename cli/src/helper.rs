@@ -21,7 +21,7 @@ pub fn get(reach: &Reach, input: &mut impl Read, printer: &mut Printer) -> u8 {
             Reply::Headers(headers) => Ok(headers),
             _ => Err(unexpected()),
         });
-    finish(answer, printer)
+    finish(answer, printer, Printer::refuse_bazel)
 }
 
 /// Answers an AWS SDK. Standard input is the SDK's own and is never read. Returns the exit code.
@@ -38,10 +38,15 @@ pub fn role_credentials(reach: &Reach, name: &str, role_arn: Option<&str>, print
             Reply::AwsCredentials(credentials) => Ok(credentials),
             _ => Err(unexpected()),
         });
-    finish(answer, printer)
+    // SDKs show all of it.
+    finish(answer, printer, Printer::refuse)
 }
 
-fn finish(answer: Result<impl serde::Serialize, Refusal>, printer: &mut Printer) -> u8 {
+fn finish(
+    answer: Result<impl serde::Serialize, Refusal>,
+    printer: &mut Printer,
+    refuse: fn(&mut Printer, &Refusal),
+) -> u8 {
     match answer {
         Ok(answer) => match printer.answer(&answer) {
             Ok(()) => 0,
@@ -52,7 +57,7 @@ fn finish(answer: Result<impl serde::Serialize, Refusal>, printer: &mut Printer)
         },
         Err(refusal) => {
             let refusal = prompt::mended(refusal);
-            printer.refuse_tool(&refusal);
+            refuse(printer, &refusal);
             refusal.code.exit()
         }
     }

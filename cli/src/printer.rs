@@ -7,7 +7,7 @@ use keyfob_ipc::{Refusal, Secret, text};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-/// Longest refusal that a tool gets, in characters: Bazel buries what a helper says in a trace, where only a short line is
+/// Longest first line that Bazel gets, in characters: Bazel buries what a helper says in a trace, where only a short line is
 /// found again.
 const SHORT: usize = 199;
 /// Least of a sentence that says something, in characters.
@@ -157,9 +157,14 @@ impl Printer {
         self.aside(&whole(refusal));
     }
 
-    /// The same for a tool, which shows it to a person somewhere in lines of its own: short, unless a terminal gets it.
-    pub fn refuse_tool(&mut self, refusal: &Refusal) {
-        self.aside(&if self.all { whole(refusal) } else { short(refusal) });
+    /// The same for Bazel, which buries it in a trace: the first line is short, unless a terminal gets it, and what that leaves out
+    /// stands below.
+    pub fn refuse_bazel(&mut self, refusal: &Refusal) {
+        let (whole, short) = (whole(refusal), short(refusal));
+        if self.all || whole == short {
+            return self.aside(&whole);
+        }
+        self.aside(&format!("{short}{}\n", text::escape(&refusal.say)));
     }
 }
 
@@ -273,7 +278,7 @@ mod tests {
         let mut printer = Printer::new(Box::new(io::sink()), Box::new(seen.clone()));
         printer.refuse(&refusal);
         printer.show_all();
-        printer.refuse_tool(&refusal);
+        printer.refuse_bazel(&refusal);
         assert_eq!(*seen.0.borrow(), expected.repeat(2).as_bytes());
     }
 

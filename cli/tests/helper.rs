@@ -309,18 +309,18 @@ fn where_nobody_is_there_no_tool_is_told_to_sign_in() {
 }
 
 #[test]
-fn a_long_refusal_is_said_once_short_to_a_tool_and_whole_by_exec() {
+fn a_long_refusal_is_said_once_and_whole_but_to_bazel_whose_first_line_is_short() {
     let say = format!("no entry that is obtained through `aws.dev` has the role `{}`", "arn:".repeat(40));
     let hint = "put it under [aws.dev] of the configuration";
     let told = say.clone();
     let profile = Profile::with_agent(Door::Tool, move |_, _| {
         Reply::Refused(Refusal::new(Code::NotAllowed, told.as_str()).hint(hint)).into()
     });
-    let short = err(&profile.keyfob(&["credential-process", "dev"], b""));
-    assert_eq!(
-        short,
-        format!("keyfob: no entry that is obtained through `aws.dev` has the role \u{2026}. Next: {hint}\n")
-    );
-    let whole = err(&profile.keyfob(&["exec", "dev", "--", "true"], b""));
-    assert_eq!(whole, format!("keyfob: {say}. Next: {hint}\n"));
+    for arguments in [&["credential-process", "dev"][..], &["exec", "dev", "--", "true"]] {
+        let whole = err(&profile.keyfob(arguments, b""));
+        assert_eq!(whole, format!("keyfob: {say}. Next: {hint}\n"), "{arguments:?}");
+    }
+    let short = "no entry that is obtained through `aws.dev` has the role \u{2026}";
+    let both = err(&profile.keyfob(&["get"], REQUEST));
+    assert_eq!(both, format!("keyfob: {short}. Next: {hint}\n{say}\n"));
 }

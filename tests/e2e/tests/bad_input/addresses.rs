@@ -139,7 +139,7 @@ fn an_unknown_entry_is_answered_with_the_nearest_name() {
         (&["credential-process", "\u{1b}[31mdev"], "there is no entry `\\u{1b}[31mdev`"),
         (&["login", "otka"], "did you mean `okta`?"),
         (&["logout", "sso.oktaa"], "did you mean `sso.okta`?"),
-        (&["token", "add", "aspekt"], "did you mean `token.aspect`?"),
+        (&["token", "add", "aspekt"], "did you mean `aspect`?"),
     ];
     for (arguments, reason) in cases {
         let said = refused(profile.run(arguments, "aw_s3cr3t"), 1);
