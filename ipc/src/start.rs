@@ -120,8 +120,6 @@ const ALLOWED: &[&str] = &[
     "KEYFOB_PASSPHRASE_FILE",
     job::JOB,
     HAS_OUR_KEYS,
-    // Read by an agent that is built for tests alone (`agent/src/fault.rs`).
-    "KEYFOB_FAULT",
 ];
 const ALLOWED_PREFIXES: &[&str] = &["XDG_"];
 const BUS: &str = "DBUS_SESSION_BUS_ADDRESS";

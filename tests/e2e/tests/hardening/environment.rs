@@ -150,7 +150,17 @@ fn nothing_of_a_callers_environment_is_in_the_agent() {
     for (name, _) in VARIABLES {
         assert!(seen.iter().any(|seen| seen == name), "{name} would not be seen: {seen:?}");
     }
-    let expected = ["HOME", "KEYFOB_CONFIG", "KEYFOB_RUNTIME_DIR", "KEYFOB_STATE_DIR", "LANG"];
+    // The last three are the agent's own: the keys went from it to itself in a descriptor.
+    let expected = [
+        "HOME",
+        "KEYFOB_CONFIG",
+        "KEYFOB_RUNTIME_DIR",
+        "KEYFOB_STATE_DIR",
+        "LANG",
+        "LISTEN_FDNAMES",
+        "LISTEN_FDS",
+        "LISTEN_PID",
+    ];
     assert_eq!(names(profile.start_agent()), expected);
     profile.run(&["agent", "stop"], "").ok();
     let agent = by_hand(&profile);

@@ -66,6 +66,7 @@ fn the_outscale_key_of_an_agent_that_was_killed_goes_on() {
     let mut profile = Profile::new(&config(&company, "file"));
     let passphrase = profile.path().join("passphrase");
     std::fs::write(&passphrase, "correct horse").unwrap();
+    std::fs::set_permissions(&passphrase, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     profile.set("KEYFOB_PASSPHRASE_FILE", &passphrase);
     profile.run(&["token", "add", NAME], pasted(&key)).ok();
     let first = served(&profile).0;
