@@ -17,6 +17,9 @@ pub struct Arguments {
     /// Only the Rust tests: no set-up, no lints, no end-to-end tests
     #[arg(long)]
     fast: bool,
+    /// Only the end-to-end tests: no lints, no other tests
+    #[arg(long, conflicts_with = "fast")]
+    end_to_end: bool,
     /// Only tests whose name contains this; leaves the lints out
     filter: Option<String>,
 }
@@ -26,7 +29,7 @@ pub fn run(checkout: &Checkout, arguments: &Arguments) -> Result<(), Failure> {
     let filter = arguments.filter.as_deref();
     let mut steps = Steps::default();
     let mut tally = Tally::default();
-    let outcome = run_steps(checkout, arguments.fast, filter, &mut steps, &mut tally);
+    let outcome = run_steps(checkout, arguments, filter, &mut steps, &mut tally);
     say(&steps.summary());
     // The last line of standard output, for whoever reads results by program.
     let line = format!("{} passed, {} failed\n", tally.passed, tally.failed);
@@ -43,12 +46,12 @@ pub fn run(checkout: &Checkout, arguments: &Arguments) -> Result<(), Failure> {
 
 fn run_steps(
     checkout: &Checkout,
-    fast: bool,
+    arguments: &Arguments,
     filter: Option<&str>,
     steps: &mut Steps,
     tally: &mut Tally,
 ) -> Result<(), Failure> {
-    if fast {
+    if arguments.fast {
         return steps
             .time("Rust tests", || rust_tests(checkout, tray::unless_it_can_be_compiled(), filter, tally));
     }
@@ -62,16 +65,18 @@ fn run_steps(
     if let Some(node) = &node {
         steps.time("page", || web::build(checkout, node))?;
     }
-    let without = tray::unless_it_can_be_compiled();
-    if filter.is_none() {
-        steps.time("lints", || lints(checkout, without))?;
+    if !arguments.end_to_end {
+        let without = tray::unless_it_can_be_compiled();
+        if filter.is_none() {
+            steps.time("lints", || lints(checkout, without))?;
+        }
+        steps.time("Rust tests", || rust_tests(checkout, without, filter, tally))?;
+        if let Some(node) = &node {
+            steps.time("page tests", || web::test(checkout, node, filter, tally))?;
+        }
+        #[cfg(unix)]
+        steps.time("fuzzing", || crate::fuzz::run_briefly(checkout, filter, tally))?;
     }
-    steps.time("Rust tests", || rust_tests(checkout, without, filter, tally))?;
-    if let Some(node) = &node {
-        steps.time("page tests", || web::test(checkout, node, filter, tally))?;
-    }
-    #[cfg(unix)]
-    steps.time("fuzzing", || crate::fuzz::run_briefly(checkout, filter, tally))?;
     #[cfg(target_os = "linux")]
     {
         let stage = steps.time("end-to-end build", || crate::ring::Stage::build(checkout, &parts))?;
