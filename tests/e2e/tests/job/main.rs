@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use keyfob_e2e::{MEMORY, Profile, Stage, process, token, wait_for};
+use keyfob_e2e::{MEMORY, Profile, Stage, process, token, wait_for, wait_for_some};
 
 /// How soon what ends by itself has ended.
 const SOON: Duration = Duration::from_secs(20);
@@ -101,8 +101,10 @@ fn keyfob() -> PathBuf {
 /// The agent of a job, by the state folder.
 #[track_caller]
 fn agent_of(state: &str) -> u32 {
-    let record = std::fs::read(Path::new(state).join("agent.json")).expect("an agent runs there");
-    let record: keyfob_ipc::place::Record = serde_json::from_slice(&record).expect("a record");
+    // It answers from a moment before it leaves its record.
+    let record: keyfob_ipc::place::Record = wait_for_some("the record of the agent", SOON, || {
+        serde_json::from_slice(&std::fs::read(Path::new(state).join("agent.json")).ok()?).ok()
+    });
     assert!(process::is_alive(record.pid));
     record.pid
 }
