@@ -439,6 +439,8 @@ impl Agent {
     pub fn shown_end(&self, name: &EntryName, lease: &Lease) -> Option<Timestamp> {
         match lease.body {
             Body::Aws(_) => (!lease.about.is_endless).then_some(lease.until),
+            Body::Secret(_) | Body::Config(_) => None,
+            Body::Key(_) => Some(lease.until),
             // An access token's end is nobody's business: what ends for a person is the session.
             Body::Session(_) => self.holdings().at_hand(name).and_then(|holding| holding.facts.ends),
         }
@@ -481,7 +483,12 @@ fn nothing_held(entry: &Entry) -> Refusal {
 
 /// Where a person has given nothing yet.
 pub(crate) fn none_held(entry: &Entry) -> Refusal {
-    let what = if entry.source.as_outscale().is_some() { "access key" } else { "token" };
+    let what = match (entry.source.as_outscale(), entry.source.as_secret()) {
+        (Some(_), _) => "access key",
+        (_, Some(_)) => "value",
+        _ if entry.source.as_outerbounds().is_some() => "service key",
+        _ => "token",
+    };
     Refusal::new(Code::TokenNeeded, format!("no {what} is held for `{}`", entry.name))
 }
 

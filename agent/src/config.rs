@@ -184,6 +184,12 @@ pub enum Ask {
     Machine,
     /// To give AWS credentials, or keys in their form.
     AwsCredentials,
+    /// To give the values of a secret.
+    Secret,
+    /// To be a deployment of Outerbounds.
+    Outerbounds,
+    /// To give a program what it needs in its environment.
+    Exec,
 }
 
 /// Most roles that a refusal names.
@@ -198,7 +204,21 @@ impl Ask {
             Self::Keys => entry.source.as_outscale().is_some(),
             Self::Machine => entry.source.as_machine().is_some(),
             Self::AwsCredentials => entry.source.gives_aws_credentials(),
+            Self::Secret => entry.source.as_secret().is_some(),
+            Self::Outerbounds => entry.source.as_outerbounds().is_some(),
+            Self::Exec => {
+                [Self::AwsCredentials, Self::Secret, Self::Outerbounds].iter().any(|ask| ask.fits(entry))
+            }
         }
+    }
+
+    /// For `exec`: of `outerbounds.prod` and the `aws.prod` that is obtained through it, the first.
+    fn platform_of<'a>(self, named: &[&'a Arc<Entry>]) -> Option<&'a Arc<Entry>> {
+        let platform = named.iter().find(|entry| entry.source.as_outerbounds().is_some())?;
+        let is_its_own = |other: &&Arc<Entry>| {
+            other.name == platform.name || other.source.through() == Some(&platform.name)
+        };
+        (self == Self::Exec && named.iter().all(is_its_own)).then_some(*platform)
     }
 
     fn wanted(self) -> &'static str {
@@ -209,6 +229,9 @@ impl Ask {
             Self::Keys => "entry of OUTSCALE, such as [outscale.monitoring]",
             Self::Machine => "identity of a job, such as [machine.ci]",
             Self::AwsCredentials => "entry for an AWS role or OUTSCALE keys, such as [aws.dev]",
+            Self::Secret => "secret, such as [secret.my-secret]",
+            Self::Outerbounds => "deployment of Outerbounds, such as [outerbounds.prod]",
+            Self::Exec => "entry with keys or values for a program, such as [aws.dev]",
         }
     }
 }
@@ -281,6 +304,8 @@ impl Config {
         match named.as_slice() {
             [entry] => Ok(entry),
             [] => Err(self.other_kind(text, ask).unwrap_or_else(|| self.unknown(text, ask))),
+            // Whoever runs a program of the platform means the platform, and has its keys by that.
+            several if let Some(platform) = ask.platform_of(several) => Ok(platform),
             several => {
                 let names =
                     several.iter().map(|entry| format!("`{}`", entry.name)).collect::<Vec<_>>().join(", ");

@@ -37,8 +37,8 @@ const TOKEN: usize = 16 * 1024;
 /// A role whose console can be opened.
 #[derive(Debug, Clone, Copy)]
 pub struct ConsoleRole<'a> {
-    /// `arn:PARTITION:iam::…`.
-    pub role_arn: &'a str,
+    /// `aws`, `aws-cn` or another one.
+    pub partition: &'a str,
     /// The region that the console shows.
     pub region: &'a str,
     /// `signin_url`: another federation endpoint than the partition's own.
@@ -189,6 +189,11 @@ fn turned_away(entry: &Entry, status: StatusCode) -> Refusal {
 }
 
 fn no_console(entry: &Entry) -> Refusal {
+    if entry.source.gives_aws_credentials() && entry.source.through().is_some() {
+        // Whoever chooses the role chooses its region, too, unless the configuration does.
+        let say = format!("`{}` names no region, so it is not known which console is meant", entry.name);
+        return Refusal::new(Code::UnknownEntry, say).hint(format!("set `region` under [{}]", entry.name));
+    }
     let say = format!("`{}` is no role of AWS whose console Keyfob could open", entry.name);
     Refusal::new(Code::UnknownEntry, say)
         .hint("name an `[aws.*]` entry with a `role_arn`, and no `command`: `keyfob status` shows them")

@@ -270,6 +270,42 @@ impl Holdings {
         .await
     }
 
+    /// Makes a new state of what is held, in its turn: no other hand writes between the look and the write. Where the keychain does
+    /// not take it, everything stays as it was. `anyhow`: also where what is held cannot be read, and then from nothing.
+    ///
+    /// # Errors
+    /// The keychain's, and those of `make`.
+    pub async fn update<T: Send + 'static>(
+        &self,
+        name: &EntryName,
+        anyhow: bool,
+        make: impl FnOnce(Option<&Holding>) -> Result<(Holding, T), Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        match self.get(name).await {
+            Err(refusal) if !anyhow => return Err(refusal),
+            _ => {}
+        }
+        let (slot, gate, entry) = (self.slot(name), self.gate.clone(), name.clone());
+        let (told, made) = tokio::sync::oneshot::channel();
+        let decide = move |current: Seen| {
+            gate.check()?;
+            // A lock may have come and gone: what is held is not known again yet, which is not that there is nothing.
+            if slot.seen().is_none() && !anyhow {
+                let say = format!("`{entry}` was locked meanwhile");
+                return Err(Refusal::new(Code::Pending, say).hint("try again"));
+            }
+            let before = current.holding();
+            let (mut holding, more) = make(before.as_deref())?;
+            slot.epoch.fetch_add(1, Ordering::SeqCst);
+            holding.generation = before.map_or(1, |before| before.generation + 1);
+            // Nobody may wait for it any more.
+            let _ = told.send(more);
+            Ok(Some((holding, NotTaken::Leave)))
+        };
+        self.write(name, decide).await?;
+        made.await.map_err(|_| Refusal::new(Code::Internal, "the agent failed at its keychain"))
+    }
+
     /// Stores what the keychain did not take before, where nothing may be handed out until then.
     ///
     /// # Errors

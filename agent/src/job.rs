@@ -217,6 +217,8 @@ fn secrets_of(reply: &Reply) -> Vec<Zeroizing<String>> {
         Reply::Headers(headers) => headers.headers.values().flatten().flat_map(in_header).collect(),
         Reply::AwsCredentials(keys) => in_keys(keys),
         Reply::Exec(keys) => in_keys(&keys.credentials),
+        Reply::Secret(secret) => secret.values.values().map(copy).collect(),
+        Reply::Metaflow(metaflow) => crate::metaflow::secrets_in(&metaflow.config),
         Reply::Value { value } => vec![copy(value)],
         Reply::Issued(issued) => issued.value.iter().map(copy).collect(),
         _ => Vec::new(),
@@ -394,6 +396,18 @@ mod tests {
             assert_eq!(masks.cover(reply).await, Ok(()));
         }
         kept.0.lock().unwrap().clone()
+    }
+
+    #[test]
+    fn a_configuration_of_metaflow_is_hidden_by_its_key() {
+        let config = keyfob_ipc::reply::MetaflowConfig {
+            entry: "outerbounds.prod".to_owned(),
+            config: Secret::from(r#"{"METAFLOW_SERVICE_AUTH_KEY":"obk_marked","OBP_PERIMETER":"default"}"#),
+            perimeter: "default".to_owned(),
+            url: None,
+        };
+        let hidden = secrets_of(&Reply::Metaflow(Box::new(config)));
+        assert_eq!(hidden.iter().map(|value| value.as_str()).collect::<Vec<_>>(), ["obk_marked"]);
     }
 
     #[tokio::test]

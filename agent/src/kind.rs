@@ -5,7 +5,9 @@
 
 mod aws;
 mod machine;
+mod outerbounds;
 mod outscale;
+mod secret;
 mod sso;
 mod token;
 
@@ -33,12 +35,17 @@ use crate::renew::Need;
 pub use aws::{Commands, LONGEST_CHAINED, RolePattern, Waiting, refuse_own_command};
 pub(crate) use aws::{is_plain_arn, is_role};
 pub use machine::{Identity, Jwt, Machine, UserRole};
+pub use outerbounds::{NotPasted, Outerbounds, Pasted, Pointer, ServiceKey, Settings, TASK_ROLE};
 pub use outscale::{Outscale, is_name};
+pub use secret::{
+    LONGEST as LONGEST_VALUE, SecretEntry, Values, fits as values_fit, kept_in, listed, written,
+};
 pub use sso::SsoSession;
 pub use token::{Header, Rotate, Token, check_token};
 
 /// Every kind, in the order in which `status` shows them.
-pub const KINDS: &[Kind] = &[sso::KIND, token::KIND, aws::KIND, machine::KIND, outscale::KIND];
+pub const KINDS: &[Kind] =
+    &[sso::KIND, token::KIND, aws::KIND, machine::KIND, outscale::KIND, outerbounds::KIND, secret::KIND];
 
 /// How a kind is read from the configuration.
 #[derive(Debug)]
@@ -148,9 +155,25 @@ pub trait Source: Send + Sync + fmt::Debug {
         None
     }
 
+    /// The secret, for a kind that is one.
+    fn as_secret(&self) -> Option<&SecretEntry> {
+        None
+    }
+
+    /// The deployment of Outerbounds, for a kind that is one.
+    fn as_outerbounds(&self) -> Option<&Outerbounds> {
+        None
+    }
+
     /// Whether the end that a person cares about is that of its lease, and not that of what is held.
     fn ends_with_lease(&self) -> bool {
         self.through().is_some()
+    }
+
+    /// Why what is held does not serve yet, for a kind that may hold a part of it.
+    fn incomplete(&self, name: &EntryName, holding: &Holding) -> Option<Refusal> {
+        let _ = (name, holding);
+        None
     }
 
     /// The end of what is held, and whether it is only assumed.
@@ -276,6 +299,6 @@ fn readers(network: &Network) -> impl Iterator<Item = String> {
     proxy.chain(authority)
 }
 
-fn wrong_kind(name: &EntryName, what: &str) -> Refusal {
+pub(crate) fn wrong_kind(name: &EntryName, what: &str) -> Refusal {
     Refusal::new(Code::UnknownEntry, format!("`{name}` gives no {what}")).hint("keyfob status")
 }

@@ -1,6 +1,6 @@
 //! What a tool gets for a while. Leases live in memory only, and never outlive the holding that bought them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,6 +11,8 @@ use keyfob_ipc::Secret;
 use crate::clock::{after, before};
 use crate::config::EntryName;
 use crate::holdings::Gate;
+use crate::kind::Settings;
+use crate::upstream::signed::SigningKeys;
 
 /// What is handed out is good for at least this long.
 pub const MARGIN: Duration = Duration::from_secs(60);
@@ -27,6 +29,14 @@ const AWS_RENEW: Duration = Duration::from_secs(20 * 60);
 const AWS_PREFER: Duration = Duration::from_secs(15 * 60);
 /// An SSO access token is renewed in the background this long before its end.
 const SESSION_RENEW: Duration = Duration::from_secs(5 * 60);
+
+/// Values of a secret are as good as new for this long: many tasks that begin together make one call, and a value that somebody
+/// has changed is in use soon.
+const SECRET_SERVES: Duration = Duration::from_secs(5 * 60);
+/// So long they are there for when AWS is out of reach.
+const SECRET_KEPT: Duration = Duration::from_secs(3600);
+/// The same for the configuration of a deployment.
+const CONFIG_KEPT: Duration = Duration::from_secs(12 * 3600);
 
 /// A new lease is not replaced for this long, however little life it was given: where this machine's clock is wrong, every
 /// lease looks like an old one, and the service must not be asked at each call.
@@ -65,6 +75,19 @@ pub struct About {
     pub session_tags: Vec<String>,
     /// The session that was configured, where AWS gives none so long.
     pub capped: Option<Duration>,
+    /// What Outerbounds chose, where it is no matter of the configuration.
+    pub chosen: Option<Chosen>,
+}
+
+/// What Outerbounds chose for keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chosen {
+    /// The role of these keys.
+    pub role_arn: String,
+    /// Where STS gave them.
+    pub region: String,
+    /// A role of the customer's, to be assumed with them.
+    pub customer_role: Option<String>,
 }
 
 /// What a lease holds, by kind.
@@ -74,6 +97,12 @@ pub enum Body {
     Session(SessionTokens),
     /// Temporary AWS keys.
     Aws(AwsKeys),
+    /// Values of a secret of AWS, by their names.
+    Secret(BTreeMap<String, Secret<String>>),
+    /// A service key of Outerbounds.
+    Key(Settings),
+    /// The configuration of Metaflow in a deployment of Outerbounds, as JSON without the key.
+    Config(Secret<String>),
 }
 
 /// Tokens of an SSO session.
@@ -88,7 +117,7 @@ pub struct SessionTokens {
 }
 
 /// Temporary AWS keys.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct AwsKeys {
     /// `ASIA…`.
     pub access_key_id: String,
@@ -98,6 +127,17 @@ pub struct AwsKeys {
     pub session_token: Option<Secret<String>>,
     /// Who these keys are, by the word of AWS: `arn:aws:sts::…:assumed-role/…`.
     pub assumed: Option<String>,
+}
+
+impl AwsKeys {
+    /// To sign with.
+    pub fn signing(&self) -> SigningKeys<'_> {
+        SigningKeys {
+            access_key_id: &self.access_key_id,
+            secret_access_key: &self.secret_access_key,
+            session_token: self.session_token.as_ref(),
+        }
+    }
 }
 
 impl Lease {
@@ -119,6 +159,27 @@ impl Lease {
             (allowed / 2, MARGIN.min(allowed / 4))
         };
         Self::new(Body::Aws(keys), now, renew, prefer, until)
+    }
+
+    /// Values that were read at `now`. They have no end: whoever asks later has them read again, and gets these while that cannot be
+    /// done.
+    pub fn secret(values: BTreeMap<String, Secret<String>>, now: Timestamp) -> Self {
+        let stale = SECRET_KEPT.saturating_sub(SECRET_SERVES);
+        Self::new(Body::Secret(values), now, stale, stale, after(now, SECRET_KEPT))
+    }
+
+    /// A service key that ends at `until`.
+    pub fn key(settings: Settings, now: Timestamp, until: Timestamp) -> Self {
+        let ahead = SESSION_RENEW.min(life(now, until) / 3);
+        let prefer = MARGIN.min(life(now, until) / 4);
+        Self::new(Body::Key(settings), now, ahead, prefer, until)
+    }
+
+    /// A configuration that was fetched at `now`. As [`Lease::secret`] it has no end; but it hardly ever changes, and flows go on
+    /// with it for half a day.
+    pub fn config(config: Secret<String>, now: Timestamp) -> Self {
+        let stale = CONFIG_KEPT.saturating_sub(SECRET_SERVES);
+        Self::new(Body::Config(config), now, stale, stale, after(now, CONFIG_KEPT))
     }
 
     fn new(body: Body, since: Timestamp, renew: Duration, prefer: Duration, until: Timestamp) -> Self {
@@ -177,6 +238,24 @@ impl Lease {
     /// Whether a tool got it.
     pub fn is_used(&self) -> bool {
         self.used.load(Ordering::Relaxed)
+    }
+
+    /// Whether it is renewed before anybody asks. A secret is not read without somebody who wants it.
+    pub fn is_renewed_ahead(&self) -> bool {
+        !matches!(self.body, Body::Secret(_) | Body::Config(_))
+    }
+
+    /// Its end, where one means something to a person: values of a secret are only read again.
+    pub fn end(&self) -> Option<Timestamp> {
+        self.is_renewed_ahead().then_some(self.until)
+    }
+
+    /// When the agent looks at it by itself: to renew it, or to forget values that nobody gets any more.
+    fn next_look(&self) -> Option<Timestamp> {
+        match self.body {
+            Body::Secret(_) | Body::Config(_) => Some(self.until),
+            Body::Session(_) | Body::Aws(_) | Body::Key(_) => self.is_used().then_some(self.renew_from),
+        }
     }
 
     /// Until when a tool may cache what it gets from this: `min(end - margin, now + 10 minutes)`.
@@ -252,17 +331,14 @@ impl Leases {
         self.with(|leases| leases.retain(|name, _| !gone(name)));
     }
 
-    /// The next moment at which a used lease wants to be renewed and may be, and its entry.
+    /// The next moment at which a used lease wants to be renewed and may be, or values have to be forgotten, and its entry.
     pub fn next_renewal(&self, not_before: &HashMap<EntryName, Timestamp>) -> Option<(Timestamp, EntryName)> {
         let due = |name: &EntryName, lease: &Lease| {
-            not_before.get(name).map_or(lease.renew_from, |pause| lease.renew_from.max(*pause))
+            let look = lease.next_look()?;
+            Some(not_before.get(name).map_or(look, |pause| look.max(*pause)))
         };
         self.with(|leases| {
-            leases
-                .iter()
-                .filter(|(_, lease)| lease.is_used())
-                .map(|(name, lease)| (due(name, lease), name.clone()))
-                .min()
+            leases.iter().filter_map(|(name, lease)| Some((due(name, lease)?, name.clone()))).min()
         })
     }
 
@@ -331,6 +407,27 @@ mod tests {
         assert_eq!(lease.freshness(at(149)), Freshness::Fresh);
         assert_eq!(lease.freshness(at(150)), Freshness::Renewing);
         assert_eq!(lease.freshness(at(300)), Freshness::Last);
+    }
+
+    #[test]
+    fn values_of_a_secret_are_read_again_after_five_minutes_and_kept_for_an_hour() {
+        let values = BTreeMap::from([("KEY".to_owned(), Secret::from("marked"))]);
+        let lease = Lease::secret(values, at(0));
+        for (moment, freshness) in [
+            (299, Freshness::Fresh),
+            (300, Freshness::Last),
+            (3598, Freshness::Last),
+            (3599, Freshness::Ended),
+            (-61, Freshness::Ended),
+        ] {
+            assert_eq!(lease.freshness(at(moment)), freshness, "{moment}");
+        }
+        assert!(!format!("{lease:?}").contains("marked"));
+        // Nobody reads it ahead; at its end it is looked at once more, to be forgotten.
+        lease.mark_used();
+        let (leases, name) = (Leases::default(), EntryName { kind: "secret", name: "db".to_owned() });
+        leases.put(name.clone(), Arc::new(lease));
+        assert_eq!(leases.next_renewal(&HashMap::new()), Some((at(3600), name)));
     }
 
     #[test]

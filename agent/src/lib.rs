@@ -26,6 +26,7 @@ pub mod lease;
 pub mod ledger;
 pub mod lock;
 pub mod log;
+mod metaflow;
 mod news;
 pub mod notices;
 pub mod outscale;
@@ -37,6 +38,7 @@ pub mod policy;
 pub mod reminders;
 pub mod renew;
 pub mod rotation;
+mod secrets;
 pub mod service;
 pub mod sight;
 #[cfg(target_os = "linux")]

@@ -178,6 +178,9 @@ impl Agent {
                 () = self.clock.wait_until(due) => {}
                 () = changed => continue,
             }
+            if self.forgets_values(&name) {
+                continue;
+            }
             let Ok(config) = self.config() else {
                 not_before.insert(name, after(self.clock.now(), RETRY));
                 continue;
@@ -198,6 +201,18 @@ impl Agent {
                 not_before.remove(&name);
             }
         }
+    }
+
+    /// Whether this is a secret, which is not read ahead. One whose time is over is in nobody's way, and in no memory.
+    fn forgets_values(&self, name: &EntryName) -> bool {
+        let Some(lease) = self.leases.get(name).filter(|lease| !lease.is_renewed_ahead()) else {
+            return false;
+        };
+        if lease.until <= self.clock.now() {
+            self.leases.drop_where(|gone| gone == name);
+            self.watchers.changed([name]);
+        }
+        true
     }
 
     fn recent_failure(&self, name: &EntryName, now: Timestamp) -> Option<Refusal> {

@@ -64,7 +64,7 @@ impl Agent {
         let dying = held.as_ref().ok().and_then(|holding| holding.as_ref()?.dead_but_remembered_until());
         let (ends, ends_assumed) =
             dying.map_or_else(|| entry.source.end(&facts), |remembered| (Some(remembered), false));
-        let lease_end = lease.as_ref().map(|lease| lease.until);
+        let lease_end = lease.as_ref().and_then(|lease| lease.end());
         let until = match &through {
             Some(_) => lease_end,
             // What ends for a person there are the keys that tools get.
@@ -112,6 +112,14 @@ impl Agent {
             state = State::Refused(changed.clone());
             refusal = Some(changed);
         }
+        let held_part = held.as_ref().ok().and_then(Option::as_deref).filter(|_| through.is_none());
+        if let Some(incomplete) = held_part
+            .filter(|_| refusal.is_none())
+            .and_then(|part| entry.source.incomplete(&entry.name, part))
+        {
+            state = State::held(None).failed(&incomplete);
+            refusal = Some(incomplete);
+        }
         if state == State::SignedOut && refusal.is_none() {
             refusal = match &held {
                 Ok(Some(_)) if entry.source.as_token().is_some() => Some(self.dead(entry, dying.is_some())),
@@ -141,7 +149,7 @@ impl Agent {
                 plan::of_holder(entry, outlook.as_ref(), holding, (ends, dying), now)
             }
             _ => {
-                let lease = lease.as_deref().filter(|_| serves);
+                let lease = lease.as_deref().filter(|lease| serves && lease.is_renewed_ahead());
                 plan::of_role(lease, ends.filter(|_| serves), outlook.as_ref(), now)
             }
         };
@@ -174,6 +182,11 @@ impl Agent {
         if let Some(asked) = self.capped(entry, config, lease, &facts) {
             facts.insert("duration_capped".to_owned(), asked.as_secs().to_string());
             facts.insert("duration".to_owned(), LONGEST_CHAINED.as_secs().to_string());
+        }
+        // What is configured goes first.
+        if let Some(chosen) = lease.and_then(|lease| lease.about.chosen.clone()) {
+            facts.entry("region".to_owned()).or_insert(chosen.region);
+            facts.entry("role_arn".to_owned()).or_insert(chosen.role_arn);
         }
         facts.into_iter().chain(config.policy_facts(&entry.name)).collect()
     }

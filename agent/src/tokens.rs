@@ -5,6 +5,7 @@
 //! to lose it.
 
 mod examine;
+mod outerbounds;
 mod report;
 
 use std::sync::Arc;
@@ -73,6 +74,9 @@ impl Agent {
         }
         let before = self.held(&footing, &entry).await?;
         let Some(value) = value else {
+            if entry.source.as_outerbounds().is_some() {
+                return Err(on_outerbounds_page(&entry.name));
+            }
             let token = token_of(&entry)?;
             if matches!(token.service.shape(), Shape::ByHand) {
                 return Err(by_hand(&entry.name, token));
@@ -284,6 +288,12 @@ fn by_themselves(name: &EntryName) -> Refusal {
 
 fn end_is_told() -> Refusal {
     Refusal::new(Code::BadRequest, "OUTSCALE says when an access key ends")
+}
+
+fn on_outerbounds_page(name: &EntryName) -> Refusal {
+    let say =
+        format!("the service key of `{name}` is made on the Outerbounds page, which offers a string to copy");
+    Refusal::new(Code::BadRequest, say).hint(format!("keyfob token add {}", name.name))
 }
 
 fn token_of(entry: &Entry) -> Result<&Token, Refusal> {

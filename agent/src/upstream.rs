@@ -10,6 +10,7 @@ pub mod github_actions;
 pub mod http;
 pub mod iam;
 pub mod oidc;
+pub mod outerbounds;
 pub mod outscale;
 pub mod secrets_manager;
 pub mod signed;

@@ -41,6 +41,8 @@ mod lock;
 mod machine;
 #[path = "ring/news.rs"]
 mod news;
+#[path = "ring/outerbounds.rs"]
+mod outerbounds;
 #[path = "ring/outscale.rs"]
 mod outscale;
 #[path = "ring/permissions.rs"]
@@ -61,6 +63,8 @@ mod reminders;
 mod roles;
 #[path = "ring/rotation.rs"]
 mod rotation;
+#[path = "ring/secrets.rs"]
+mod secrets;
 #[path = "ring/services.rs"]
 mod services;
 #[path = "ring/sign_in.rs"]

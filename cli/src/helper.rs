@@ -24,16 +24,32 @@ pub fn get(reach: &Reach, input: &mut impl Read, printer: &mut Printer) -> u8 {
     finish(answer, printer, Printer::refuse_bazel)
 }
 
-/// Answers an AWS SDK. Standard input is the SDK's own and is never read. Returns the exit code.
-pub fn credential_process(reach: &Reach, name: &str, printer: &mut Printer) -> u8 {
-    role_credentials(reach, name, None, printer)
+/// Whose keys an AWS SDK wants.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Role<'a> {
+    /// The entry.
+    pub name: &'a str,
+    /// Another role that is reached through it.
+    pub role_arn: Option<&'a str>,
+    /// The role of the platform's own tasks, behind which the entry's is.
+    pub task_role: bool,
 }
 
-/// The same, for another role that is reached through the entry.
-pub fn role_credentials(reach: &Reach, name: &str, role_arn: Option<&str>, printer: &mut Printer) -> u8 {
-    let role_arn = role_arn.map(str::to_owned);
+impl<'a> Role<'a> {
+    /// The entry's own.
+    pub fn of(name: &'a str) -> Self {
+        Self { name, role_arn: None, task_role: false }
+    }
+}
+
+/// Answers an AWS SDK. Standard input is the SDK's own and is never read. Returns the exit code.
+pub fn credential_process(reach: &Reach, role: &Role<'_>, printer: &mut Printer) -> u8 {
     let answer = reach
-        .ask_tool(|| ToolAsk::CredentialProcess { name: name.to_owned(), role_arn: role_arn.clone() })
+        .ask_tool(|| ToolAsk::CredentialProcess {
+            name: role.name.to_owned(),
+            role_arn: role.role_arn.map(str::to_owned),
+            task_role: role.task_role,
+        })
         .and_then(|reply| match reply {
             Reply::AwsCredentials(credentials) => Ok(credentials),
             _ => Err(unexpected()),

@@ -9,6 +9,7 @@ pub mod frame;
 pub mod host_match;
 pub mod id_token_claims;
 pub mod ledger_line;
+pub mod outerbounds_string;
 pub mod request;
 mod scene;
 pub mod token_api_answer;
@@ -34,6 +35,7 @@ mod tests {
         replay("configuration", crate::configuration::check);
         replay("id_token_claims", crate::id_token_claims::check);
         replay("ledger_line", crate::ledger_line::check);
+        replay("outerbounds_string", crate::outerbounds_string::check);
         replay("token_api_answer", crate::token_api_answer::check);
     }
 }

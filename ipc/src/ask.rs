@@ -1,9 +1,12 @@
 //! What may be asked, door by door. Rights follow the door: the tool door has no verb that stores, erases or
 //! configures, so a message cannot ask for more than its door gives.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::PROTOCOL;
+use crate::metaflow::exposed_values;
 use crate::reply::{Approval, BootstrapStep, Change, ClusterRights};
 use crate::secret::{Secret, exposed, exposed_option};
 
@@ -44,10 +47,28 @@ pub enum ToolAsk {
         /// Another role than the entry's own, reached through it: one of its entries has it, or its `may_assume` allows it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         role_arn: Option<String>,
+        /// For a role behind an `outerbounds` entry: the role of the platform's own tasks, where the entry's keys are those of the
+        /// customer's role behind it. Metaflow keeps its own data with it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        task_role: bool,
     },
-    /// The same keys, with what a program that `keyfob exec` runs needs beside them: which entry they are of, and its region.
+    /// What a program that `keyfob exec` runs needs: keys with their entry and its region (`Exec`), the values of a `secret` entry
+    /// (`Secret`), or the configuration of an `outerbounds` entry (`Metaflow`).
     Exec {
-        /// `aws.dev` or `outscale.monitoring`, or the bare name where only one entry fits.
+        /// `aws.dev`, `outscale.monitoring`, `secret.build` or `outerbounds.prod`, or the bare name where only one entry fits.
+        name: String,
+    },
+    /// The values of a `secret` entry.
+    Secret {
+        /// `secret.my-secret`, or `my-secret`.
+        name: String,
+        /// For one that is behind a role in AWS: another role, reached through that one under its `may_assume`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        role_arn: Option<String>,
+    },
+    /// The configuration of Metaflow for an `outerbounds` entry, its service key included.
+    Metaflow {
+        /// `outerbounds.prod`, or `prod`.
         name: String,
     },
     /// Which entry answers for a URI or a name and, if none does, the one next step.
@@ -257,6 +278,25 @@ pub enum ControlAsk {
         /// The plan as it was shown; `None` only plans. What changed since is refused.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         accept: Option<Vec<BootstrapStep>>,
+    },
+    /// Keeps values of a `secret` entry, beside those that it has.
+    SecretSet {
+        /// A `secret` entry whose values are in the keychain.
+        name: String,
+        /// Name to value.
+        #[serde(serialize_with = "exposed_values")]
+        values: BTreeMap<String, Secret<String>>,
+        /// Whether these are all: values of other names are forgotten.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        replace: bool,
+    },
+    /// Forgets the values of a `secret` entry.
+    SecretRemove {
+        /// A `secret` entry whose values are in the keychain.
+        name: String,
+        /// One of them, or all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<String>,
     },
     /// Ends the agent, once running renewals are stored.
     Stop,

@@ -12,6 +12,7 @@ pub mod frame;
 pub mod limits;
 mod line;
 mod machine;
+mod metaflow;
 pub mod peer;
 pub mod place;
 pub mod refusal;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::PROTOCOL;
 pub use crate::machine::{BootstrapStep, Claim, ClaimsReport, is_eim_action};
+pub use crate::metaflow::{MetaflowConfig, SecretValues, is_variable};
 use crate::refusal::Refusal;
 use crate::secret::{Secret, exposed, exposed_option};
 pub use crate::token::{
@@ -45,6 +46,10 @@ pub enum Reply {
     AwsCredentials(AwsCredentials),
     /// For `exec`.
     Exec(Box<ExecKeys>),
+    /// For `secret`, and for `exec` with a `secret` entry.
+    Secret(Box<SecretValues>),
+    /// For `metaflow`, and for `exec` with an `outerbounds` entry.
+    Metaflow(Box<MetaflowConfig>),
     /// For `why`.
     Why(Box<Why>),
     /// For `about`.

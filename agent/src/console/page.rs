@@ -35,7 +35,7 @@ impl Place {
     /// # Errors
     /// Where no console of that partition is known.
     pub(super) fn of(role: &ConsoleRole<'_>, name: &EntryName) -> Result<Self, Refusal> {
-        let partition = role.role_arn.split(':').nth(1).unwrap_or_default();
+        let partition = role.partition;
         let known = PARTITIONS.iter().find(|(known, ..)| *known == partition);
         let place = known.and_then(|(_, federation, console)| {
             let endpoint = Url::parse(role.endpoint.unwrap_or(federation)).ok()?;
@@ -103,8 +103,7 @@ mod tests {
     use super::*;
 
     fn place(partition: &str) -> Result<Place, Refusal> {
-        let role_arn = &format!("arn:{partition}:iam::123456789012:role/Dev");
-        let role = ConsoleRole { role_arn, region: "eu-west-1", endpoint: None };
+        let role = ConsoleRole { partition, region: "eu-west-1", endpoint: None };
         Place::of(&role, &EntryName { kind: "aws", name: "dev".to_owned() })
     }
 

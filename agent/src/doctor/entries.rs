@@ -78,8 +78,9 @@ impl Agent {
     }
 }
 
+/// Whether somebody outside is asked for what it gives.
 fn gives_keys(entry: &Entry) -> bool {
-    entry.source.gives_aws_credentials()
+    entry.source.gives_aws_credentials() || entry.source.as_secret().is_some_and(|secret| !secret.is_kept())
 }
 
 /// What is held, whose it is, and until when.
@@ -89,7 +90,11 @@ fn held(report: &EntryReport) -> String {
         "sso" => "signed in",
         "token" => "a token is held",
         "outscale" => "OUTSCALE gives keys",
+        "outerbounds" if report.through.is_some() => "this job may have a service key",
+        "outerbounds" => "a service key is held",
         "machine" => "this job has an identity",
+        "secret" if report.through.is_some() => "AWS Secrets Manager gives its values",
+        "secret" => "its values are held",
         "aws" if report.facts.contains_key("command") => "its program gives keys",
         _ => "AWS gives keys",
     };

@@ -96,6 +96,8 @@ fn act(ask: &ControlAsk) -> Option<(&'static str, Option<&str>)> {
         }
         ControlAsk::ConfigConfirm { name, accept: Some(_) } => ("config-confirm", name.as_deref()),
         ControlAsk::OutscaleBootstrap { name, accept: Some(_), .. } => ("outscale-bootstrap", Some(name)),
+        ControlAsk::SecretSet { name, .. } => ("secret-set", Some(name)),
+        ControlAsk::SecretRemove { name, .. } => ("secret-remove", Some(name)),
         ControlAsk::Lock => ("lock", None),
         ControlAsk::Unlock { .. } => ("unlock", None),
         ControlAsk::Stop => ("stop", None),
@@ -156,6 +158,8 @@ fn works_locked(ask: &ControlAsk) -> bool {
         | ControlAsk::AwsConsole { .. }
         | ControlAsk::MachineClaims { .. }
         | ControlAsk::OutscaleBootstrap { .. }
+        | ControlAsk::SecretSet { .. }
+        | ControlAsk::SecretRemove { .. }
         | ControlAsk::ConfigConfirm { .. } => false,
     }
 }
@@ -297,6 +301,8 @@ impl Agent {
             ControlAsk::Permissions { name, again } => {
                 self.permissions(name.as_deref(), again).await.map(Reply::Permissions)
             }
+            ControlAsk::SecretSet { name, values, replace } => self.secret_set(&name, values, replace).await,
+            ControlAsk::SecretRemove { name, key } => self.secret_remove(&name, key.as_deref()).await,
             ControlAsk::Admin { name, act } => self.administrate(name.as_deref(), act).await,
             ControlAsk::AwsConsole { .. } => {
                 Err(Refusal::new(Code::Internal, "a console needs a connection of its own"))

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use super::connection::{Connection, Incoming};
 use crate::agent::Agent;
 use crate::asker::Asker;
-use crate::config::{Ask, Entry, Host, UnknownHost};
+use crate::config::{Ask, Entry, EntryName, Host, UnknownHost};
 use crate::ledger::{Deed, Ending};
 use crate::policy::Permit;
 use crate::target::Target;
@@ -88,7 +88,14 @@ impl Agent {
     /// Nothing is given that was on its way when it was locked.
     fn unless_locked(&self, answer: Result<Reply, Refusal>) -> Result<Reply, Refusal> {
         if Ending::of_tool(&answer).outcome == Outcome::Given
-            && matches!(answer, Ok(Reply::Headers(_) | Reply::AwsCredentials(_) | Reply::Exec(_)))
+            && matches!(
+                answer,
+                Ok(Reply::Headers(_)
+                    | Reply::AwsCredentials(_)
+                    | Reply::Exec(_)
+                    | Reply::Secret(_)
+                    | Reply::Metaflow(_))
+            )
         {
             self.check_lock()?;
         }
@@ -106,21 +113,47 @@ impl Agent {
                 deed.act = "get";
                 self.get(&uri, asker, deed).await.map(Reply::Headers)
             }
-            ToolAsk::CredentialProcess { name, role_arn } => {
+            ToolAsk::CredentialProcess { name, role_arn, task_role } => {
                 deed.act = "credential-process";
-                let (_, keys) = self.keys(&name, role_arn.as_deref(), asker, deed).await?;
+                let role = match (task_role, role_arn.as_deref()) {
+                    (true, None) => Some(crate::kind::TASK_ROLE),
+                    (_, role_arn) => role_arn,
+                };
+                let (_, keys) = self.keys(&name, role, asker, deed).await?;
                 Ok(Reply::AwsCredentials(keys))
             }
             ToolAsk::Exec { name } => {
                 deed.act = "exec";
+                let found = self.config()?.find(&name, Ask::Exec)?.clone();
+                if found.source.as_secret().is_some() {
+                    return self.secret_values(&found.name.to_string(), None, asker, deed).await;
+                }
+                if found.source.as_outerbounds().is_some() {
+                    return self.metaflow_config(&name, asker, deed).await;
+                }
+                let name = found.name.to_string();
                 let (entry, credentials) = self.keys(&name, None, asker, deed).await?;
-                let region = entry.source.facts().remove("region");
+                let region =
+                    entry.source.facts().remove("region").or_else(|| self.chosen_region(&entry.name));
                 let entry = entry.name.to_string();
                 Ok(Reply::Exec(Box::new(ExecKeys { entry, region, credentials })))
+            }
+            ToolAsk::Secret { name, role_arn } => {
+                deed.act = "secret";
+                self.secret_values(&name, role_arn.as_deref(), asker, deed).await
+            }
+            ToolAsk::Metaflow { name } => {
+                deed.act = "metaflow";
+                self.metaflow_config(&name, asker, deed).await
             }
             ToolAsk::Why { subject } => self.why(&subject, asker).await.map(|why| Reply::Why(Box::new(why))),
             ToolAsk::About => Ok(Reply::About(self.about())),
         }
+    }
+
+    /// The region that somebody else than the configuration chose for keys.
+    fn chosen_region(&self, name: &EntryName) -> Option<String> {
+        Some(self.leases.get(name)?.about.chosen.as_ref()?.region.clone())
     }
 
     /// Keys of an entry, or of another role that is reached through it.
@@ -217,6 +250,8 @@ impl Agent {
     pub(crate) async fn try_out(self: &Arc<Self>, entry: &Arc<Entry>) -> Result<(), Refusal> {
         if entry.source.gives_aws_credentials() {
             entry.source.aws_credentials(self, entry, &Permit::to_look()).await.map(|_| ())
+        } else if let Some(secret) = entry.source.as_secret() {
+            secret.values(self, entry, &Permit::to_look()).await.map(drop)
         } else if entry.source.as_machine().is_some() {
             // It gives nothing to tools itself: what is obtained through it does.
             entry.source.ready(self, &entry.name)

@@ -1,7 +1,9 @@
-//! `[aws.…]`: an AWS role, assumed with an ID token or with the keys of another entry; or keys that another program gives.
+//! `[aws.…]`: an AWS role, assumed with an ID token or with the keys of another entry; the roles of a deployment of Outerbounds; or
+//! keys that another program gives.
 
 mod arn;
 mod command;
+mod deployed;
 mod fitting;
 mod role;
 mod said;
@@ -25,8 +27,9 @@ use role::Role;
 /// This kind, for the list.
 pub const KIND: Kind = Kind { name: "aws", read };
 
-/// The kind of machine users.
+/// The kinds of machine users and of deployments of Outerbounds.
 const MACHINE: &str = "machine";
+const OUTERBOUNDS: &str = "outerbounds";
 
 /// Sessions of STS (its API reference).
 const SHORTEST: Duration = Duration::from_secs(900);
@@ -46,6 +49,7 @@ struct Table {
     sso: Option<Spanned<String>>,
     machine: Option<Spanned<String>>,
     source: Option<Spanned<String>>,
+    outerbounds: Option<Spanned<String>>,
     command: Option<Spanned<Vec<Spanned<String>>>>,
     role_arn: Option<Spanned<String>>,
     region: Option<Spanned<String>>,
@@ -71,17 +75,19 @@ fn read(value: Spanned<DeValue<'_>>, reading: &mut Reading<'_>) -> Option<Box<dy
     let mut table: Table = crate::config::read_table(reading.place, value, &mut reading.problems)?;
     match read_behind(&mut table, &whole, reading)? {
         Behind::Command(words) => command::read(&words, &table, reading),
+        Behind::Entry(behind) if behind.kind == OUTERBOUNDS => deployed::read(behind, &table, reading),
         Behind::Entry(behind) => read_role(behind, &table, whole, reading),
     }
 }
 
-/// Exactly one of the four.
+/// Exactly one of the five.
 fn read_behind(table: &mut Table, whole: &Range<usize>, reading: &mut Reading<'_>) -> Option<Behind> {
     let place = reading.place;
     let spans = [
         ("sso", table.sso.as_ref().map(Spanned::span)),
         ("machine", table.machine.as_ref().map(Spanned::span)),
         ("source", table.source.as_ref().map(Spanned::span)),
+        ("outerbounds", table.outerbounds.as_ref().map(Spanned::span)),
         ("command", table.command.as_ref().map(Spanned::span)),
     ];
     let mut given: Vec<_> = spans.into_iter().filter_map(|(key, span)| Some((span?.start, key))).collect();
@@ -92,7 +98,8 @@ fn read_behind(table: &mut Table, whole: &Range<usize>, reading: &mut Reading<'_
                 (format!("{place}: `{one}` and `{other}` cannot stand together"), *start)
             }
             _ => {
-                (format!("{place}: one of `sso`, `machine`, `source` and `command` is missing"), whole.start)
+                let say = "one of `sso`, `machine`, `source`, `outerbounds` and `command` is missing";
+                (format!("{place}: {say}"), whole.start)
             }
         };
         reading.problems.push(Problem { span: Some(start..whole.end.max(start)), say });
@@ -104,7 +111,9 @@ fn read_behind(table: &mut Table, whole: &Range<usize>, reading: &mut Reading<'_
     };
     let sso = table.sso.take().map(|text| named(sso::KIND.name, text));
     let machine = || table.machine.take().map(|text| named(MACHINE, text));
-    let behind = sso.or_else(machine).or_else(|| table.source.take().map(|text| named(KIND.name, text)));
+    let source = || table.source.take().map(|text| named(KIND.name, text));
+    let outerbounds = || table.outerbounds.take().map(|text| named(OUTERBOUNDS, text));
+    let behind = sso.or_else(machine).or_else(source).or_else(outerbounds);
     behind.or_else(|| table.command.take().map(Behind::Command))
 }
 
@@ -128,6 +137,35 @@ fn read_role(
         None if is_chained => Some(None),
         None => reading.check(Err(missing("region"))),
     };
+    let (duration, session_name) = read_session(table, reading);
+    if behind.kind == sso::KIND.name {
+        refuse_for_web_identity(table, reading);
+    }
+    let external_id =
+        table.external_id.as_ref().and_then(|text| reading.check(read_external_id(place, text)));
+    let session_tags = table.session_tags.as_ref().and_then(|tags| reading.check(read_tags(place, tags)));
+    let policy_arns = table.policy_arns.as_ref().map(|list| read_policies(list, reading));
+    let may_assume = table.may_assume.as_ref().map(|list| read_patterns(list, reading));
+    let Places { endpoint, signin, use_fips } = read_places(table, reading);
+    Some(Box::new(Role {
+        behind,
+        role_arn: role_arn?,
+        region: region?,
+        duration: duration?,
+        session_name,
+        session_tags: session_tags.unwrap_or_default(),
+        external_id,
+        policy_arns: policy_arns.unwrap_or_default(),
+        may_assume: may_assume.unwrap_or_default(),
+        endpoint,
+        signin,
+        use_fips,
+    }))
+}
+
+/// How long a session is, where that can be, and what it is called, where that is said.
+fn read_session(table: &Table, reading: &mut Reading<'_>) -> (Option<Duration>, Option<String>) {
+    let place = reading.place;
     let duration = table.duration.as_ref().map_or(Some(USUAL), |text| {
         let duration = reading.duration(text)?;
         reading.check(if (SHORTEST..=LONGEST).contains(&duration) {
@@ -144,35 +182,26 @@ fn read_role(
             Err(Problem::at(text, format!("{place}: a session name has 2 to 64 letters, digits and _+=,.@-")))
         })
     });
-    if behind.kind == sso::KIND.name {
-        refuse_for_web_identity(table, reading);
-    }
-    let external_id =
-        table.external_id.as_ref().and_then(|text| reading.check(read_external_id(place, text)));
-    let session_tags = table.session_tags.as_ref().and_then(|tags| reading.check(read_tags(place, tags)));
-    let policy_arns = table.policy_arns.as_ref().map(|list| read_policies(list, reading));
-    let may_assume = table.may_assume.as_ref().map(|list| read_patterns(list, reading));
-    let endpoint = table.endpoint_url.as_ref().and_then(|text| reading.address(text));
-    let signin = table.signin_url.as_ref().and_then(|text| reading.address(text));
+    (duration, session_name)
+}
+
+/// Where AWS is asked.
+struct Places {
+    endpoint: Option<String>,
+    signin: Option<String>,
+    use_fips: bool,
+}
+
+fn read_places(table: &Table, reading: &mut Reading<'_>) -> Places {
+    let place = reading.place;
+    let endpoint = table.endpoint_url.as_ref().and_then(|text| reading.address(text)).map(Into::into);
+    let signin = table.signin_url.as_ref().and_then(|text| reading.address(text)).map(Into::into);
     let use_fips = table.use_fips.as_ref().is_some_and(|text| *text.get_ref());
     if let (Some(text), true) = (&table.endpoint_url, use_fips) {
         let say = format!("{place}: `endpoint_url` and `use_fips` cannot stand together");
         reading.problems.push(Problem::at(text, say));
     }
-    Some(Box::new(Role {
-        behind,
-        role_arn: role_arn?,
-        region: region?,
-        duration: duration?,
-        session_name,
-        session_tags: session_tags.unwrap_or_default(),
-        external_id,
-        policy_arns: policy_arns.unwrap_or_default(),
-        may_assume: may_assume.unwrap_or_default(),
-        endpoint: endpoint.map(Into::into),
-        signin: signin.map(Into::into),
-        use_fips,
-    }))
+    Places { endpoint, signin, use_fips }
 }
 
 /// `AssumeRoleWithWebIdentity` takes neither.

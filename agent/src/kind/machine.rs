@@ -76,15 +76,28 @@ impl Machine {
     }
 
     /// The job's own token, as it is now.
+    async fn token(&self, agent: &Agent, entry: &Entry, footing: &Footing) -> Result<Jwt, Refusal> {
+        let jwt = self.token_for(agent, entry, footing, self.audience()).await?;
+        self.check_audience(&entry.name, &jwt)?;
+        Ok(jwt)
+    }
+
+    /// The same for another audience, where tokens are asked for; what the surroundings give is for whom they chose.
     ///
     /// # Errors
     /// The refusal; for an identity that is no token, too.
-    async fn token(&self, agent: &Agent, entry: &Entry, footing: &Footing) -> Result<Jwt, Refusal> {
+    pub async fn token_for(
+        &self,
+        agent: &Agent,
+        entry: &Entry,
+        footing: &Footing,
+        audience: &str,
+    ) -> Result<Jwt, Refusal> {
         let (name, ambient, now) = (&entry.name, &agent.ambient, agent.clock.now());
         let jwt = match self.identity(name, ambient)? {
             Identity::GithubActions => {
                 let request = identity::github(name, ambient)?;
-                let token = github_actions::id_token(&agent.http(footing)?, request, self.audience()).await?;
+                let token = github_actions::id_token(&agent.http(footing)?, request, audience).await?;
                 identity::read(&token, "what GitHub gives")?
             }
             Identity::CircleCi => identity::circleci(name, ambient, now)?,
@@ -100,7 +113,6 @@ impl Machine {
                 "set this machine's clock, or see to whoever renews that token",
             ));
         }
-        self.check_audience(name, &jwt)?;
         Ok(jwt)
     }
 
@@ -216,6 +228,7 @@ impl Source for Machine {
             let (token, name) = match &lease.body {
                 Body::Aws(_) => return Ok(Proof::Keys(lease)),
                 Body::Session(tokens) => (tokens.access_token.clone(), tokens.session_name.clone()),
+                _ => return Err(super::wrong_kind(&entry.name, "proof of who asks")),
             };
             Ok(Proof::Token(IdentityToken { token, session_name: name, until: lease.until }))
         })

@@ -143,10 +143,14 @@ impl Agent {
             let name = source.user.clone();
             return Ok(Some(Question { iam, name, by: Teller::Eim, lease }));
         }
+        let Some(lease) = lease() else { return Ok(None) };
         let facts = entry.source.facts();
-        let role = facts.get("role_arn").and_then(|arn| Some((arn, arn.rsplit('/').next()?)));
-        let (Some((arn, name)), Some(lease)) = (role, lease()) else { return Ok(None) };
-        let Some((own, region)) = home_of(arn) else { return Ok(None) };
+        let chosen = lease.about.chosen.as_ref().map(|chosen| &chosen.role_arn);
+        let role = facts.get("role_arn").or(chosen).and_then(|arn| Some((arn, arn.rsplit('/').next()?)));
+        let Some((arn, name)) = role.map(|(arn, name)| (arn.clone(), name.to_owned())) else {
+            return Ok(None);
+        };
+        let Some((own, region)) = home_of(&arn) else { return Ok(None) };
         let Some(base) = entry.source.iam_endpoint(own) else { return Ok(None) };
         let root = footing.config.entry(&Self::root_of(&footing.config, entry)?);
         // The keys go where the identity behind them may go, and nowhere else.
@@ -155,7 +159,7 @@ impl Agent {
         }
         let (base, region, clock) = (base.to_owned(), region.to_owned(), self.clock.clone());
         let iam = Iam { http: http()?, clock, base, region, service: "iam" };
-        Ok(Some(Question { iam, name: name.to_owned(), by: Teller::Aws, lease }))
+        Ok(Some(Question { iam, name, by: Teller::Aws, lease }))
     }
 }
 

@@ -50,11 +50,15 @@ impl Rules {
         let behind = std::iter::successors(entry.source.through().cloned(), |name| {
             config.entry(name)?.source.through().cloned()
         });
-        std::iter::once(entry.name.clone())
-            .chain(behind)
-            .filter_map(|name| said(&name))
-            .filter(|(_, policy)| !policy.is_open())
-            .collect()
+        // A role that a caller names has no policy of its own: that of the entry beside which it is named counts.
+        let own = entry.name.role_behind().map_or_else(|| entry.name.clone(), |(named, _)| named);
+        let mut all = vec![own];
+        for name in behind {
+            if !all.contains(&name) {
+                all.push(name);
+            }
+        }
+        all.iter().filter_map(said).filter(|(_, policy)| !policy.is_open()).collect()
     }
 
     /// Looks up the files that are named. May wait for a disk or a network.

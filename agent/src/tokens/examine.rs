@@ -28,6 +28,10 @@ impl Agent {
     ) -> Result<Given, Refusal> {
         let now = self.clock.now();
         let ends = ends.map(|ends| self.read_end(ends)).transpose()?;
+        let value = match entry.source.as_outerbounds() {
+            Some(deployment) => self.read_outerbounds(footing, entry, deployment, &value).await?,
+            None => value,
+        };
         let mut holding = entry.source.accept_value(&entry.name, value, &footing.config, now)?;
         // A value that cannot be kept is refused whole: the person still has it, and is not surprised by it later.
         footing.holdings.prove().await?;
@@ -38,11 +42,16 @@ impl Agent {
         }
         let waiting = self.inherit_destination(footing, entry, &mut holding).await;
         let mut given = Given { holding, waiting, notes: Vec::new() };
-        let Some(token) = entry.source.as_token() else { return Ok(given) };
         // A place that nobody has confirmed is asked nothing.
         if !given.waiting.is_empty() {
             return Ok(given);
         }
+        if let Some(deployment) = entry.source.as_outerbounds() {
+            let Given { holding, notes, .. } = &mut given;
+            notes.extend(self.prove_outerbounds(footing, entry, deployment, holding).await?);
+            refuse_past(&entry.name, holding, now)?;
+        }
+        let Some(token) = entry.source.as_token() else { return Ok(given) };
         let (told, clusters) = tokio::join!(
             self.introspect(footing, token, &given.holding.value),
             self.ask_clusters(footing, entry, &given.holding.value),

@@ -169,7 +169,7 @@ impl Drop for Machine {
 }
 
 fn tool() -> ToolAsk {
-    ToolAsk::CredentialProcess { name: NAME.to_owned(), role_arn: None }
+    ToolAsk::CredentialProcess { name: NAME.to_owned(), role_arn: None, task_role: false }
 }
 
 /// The agent that was built with this test. Another build may put one without fault points in its place while this runs.

@@ -54,7 +54,11 @@ async fn three_hundred_callers_make_one_call() {
     let asks: Vec<_> = (0..300)
         .map(|_| {
             let agent = company.agent.clone();
-            let ask = keyfob_ipc::ToolAsk::CredentialProcess { name: "dev".to_owned(), role_arn: None };
+            let ask = keyfob_ipc::ToolAsk::CredentialProcess {
+                name: "dev".to_owned(),
+                role_arn: None,
+                task_role: false,
+            };
             tokio::spawn(async move { agent.tool(ask).await })
         })
         .collect();

@@ -216,7 +216,11 @@ impl Company {
 
     /// As an AWS SDK asks.
     pub async fn keys(&self, name: &str) -> Result<AwsCredentials, Refusal> {
-        match self.agent.tool(ToolAsk::CredentialProcess { name: name.to_owned(), role_arn: None }).await? {
+        match self
+            .agent
+            .tool(ToolAsk::CredentialProcess { name: name.to_owned(), role_arn: None, task_role: false })
+            .await?
+        {
             Reply::AwsCredentials(keys) => Ok(keys),
             other => panic!("not keys: {other:?}"),
         }
@@ -355,6 +359,7 @@ fn text(config: &str, sandbox: &Sandbox) -> String {
         .replace("JFROG", &addresses.jfrog_api_url)
         .replace("JUPYTERHUB", &addresses.jupyterhub_api_url)
         .replace("OUTSCALE", &addresses.outscale_url)
+        .replace("DEPLOYMENT", &addresses.outerbounds_url)
 }
 
 fn say(reply: Reply) -> Result<String, Refusal> {

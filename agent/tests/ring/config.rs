@@ -141,7 +141,7 @@ fn a_word_that_is_near_nothing_gets_the_list() {
     );
     assert_eq!(
         error("[kubernetes.x]\n"),
-        "line 1: unknown table `kubernetes`; known here: sso, token, aws, machine, outscale, agent, network, policy"
+        "line 1: unknown table `kubernetes`; known here: sso, token, aws, machine, outscale, outerbounds, secret, agent, network, policy"
     );
 }
 

@@ -20,13 +20,15 @@ fn asks() -> Vec<(&'static str, ToolAsk)> {
         // It gives nothing itself: what it proves is what a role gets.
         "machine" => ("machine.ci", keys_of("deploy")),
         "outscale" => (crate::outscale::NAME, keys_of("monitoring")),
+        "outerbounds" => ("outerbounds.prod", ToolAsk::Metaflow { name: "prod".to_owned() }),
+        "secret" => ("secret.build", crate::secrets::wanted("build", None)),
         other => panic!("say here how an entry of the new kind `{other}` is asked for"),
     };
     KINDS.iter().map(|kind| ask(kind.name)).collect()
 }
 
 fn keys_of(name: &str) -> ToolAsk {
-    ToolAsk::CredentialProcess { name: name.to_owned(), role_arn: None }
+    ToolAsk::CredentialProcess { name: name.to_owned(), role_arn: None, task_role: false }
 }
 
 /// What the kinds have that need more than a person.
@@ -49,6 +51,10 @@ async fn with_every_kind(config: &str) -> Company {
     let key = company.sandbox.outscale().add_user("monitoring", crate::outscale::RENEWAL, None);
     crate::outscale::add(&company, &key).await.unwrap();
     crate::outscale::keys(&company).await.unwrap();
+    let key = company.sandbox.outerbounds().issue_key("ada@acme.test");
+    company.add_token("prod", &company.sandbox.outerbounds().magic_string(&key)).await.unwrap();
+    let both = [("SECRET_KEY1", "one"), ("SECRET_KEY2", "two")];
+    crate::secrets::set(&company, &both).await.unwrap();
     company
 }
 
@@ -57,7 +63,7 @@ async fn ask(company: &Company, entry: &str, asker: &Asker) -> Result<(), Refusa
     let (_, ask) = asks().into_iter().find(|(name, _)| *name == entry).unwrap();
     match company.agent.tool_of(ask, asker).await? {
         Reply::Headers(headers) if headers.headers.is_empty() => panic!("{entry} gives nothing"),
-        Reply::Headers(_) | Reply::AwsCredentials(_) => Ok(()),
+        Reply::Headers(_) | Reply::AwsCredentials(_) | Reply::Secret(_) | Reply::Metaflow(_) => Ok(()),
         other => panic!("{entry} gives {other:?}"),
     }
 }
@@ -71,7 +77,8 @@ async fn furnished() -> Company {
 
 #[tokio::test]
 async fn an_entry_of_any_kind_gives_nothing_to_whom_its_policy_does_not_allow() {
-    let config = [CONFIG, MORE, crate::outscale::CONFIG].concat();
+    let config =
+        [CONFIG, MORE, crate::outscale::CONFIG, crate::outerbounds::CONFIG, crate::secrets::KEPT].concat();
     let company = with_every_kind(&config).await;
     let programs = Programs::new();
     for (entry, _) in asks() {

@@ -135,10 +135,10 @@ pub struct Row {
     pub name: String,
     /// `aspect`.
     pub short: String,
-    /// `sso`, `token`, `aws`, `outscale`, `machine`; a kind of a newer agent is shown as it is.
+    /// `sso`, `token`, `aws`, `machine`, `outscale`, `outerbounds`, `secret`; a kind of a newer agent is shown as it is.
     pub kind: String,
-    /// What it is more precisely: the kind, but `aws-command` for keys that another program gives, `sso-machine` for a session of a
-    /// job.
+    /// What it is more precisely: the kind, but `aws-command` for keys that another program gives, `aws-outerbounds` for those of a
+    /// deployment of Outerbounds, `sso-machine` for a session of a job, `secret-aws` for values in AWS.
     pub what: String,
     /// What it is for: hosts, a role, an issuer where there is nothing else.
     pub targets: Vec<String>,

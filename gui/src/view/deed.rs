@@ -78,8 +78,9 @@ pub(super) fn possible(situation: &Situation<'_>) -> Vec<Deed> {
         let console = has_console(entry).then(|| Deed::OpenConsole { entry: name() });
         return console.into_iter().chain(obtain(root).filter(|_| may_help)).collect();
     }
-    if kind_of(&entry.name) == "outscale" {
-        // The agent renews its keys by itself: what a person gives and takes is the key that makes them.
+    if ["outscale", "outerbounds"].contains(&kind_of(&entry.name)) {
+        // The agent renews OUTSCALE's keys by itself: what a person gives and takes is the key that makes them. Nobody renews that of
+        // Outerbounds.
         return match holds(entry) {
             false => vec![Deed::AddToken { entry: name() }],
             true if entry.state == EntryState::SignedOut => {
@@ -143,8 +144,8 @@ fn obtain(root: &str) -> Option<Deed> {
     let entry = root.to_owned();
     match kind_of(root) {
         "sso" => Some(Deed::SignIn { entry }),
-        "token" | "outscale" => Some(Deed::AddToken { entry }),
-        // A job's identity and another program are not filled by hand.
+        "token" | "outscale" | "outerbounds" => Some(Deed::AddToken { entry }),
+        // A job's identity and another program are not filled by hand, and a secret is on the command line.
         _ => None,
     }
 }
@@ -269,6 +270,12 @@ mod tests {
             (entry("token.aspect", EntryState::SignedOut), "add-token token.aspect"),
             (entry("future.thing", EntryState::SignedOut), ""),
             (entry("outscale.monitoring", EntryState::SignedOut), "add-token outscale.monitoring"),
+            (entry("outerbounds.prod", EntryState::SignedOut), "add-token outerbounds.prod"),
+            (
+                entry("aws.prod", EntryState::SignedOut).through("outerbounds.prod"),
+                "add-token outerbounds.prod",
+            ),
+            (entry("secret.build", EntryState::SignedOut).refused(Code::TokenNeeded), ""),
             (entry("aws.job", EntryState::SignedOut).through("machine.ci"), ""),
             (entry("sso.bazel", EntryState::SignedOut).through("machine.ci"), ""),
             (entry("machine.ci", EntryState::Refused).refused(Code::MachineIdentityMissing), ""),
@@ -344,6 +351,11 @@ mod tests {
             (entry("aws.legacy", EntryState::Live).fact("command", "/usr/bin/vault"), vec![]),
             (entry("outscale.monitoring", EntryState::SignedOut), vec!["add-token outscale.monitoring"]),
             (entry("outscale.monitoring", EntryState::Live), vec!["remove-token outscale.monitoring"]),
+            (entry("outerbounds.prod", EntryState::SignedOut), vec!["add-token outerbounds.prod"]),
+            (entry("outerbounds.prod", EntryState::Live), vec!["remove-token outerbounds.prod"]),
+            (entry("secret.build", EntryState::SignedOut), vec![]),
+            (entry("secret.build", EntryState::Live), vec![]),
+            (entry("secret.db", EntryState::Live).through("aws.dev"), vec![]),
             (entry("machine.ci", EntryState::Live), vec![]),
             (role(EntryState::Refused).refused(Code::RoleRefused), vec!["sign-in sso.okta"]),
             (entry("future.thing", EntryState::Live), vec![]),

@@ -102,13 +102,19 @@ fn what(entry: &EntryReport) -> String {
     let kind = safe::text(&entry.kind);
     match kind.as_str() {
         "aws" if entry.facts.contains_key("command") => "aws-command".to_owned(),
+        "aws" if is_through(entry, "outerbounds.") => "aws-outerbounds".to_owned(),
         "sso" if entry.through.is_some() => "sso-machine".to_owned(),
+        "secret" if entry.through.is_some() => "secret-aws".to_owned(),
         _ => kind,
     }
 }
 
+fn is_through(entry: &EntryReport, kind: &str) -> bool {
+    entry.through.as_deref().is_some_and(|through| through.starts_with(kind))
+}
+
 /// What tells it from others of its kind, the first of what there is.
-const NAMED_BY: [&str; 5] = ["role_arn", "issuer", "user", "command", "identity"];
+const NAMED_BY: [&str; 8] = ["role_arn", "issuer", "user", "command", "identity", "domain", "id", "keys"];
 
 fn targets(entry: &EntryReport) -> Vec<String> {
     let fact = |name: &str| entry.facts.get(name).map(|fact| safe::text(fact));
@@ -218,6 +224,16 @@ mod tests {
                 live("aws.legacy").fact("command", "/usr/bin/vault").fact("region", "x"),
                 vec!["/usr/bin/vault"],
             ),
+            (
+                live("secret.db").fact("id", "some/name").fact("keys", "A, B").fact("region", "x"),
+                vec!["some/name"],
+            ),
+            (live("secret.build").fact("keys", "A, B"), vec!["A, B"]),
+            (
+                live("outerbounds.prod").fact("domain", "foo.obp.outerbounds.com"),
+                vec!["foo.obp.outerbounds.com"],
+            ),
+            (hosts(live("outerbounds.prod")).fact("domain", "foo.obp.outerbounds.com"), vec!["*.acme.dev"]),
             (live("future.thing"), vec![]),
         ] {
             assert_eq!(row_of(entry).targets, targets);
@@ -234,6 +250,10 @@ mod tests {
             (entry("sso.bazel", EntryState::Live).through("machine.ci"), "sso-machine"),
             (entry("outscale.monitoring", EntryState::Live), "outscale"),
             (entry("machine.ci", EntryState::Live), "machine"),
+            (entry("secret.build", EntryState::Live), "secret"),
+            (entry("secret.db", EntryState::Live).through("aws.dev"), "secret-aws"),
+            (entry("outerbounds.prod", EntryState::Live), "outerbounds"),
+            (entry("aws.prod", EntryState::Live).through("outerbounds.prod"), "aws-outerbounds"),
             (entry("future.thing", EntryState::Live), "future"),
         ] {
             assert_eq!(row_of(entry).what, what);

@@ -181,12 +181,12 @@ name: string,
  */
 short: string,
 /**
- * `sso`, `token`, `aws`, `outscale`, `machine`; a kind of a newer agent is shown as it is.
+ * `sso`, `token`, `aws`, `machine`, `outscale`, `outerbounds`, `secret`; a kind of a newer agent is shown as it is.
  */
 kind: string,
 /**
- * What it is more precisely: the kind, but `aws-command` for keys that another program gives, `sso-machine` for a session of a
- * job.
+ * What it is more precisely: the kind, but `aws-command` for keys that another program gives, `aws-outerbounds` for those of a
+ * deployment of Outerbounds, `sso-machine` for a session of a job, `secret-aws` for values in AWS.
  */
 what: string,
 /**

@@ -23,6 +23,10 @@ it("each says what it is, and through what", () => {
     ["aws.deploy", "AWS role via ci"],
     ["outscale.monitoring", "OUTSCALE key"],
     ["machine.ci", "Job identity"],
+    ["outerbounds.prod", "Outerbounds deployment"],
+    ["aws.prod", "AWS role of Outerbounds"],
+    ["secret.build", "Secret values"],
+    ["secret.db", "Secret values in AWS via dev"],
   ] as const) {
     expect(words(entry), entry).toContain(what);
   }
@@ -36,6 +40,9 @@ it("what nobody has used or holds says so in its own words", () => {
     ["machine.ci", "No job here"],
     ["outscale.spare", "No key"],
     ["outscale.monitoring", "renews by itself"],
+    ["secret.build", "Ready"],
+    ["secret.db", "Ready"],
+    ["secret.empty", "No value yet"],
   ] as const) {
     expect(words(entry), entry).toContain(state);
   }
@@ -60,7 +67,7 @@ it("the timeline has nothing to come for what is asked each time", async () => {
   expect(lane("machine.ci")).toMatchObject({ renewsOften: false, life: null, marks: [] });
   await click("nav [data-view=timeline]");
   const shown = find("main").textContent ?? "";
-  for (const said of ["no job here", "asked when it is used", "renews by itself"]) expect(shown).toContain(said);
+  for (const said of ["has no end", "no job here", "asked when it is used", "renews by itself"]) expect(shown).toContain(said);
 });
 
 it("both halves of a key leave their fields when they are sent, and the page when they are answered", async () => {

@@ -43,6 +43,8 @@ struct State {
     without_key: Vec<String>,
     /// Tokens of the metadata service, and when they end.
     tokens: HashMap<String, i64>,
+    /// What Secrets Manager refuses the next calls with: code and message, the last one first.
+    refusals: Vec<(String, String)>,
     authorization: String,
     has_profile: bool,
 }
@@ -99,6 +101,11 @@ impl AwsMachine {
     /// A role, by its name, loses `secretsmanager:GetSecretValue`.
     pub fn shut_out(&self, role: &str) {
         locked(&self.state).shut_out.push(role.to_owned());
+    }
+
+    /// Secrets Manager refuses the next call with this code.
+    pub fn refuse_next(&self, code: &str, message: &str) {
+        locked(&self.state).refusals.push((code.to_owned(), message.to_owned()));
     }
 
     /// A role, by its name, loses `kms:Decrypt`.
@@ -190,7 +197,10 @@ impl AwsMachine {
         let Some(arn) = ask.as_ref().and_then(|ask| ask["SecretId"].as_str()) else {
             return fault("InvalidParameterException", "");
         };
-        let state = locked(&self.state);
+        let mut state = locked(&self.state);
+        if let Some((code, message)) = state.refusals.pop() {
+            return fault(&code, &message);
+        }
         let is_in = |roles: &[String]| roles.iter().any(|role| holder.split('/').nth(1) == Some(role));
         if is_in(&state.shut_out) {
             let message = format!(
@@ -198,18 +208,28 @@ impl AwsMachine {
             );
             return fault("AccessDeniedException", &message);
         }
-        let Some(kept) = state.secrets.get(arn).cloned() else {
+        let found = state.secrets.iter().find(|(known, _)| known.as_str() == arn || name_of(known) == arn);
+        let Some((arn, kept)) = found.map(|(arn, kept)| (arn.clone(), kept.clone())) else {
             return fault("ResourceNotFoundException", "Secrets Manager can't find the specified secret.");
         };
         if is_in(&state.without_key) {
             return fault("AccessDeniedException", "Access to KMS is not allowed");
         }
-        let mut answer = json!({ "ARN": arn, "VersionStages": ["AWSCURRENT"] });
+        let mut answer = json!({ "ARN": arn, "Name": name_of(&arn), "VersionStages": ["AWSCURRENT"] });
         match kept {
             Kept::Text(text) => answer["SecretString"] = json!(text),
             Kept::Binary(bytes) => answer["SecretBinary"] = json!(STANDARD.encode(bytes)),
         }
         Json(answer).into_response()
+    }
+}
+
+/// The name of a secret, which its ARN has with six characters behind it.
+fn name_of(arn: &str) -> &str {
+    let name = arn.splitn(7, ':').nth(6).unwrap_or(arn);
+    match name.rsplit_once('-') {
+        Some((bare, added)) if added.len() == 6 => bare,
+        _ => name,
     }
 }
 

@@ -100,6 +100,22 @@ pub enum Endpoint {
     AwsMetadata,
     /// AWS: STS and Secrets Manager at the address of a machine.
     AwsService,
+    /// Outerbounds: a service principal gets its token.
+    OuterboundsPrincipal,
+    /// Outerbounds: the configuration of a perimeter.
+    OuterboundsConfig,
+    /// Outerbounds: a web identity for AWS.
+    OuterboundsAws,
+    /// Outerbounds: a token for Kubernetes, which is also how its client tries a key.
+    OuterboundsK8s,
+    /// Outerbounds: where the values of an integration are.
+    OuterboundsSecrets,
+    /// Outerbounds: perimeters and workstations.
+    OuterboundsApi,
+    /// Outerbounds: the keys of its web identities.
+    OuterboundsKeys,
+    /// Metaflow's metadata service.
+    Metadata,
 }
 
 impl Endpoint {

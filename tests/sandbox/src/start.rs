@@ -22,12 +22,15 @@ use crate::gitlab::Gitlab;
 use crate::issuer::{Issuer, IssuerOptions};
 use crate::jfrog::Jfrog;
 use crate::jupyterhub::Jupyterhub;
+use crate::metadata::MetadataService;
+use crate::outerbounds::Outerbounds;
 use crate::outscale::Outscale;
 use crate::portal::Portal;
 use crate::sts::{Sts, StsOptions};
+use crate::tls::Fronts;
 use crate::{
     admin, aws_machine, circleci, cluster, console, github, github_actions, gitlab, issuer, jfrog,
-    jupyterhub, outscale, portal, sts,
+    jupyterhub, metadata, outerbounds, outscale, portal, sts, tls,
 };
 
 /// How the company behaves. Every field has a default; unknown JSON keys are errors.
@@ -98,6 +101,10 @@ pub struct Addresses {
     pub outscale_url: String,
     /// EIM of OUTSCALE: the same.
     pub eim_url: String,
+    /// Every service of the Outerbounds deployment, for `endpoint_url`: no slash at the end.
+    pub outerbounds_url: String,
+    /// The domain that the deployment is of.
+    pub outerbounds_domain: String,
     /// Where `/sandbox/faults`, `/sandbox/counts`, `/sandbox/trust` and `/sandbox/tokens` are.
     pub admin_url: String,
     /// The public client that the issuer knows.
@@ -131,9 +138,12 @@ pub struct Sandbox {
     jfrog: Arc<Jfrog>,
     jupyterhub: Arc<Jupyterhub>,
     outscale: Arc<Outscale>,
+    outerbounds: Arc<Outerbounds>,
     github_actions: Arc<GithubActions>,
     circleci: Arc<CircleCi>,
     aws_machine: Arc<AwsMachine>,
+    metadata: Arc<MetadataService>,
+    fronts: Arc<Fronts>,
     stop: watch::Sender<()>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
@@ -176,7 +186,17 @@ impl Sandbox {
         let circleci = Arc::new(circleci.map_err(|_| StartError::Key)?);
         sts.trust(github_actions.trust());
         sts.trust(circleci.trust());
+        let at_outerbounds = listen().await?;
+        let issuers = [github_actions.trust(), circleci.trust()];
+        let outerbounds = Outerbounds::new(common.clone(), base(&at_outerbounds)?, issuers);
+        let outerbounds = Arc::new(outerbounds.map_err(|_| StartError::Key)?);
+        sts.trust(outerbounds.trust());
+        outerbounds::ROLES.into_iter().for_each(|arn| sts.set_role(outerbounds::role(arn)));
         let aws_machine = Arc::new(AwsMachine::new(common.clone(), base(&at_machine)?, &sts));
+
+        let [at_metadata, at_proxy] = [listen().await?, listen().await?];
+        let metadata = Arc::new(MetadataService::new(common.clone(), base(&at_metadata)?));
+        let fronts = Arc::new(Fronts::new(base(&at_proxy)?).map_err(|_| StartError::Key)?);
 
         let addresses = Addresses {
             issuer_url,
@@ -193,6 +213,8 @@ impl Sandbox {
             jupyterhub_api_url: format!("{}{}", base(&at_jupyterhub)?, jupyterhub::API),
             outscale_url: base(&at_outscale)?,
             eim_url: base(&at_outscale)?,
+            outerbounds_url: base(&at_outerbounds)?,
+            outerbounds_domain: outerbounds::DOMAIN.to_owned(),
             admin_url: base(&at_admin)?,
             client_id: options.issuer.client_id.clone(),
             roles: options.sts.roles.iter().map(|role| role.arn.clone()).collect(),
@@ -211,6 +233,9 @@ impl Sandbox {
         serve(at_circleci, circleci::routes(&common, &circleci), &stop);
         serve(at_machine, aws_machine::routes(&common, &aws_machine), &stop);
         serve(at_outscale, outscale::routes(&common, &outscale), &stop);
+        serve(at_metadata, metadata::routes(&common, &metadata), &stop);
+        tls::serve(at_proxy, &fronts, &stop);
+        serve(at_outerbounds, outerbounds::routes(&common, &outerbounds), &stop);
         serve(at_admin, admin::routes(&common, &sts, &portal, &issuer), &stop);
         Ok(Self {
             addresses,
@@ -224,9 +249,12 @@ impl Sandbox {
             jfrog,
             jupyterhub,
             outscale,
+            outerbounds,
             github_actions,
             circleci,
             aws_machine,
+            metadata,
+            fronts,
             stop,
             thread: None,
         })
@@ -315,6 +343,12 @@ impl Sandbox {
         &self.outscale
     }
 
+    /// The deployment of Outerbounds.
+    #[must_use]
+    pub fn outerbounds(&self) -> &Outerbounds {
+        &self.outerbounds
+    }
+
     /// JupyterHub.
     #[must_use]
     pub fn jupyterhub(&self) -> &Jupyterhub {
@@ -337,6 +371,18 @@ impl Sandbox {
     #[must_use]
     pub fn aws_machine(&self) -> &AwsMachine {
         &self.aws_machine
+    }
+
+    /// Metaflow's metadata service.
+    #[must_use]
+    pub fn metadata(&self) -> &MetadataService {
+        &self.metadata
+    }
+
+    /// TLS in front of parts, for clients that know nothing else.
+    #[must_use]
+    pub fn fronts(&self) -> &Fronts {
+        &self.fronts
     }
 }
 

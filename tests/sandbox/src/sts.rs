@@ -31,6 +31,7 @@ pub use caller::Keys;
 use error::Refusal;
 pub use error::StsError;
 pub use trust::TrustedIssuer;
+pub(crate) use trust::fetch;
 
 /// A role, and whom it trusts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -101,15 +101,7 @@ impl Source for Role {
     }
 
     fn no_role(&self, name: &EntryName, role_arn: &str) -> Refusal {
-        let shown = escape(role_arn);
-        let say = format!("no entry that is obtained through `{name}` has the role `{shown}`");
-        // What stands there already must stay, so that the line can be put in its place.
-        let before: String = self.may_assume.iter().map(|pattern| format!("\"{pattern}\", ")).collect();
-        let line = format!("put under [{name}] of the configuration: may_assume = [{before}\"{shown}\"]");
-        // What is longer is cut on its way to a person, and half a line is none.
-        let is_whole = line.len() <= SHOWN;
-        let short = || format!("add to `may_assume` under [{name}] of the configuration: \"{shown}\"");
-        Refusal::new(Code::NotAllowed, say).hint(if is_whole { line } else { short() })
+        no_such_role(name, role_arn, &self.may_assume)
     }
 
     fn facts(&self) -> BTreeMap<String, String> {
@@ -149,20 +141,12 @@ impl Source for Role {
 
     fn console(&self) -> Option<ConsoleRole<'_>> {
         let (region, endpoint) = (self.region.as_deref()?, self.signin.as_deref());
-        Some(ConsoleRole { role_arn: &self.role_arn, region, endpoint })
+        let partition = RoleArn::parse(&self.role_arn)?.partition;
+        Some(ConsoleRole { partition, region, endpoint })
     }
 
     fn iam_endpoint<'a>(&'a self, own: &'a str) -> Option<&'a str> {
-        let Some(endpoint) = &self.endpoint else { return Some(own) };
-        let address = url::Url::parse(endpoint).ok()?;
-        let host = Host::parse(address.host_str()?).ok()?;
-        if host.is_loopback() {
-            // A stand-in on this machine is all of AWS.
-            return Some(endpoint.trim_end_matches('/'));
-        }
-        // Anybody else is asked for sessions alone, and AWS is not shown keys that are not its own.
-        let domains = [".amazonaws.com", ".amazonaws.com.cn"];
-        domains.iter().any(|domain| host.as_str().ends_with(domain)).then_some(own)
+        iam_endpoint(self.endpoint.as_deref(), own)
     }
 
     fn proof<'a>(
@@ -202,6 +186,33 @@ impl Source for Role {
             }
         })
     }
+}
+
+/// Why a caller may not name a role behind an entry, with the line that would allow it.
+pub(super) fn no_such_role(name: &EntryName, role_arn: &str, may_assume: &[RolePattern]) -> Refusal {
+    let shown = escape(role_arn);
+    let say = format!("no entry that is obtained through `{name}` has the role `{shown}`");
+    // What stands there already must stay, so that the line can be put in its place.
+    let before: String = may_assume.iter().map(|pattern| format!("\"{pattern}\", ")).collect();
+    let line = format!("put under [{name}] of the configuration: may_assume = [{before}\"{shown}\"]");
+    // What is longer is cut on its way to a person, and half a line is none.
+    let is_whole = line.len() <= SHOWN;
+    let short = || format!("add to `may_assume` under [{name}] of the configuration: \"{shown}\"");
+    Refusal::new(Code::NotAllowed, say).hint(if is_whole { line } else { short() })
+}
+
+/// Where IAM may be asked with keys that were got at `endpoint`: `own` is that of its partition.
+pub(super) fn iam_endpoint<'a>(endpoint: Option<&'a str>, own: &'a str) -> Option<&'a str> {
+    let Some(endpoint) = endpoint else { return Some(own) };
+    let address = url::Url::parse(endpoint).ok()?;
+    let host = Host::parse(address.host_str()?).ok()?;
+    if host.is_loopback() {
+        // A stand-in on this machine is all of AWS.
+        return Some(endpoint.trim_end_matches('/'));
+    }
+    // Anybody else is asked for sessions alone, and AWS is not shown keys that are not its own.
+    let domains = [".amazonaws.com", ".amazonaws.com.cn"];
+    domains.iter().any(|domain| host.as_str().ends_with(domain)).then_some(own)
 }
 
 /// Keys of a lease in the form that AWS' tools read.
@@ -276,10 +287,15 @@ impl Role {
                 (by, session_of(keys), duration, About::default())
             }
         };
+        // Keys that somebody else chose the region of are used there.
+        let chosen = match &proof {
+            Proof::Keys(lease) => lease.about.chosen.as_ref().map(|chosen| chosen.region.as_str()),
+            Proof::Token(_) => None,
+        };
         about.capped = (duration < self.duration).then_some(self.duration);
         let ask = RoleAsk {
             at: At {
-                region: self.region.as_deref().unwrap_or_default(),
+                region: self.region.as_deref().or(chosen).unwrap_or_default(),
                 endpoint: self.endpoint.as_deref(),
                 use_fips: self.use_fips,
             },
@@ -338,7 +354,7 @@ impl Role {
 }
 
 /// The name of the session that keys are of, so that the person is the same along a chain.
-fn session_of(keys: &AwsKeys) -> String {
+pub(super) fn session_of(keys: &AwsKeys) -> String {
     let name = keys.assumed.as_deref().and_then(|arn| arn.split_once(":assumed-role/")?.1.rsplit_once('/'));
     name.map_or_else(|| "keyfob".to_owned(), |(_, name)| super::session_name(name))
 }

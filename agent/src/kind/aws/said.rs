@@ -30,7 +30,7 @@ pub(super) fn told(role: &Role, agent: &Agent, entry: &Entry, held: &Facts) -> V
     let lease = agent.leases.get(&entry.name).filter(|lease| lease.until > agent.clock.now());
     let assumed = lease.as_ref().and_then(|lease| match &lease.body {
         Body::Aws(keys) => fact("assumed", &[keys.assumed.clone()?], Teller::Aws, Some(lease.since)),
-        Body::Session(_) => None,
+        _ => None,
     });
     let owner = held
         .owner

@@ -70,6 +70,17 @@ impl Jwt {
         Ok(Self { token, claims, until })
     }
 
+    /// What a token says that need not be an ID token; nothing, where the text is no JSON Web Token.
+    pub fn claims_of(token: &str) -> Option<Map<String, Value>> {
+        let [_, claims, _] = token.split('.').collect::<Vec<_>>()[..] else { return None };
+        (token.len() <= LONGEST).then(|| object(claims).ok()).flatten()
+    }
+
+    /// When such a token ends, if it says so.
+    pub fn end_of(token: &str) -> Option<Timestamp> {
+        Self::claims_of(token)?.get("exp").and_then(seconds)
+    }
+
     /// A claim that is a text.
     pub fn text(&self, claim: &str) -> Option<&str> {
         self.claims.get(claim)?.as_str().filter(|text| !text.is_empty())

@@ -16,8 +16,7 @@ use crate::lease::{AwsKeys, Body, Lease};
 use crate::renew::Need;
 use crate::upstream::aws_machine::{self, MachineKeys};
 use crate::upstream::http::Http;
-use crate::upstream::secrets_manager;
-use crate::upstream::signed::SigningKeys;
+use crate::upstream::secrets_manager::{self, SecretError, Wanted};
 use crate::upstream::sts::{self, At, By, RoleAsk, StsError};
 
 /// AWS gives a role that is assumed with a role no longer than this.
@@ -104,6 +103,20 @@ impl UserRole {
             return Err(Refusal::new(Code::UnknownEntry, format!("`{name}` names no secret"))
                 .hint(format!("add `secret_arn` under [{name}]")));
         };
+        self.read(agent, name, footing, arn).await
+    }
+
+    /// Reads a secret with the machine user's role.
+    ///
+    /// # Errors
+    /// Why AWS does not give it.
+    pub async fn read(
+        &self,
+        agent: &Arc<Agent>,
+        name: &EntryName,
+        footing: &Footing,
+        arn: &str,
+    ) -> Result<Secret<Vec<u8>>, Refusal> {
         let Some(entry) = footing.config.entry(name) else {
             let say = format!("there is no entry `{name}` any more");
             return Err(Refusal::new(Code::UnknownEntry, say).hint("keyfob status"));
@@ -113,8 +126,19 @@ impl UserRole {
             return Err(crate::kind::wrong_kind(name, "AWS role"));
         };
         let http = agent.http(footing)?;
-        let endpoint = self.endpoint.as_deref();
-        secrets_manager::get_secret(&http, &signing(keys), arn, endpoint, agent.clock.now()).await
+        let wanted = Wanted {
+            id: arn,
+            // Of what is no ARN the table has spoken.
+            region: secrets_manager::region_of(arn).unwrap_or_default(),
+            endpoint: self.endpoint.as_deref(),
+            use_fips: false,
+            reader: "the machine user's role",
+            written: "`secret_arn` and `endpoint_url` of the machine entry",
+            look: "keyfob machine claims, with the entry's name",
+        };
+        let found = secrets_manager::get_secret(&http, &keys.signing(), &wanted, agent.clock.now()).await;
+        let bytes = found.map_err(SecretError::refusal)?.value.bytes();
+        bytes.ok_or_else(|| Refusal::new(Code::ProviderUntrusted, "AWS gives a secret in another form"))
     }
 
     /// Who these keys are, by the word of AWS.
@@ -165,15 +189,6 @@ fn plain(role_arn: &str, error: StsError) -> Refusal {
             let say = format!("AWS takes what this machine has for the role `{role_arn}` for expired");
             Refusal::new(Code::RoleRefused, say).hint("set this machine's clock, or renew what it is given")
         }
-    }
-}
-
-/// Keys of a lease, to sign with.
-fn signing(keys: &AwsKeys) -> SigningKeys<'_> {
-    SigningKeys {
-        access_key_id: &keys.access_key_id,
-        secret_access_key: &keys.secret_access_key,
-        session_token: keys.session_token.as_ref(),
     }
 }
 

@@ -74,7 +74,7 @@ async fn keys_that_are_bought_meanwhile_are_not_kept() {
     company.pass(55 * MINUTE);
     company.faults().set_times(Endpoint::Sts, Fault::Slow(Duration::from_millis(500)), 1);
     let (agent, before) = (company.agent.clone(), company.sts_calls());
-    let ask = ToolAsk::CredentialProcess { name: "dev".to_owned(), role_arn: None };
+    let ask = ToolAsk::CredentialProcess { name: "dev".to_owned(), role_arn: None, task_role: false };
     let asking = tokio::spawn(async move { agent.tool(ask).await });
     eventually("STS is asked", async || company.sts_calls() == before + 1).await;
     lock(&company).await;

@@ -112,7 +112,11 @@ async fn a_burst_of_hosts_and_roles_makes_few_requests() {
         .collect();
     company.configure(&(CONFIG.to_owned() + &roles.concat()));
     let gets = (0..150).map(|_| ToolAsk::Get { uri: CACHE.to_owned() });
-    let keys = (0..3).map(|number| ToolAsk::CredentialProcess { name: format!("r{number}"), role_arn: None });
+    let keys = (0..3).map(|number| ToolAsk::CredentialProcess {
+        name: format!("r{number}"),
+        role_arn: None,
+        task_role: false,
+    });
     let asks: Vec<_> = gets
         .chain(keys)
         .map(|ask| {

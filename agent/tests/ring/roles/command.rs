@@ -299,7 +299,8 @@ async fn a_command_that_asks_for_its_own_keys_is_refused() {
             link(std::process::id(), Role::Program),
         ]))
     };
-    let ask = |name: &str| ToolAsk::CredentialProcess { name: name.to_owned(), role_arn: None };
+    let ask =
+        |name: &str| ToolAsk::CredentialProcess { name: name.to_owned(), role_arn: None, task_role: false };
     let agent = &legacy.company.agent;
     for name in ["legacy", "behind"] {
         let asked = Instant::now();
@@ -339,7 +340,8 @@ async fn commands_that_wait_for_each_other_are_told_at_once() {
         let id: u32 = read(folder).trim().parse().unwrap();
         Asker::behind(Staged::of([link(u32::MAX, Role::Keyfob), link(id, Role::Program)]))
     };
-    let ask = |name: &str| ToolAsk::CredentialProcess { name: name.to_owned(), role_arn: None };
+    let ask =
+        |name: &str| ToolAsk::CredentialProcess { name: name.to_owned(), role_arn: None, task_role: false };
     let stranger = Asker::behind(Staged::of([link(u32::MAX, Role::Keyfob)]));
     let agent = company.agent.clone();
     let first_ask = ask("one");

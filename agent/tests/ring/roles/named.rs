@@ -20,7 +20,11 @@ fn allowing(patterns: &str) -> String {
 const PATTERN: &str = "[\"arn:aws:iam::*:role/external-*\"]";
 
 async fn ask(company: &Company, name: &str, role_arn: &str) -> Result<AwsCredentials, Refusal> {
-    let ask = ToolAsk::CredentialProcess { name: name.to_owned(), role_arn: Some(role_arn.to_owned()) };
+    let ask = ToolAsk::CredentialProcess {
+        name: name.to_owned(),
+        role_arn: Some(role_arn.to_owned()),
+        task_role: false,
+    };
     match company.agent.tool(ask).await? {
         Reply::AwsCredentials(keys) => Ok(keys),
         other => panic!("not keys: {other:?}"),
@@ -103,7 +107,11 @@ async fn nothing_that_a_shell_would_run_comes_back() {
     let programs = Programs::new();
     let before = company.sts_calls();
     let ask = async |role_arn: &str| {
-        let ask = ToolAsk::CredentialProcess { name: "a".to_owned(), role_arn: Some(role_arn.to_owned()) };
+        let ask = ToolAsk::CredentialProcess {
+            name: "a".to_owned(),
+            role_arn: Some(role_arn.to_owned()),
+            task_role: false,
+        };
         company.agent.tool_of(ask, &programs.asker("terraform")).await.unwrap_err()
     };
     for path in
@@ -175,8 +183,11 @@ async fn the_policy_of_the_entry_is_that_of_the_roles_behind_it() {
     company.sandbox.sts().set_role(role(EXTERNAL, &[ROLE]));
     for role_arn in [EXTERNAL, B] {
         let ask = |asker| {
-            let ask =
-                ToolAsk::CredentialProcess { name: "a".to_owned(), role_arn: Some(role_arn.to_owned()) };
+            let ask = ToolAsk::CredentialProcess {
+                name: "a".to_owned(),
+                role_arn: Some(role_arn.to_owned()),
+                task_role: false,
+            };
             let agent = company.agent.clone();
             async move { agent.tool_of(ask, &asker).await }
         };

@@ -19,7 +19,7 @@ fn error(lines: &str) -> String {
 fn exactly_one_origin() {
     assert_eq!(
         error(&format!("{ROLE}{REGION}")),
-        "line 4: aws.x: one of `sso`, `machine`, `source` and `command` is missing"
+        "line 4: aws.x: one of `sso`, `machine`, `source`, `outerbounds` and `command` is missing"
     );
     assert_eq!(
         error(&format!("{ROLE}{REGION}sso = \"okta\"\nsource = \"y\"\n")),
@@ -29,7 +29,11 @@ fn exactly_one_origin() {
         error(&format!("command = [\"/x\"]\n{REGION}sso = \"okta\"\n")),
         "line 7: aws.x: `command` and `sso` cannot stand together"
     );
-    assert!(error("outerbounds = \"x\"\n").starts_with("line 5: unknown key `aws.x.outerbounds`"));
+    assert_eq!(
+        error(&format!("outerbounds = \"x\"\n{REGION}sso = \"okta\"\n")),
+        "line 7: aws.x: `outerbounds` and `sso` cannot stand together"
+    );
+    assert!(error("outerbounds = \"x\"\n").ends_with("aws.x: there is no entry [outerbounds.x]"));
 }
 
 #[test]

@@ -328,6 +328,34 @@ fn the_menu_is_the_same_until_the_next_change() {
 }
 
 #[test]
+fn a_secret_has_no_end_and_one_without_values_is_no_alarm() {
+    let page = of([
+        session(),
+        entry("secret.db", EntryState::Live).through("aws.dev"),
+        entry("aws.dev", EntryState::Live).through("sso.okta"),
+        entry("secret.build", EntryState::Live),
+        entry("secret.empty", EntryState::SignedOut).refused(Code::TokenNeeded),
+        entry("secret.far", EntryState::SignedOut).refused(Code::SignInNeeded).through("aws.gone"),
+        entry("outerbounds.prod", EntryState::Live),
+    ]);
+    assert_eq!(drawn(&page).icon, Icon::Fine);
+    let menu = menu_of(&page);
+    for said in [
+        "db · ready",
+        "build · ready",
+        "empty · no value yet",
+        "far · not signed in",
+        "prod · ready",
+        "dev · 11 hours",
+    ] {
+        assert!(menu.iter().any(|item| item == said), "{said}: {menu:?}");
+    }
+    // Nothing serves: it is not the secret that a person signs in to.
+    let page = of([entry("secret.empty", EntryState::SignedOut).refused(Code::TokenNeeded)]);
+    assert_eq!(drawn(&page).icon, Icon::Fine);
+}
+
+#[test]
 fn the_new_kinds_have_words_of_their_own_and_no_job_is_no_alarm() {
     let missing = |entry: EntryReport| entry.refused(Code::MachineIdentityMissing);
     let page = of([

@@ -23,7 +23,8 @@ pub(super) fn about(row: &Row, page: &Page, now: Timestamp, texts: &Texts) -> St
         (_, Some("locked" | "keychain_locked")) => "tray.entry-locked",
         (_, Some("offline")) => "tray.entry-offline",
         (RowState::Idle, _) => "tray.entry-idle",
-        (RowState::SignedOut, _) if !["token", "outscale"].contains(&row.kind.as_str()) => {
+        (RowState::SignedOut, _) if row.what == "secret" => "tray.entry-no-value",
+        (RowState::SignedOut, _) if !["token", "outscale", "outerbounds"].contains(&row.kind.as_str()) => {
             "tray.entry-not-signed-in"
         }
         (RowState::SignedOut, _) if row.until.is_some() => "say.ended",
@@ -38,9 +39,9 @@ pub(super) fn about(row: &Row, page: &Page, now: Timestamp, texts: &Texts) -> St
 }
 
 /// The end that a person counts with, and whether it is assumed: of what is obtained through a session, the session's, because
-/// the agent renews everything before that. `None` where it does not serve, or no end is known.
+/// the agent renews everything before that. `None` where it does not serve, or no end is known; a secret has none.
 pub(super) fn end(row: &Row, page: &Page) -> Option<(Timestamp, bool)> {
-    if !matches!(row.state, RowState::Live | RowState::Ending) {
+    if !matches!(row.state, RowState::Live | RowState::Ending) || row.kind == "secret" {
         return None;
     }
     let mut holder = row;

@@ -170,6 +170,19 @@ const kinds: Row[] = [
     due: deed("add-token", "outscale.spare"),
   }),
   row("machine.ci", { targets: ["github-actions"], state: "idle", trouble: noJob }),
+  row("outerbounds.prod", { targets: ["foo.obp.outerbounds.com"], can: [deed("remove-token", "outerbounds.prod")] }),
+  row("aws.prod", { what: "aws-outerbounds", through: "outerbounds.prod" }),
+  row("secret.build", { targets: ["SECRET_KEY1, SECRET_KEY2"] }),
+  row("secret.empty", {
+    targets: ["TOKEN"],
+    state: "signed-out",
+    trouble: {
+      code: "token_needed",
+      say: "no value is held for `secret.empty`",
+      hint: "keyfob secret set empty",
+    },
+  }),
+  row("secret.db", { what: "secret-aws", targets: ["some/test/secret-name"], through: "aws.dev", since: at(-0.001) }),
 ];
 
 const questions: Question[] = [

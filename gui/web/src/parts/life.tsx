@@ -22,7 +22,10 @@ export function stateWords(row: Row): string {
   // Nobody signs in to a token or a key.
   if (row.state === "signed-out" && row.kind === "token") return t("state.no-token");
   if (row.state === "signed-out" && row.kind === "outscale") return t("state.no-key");
-  if (row.state === "live" && row.until === null) {
+  if (row.state === "signed-out" && row.kind === "outerbounds") return t("state.no-key");
+  if (row.state === "signed-out" && row.what === "secret") return t("state.no-value");
+  // A secret has no end: that it serves is all that there is to say.
+  if (row.state === "live" && row.until === null && row.kind !== "secret") {
     if (isAskedEachTime(row)) return t("state.each-time");
     // A lease is bought when somebody asks for it.
     if (row.through !== null) return t("state.unused");

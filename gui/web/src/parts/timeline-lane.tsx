@@ -93,6 +93,7 @@ export function LaneBody({ lane, y, span, now }: { lane: Lane; y: number; span: 
 function nothingWords(row: Row): Key {
   if (row.state === "signed-out") return "timeline.nothing-held";
   if (row.state === "idle") return "timeline.no-job";
+  if (row.kind === "secret") return "timeline.endless";
   return isAskedEachTime(row) ? "timeline.each-time" : "timeline.no-end";
 }
 

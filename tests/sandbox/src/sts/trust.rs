@@ -77,7 +77,8 @@ impl Sts {
     }
 }
 
-async fn fetch(jwks: &Url) -> Option<Vec<PublicKey>> {
+/// The keys of a provider; none if they could not be fetched.
+pub(crate) async fn fetch(jwks: &Url) -> Option<Vec<PublicKey>> {
     let answer = net::client().get(net::loopback(jwks).ok()?.clone()).send().await.ok()?;
     if !answer.status().is_success() {
         return None;
