@@ -3,13 +3,15 @@
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
+use crate::helper::Role;
+
 /// What a call asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Invocation<'a> {
     /// The credential helper's one verb.
     Get,
     /// AWS keys of this entry.
-    CredentialProcess(&'a str),
+    CredentialProcess(Role<'a>),
     /// How a helper is used, as somebody asked: to standard output, exit 0.
     Help(&'static str),
     /// Wrong use of a helper, or a helper that this version does not have: the text goes to standard error, exit 1.
@@ -43,8 +45,15 @@ pub fn invocation(arguments: &[OsString]) -> Invocation<'_> {
     match (first.and_then(OsStr::to_str), second) {
         // Tools may pass more than they must, people ask for help.
         (Some("get"), argument) if !is_call_for_help(argument) => Invocation::Get,
-        (Some("credential-process"), Some(name)) if arguments.len() == 3 && !name.starts_with('-') => {
-            Invocation::CredentialProcess(name)
+        (Some("credential-process"), Some(name)) if !name.starts_with('-') => {
+            let more = arguments.get(3..).unwrap_or_default();
+            match more {
+                [] => Invocation::CredentialProcess(Role::of(name)),
+                [option] if option == "--task-role" => {
+                    Invocation::CredentialProcess(Role { task_role: true, ..Role::of(name) })
+                }
+                _ => Invocation::Commands,
+            }
         }
         _ => Invocation::Commands,
     }
@@ -125,7 +134,9 @@ mod tests {
 
     #[test]
     fn credential_process_with_a_name_is_fast_and_the_rest_is_claps() {
-        is("keyfob credential-process aws.dev", &Invocation::CredentialProcess("aws.dev"));
+        is("keyfob credential-process aws.dev", &Invocation::CredentialProcess(Role::of("aws.dev")));
+        let task_role = Role { task_role: true, ..Role::of("aws.dev") };
+        is("keyfob credential-process aws.dev --task-role", &Invocation::CredentialProcess(task_role));
         for line in [
             "keyfob",
             "keyfob credential-process",
@@ -133,6 +144,8 @@ mod tests {
             "keyfob credential-process a b",
             "keyfob credential-process aws.dev --role-arn arn:aws:iam::123456789012:role/x",
             "keyfob credential-process --role-arn=arn aws.dev",
+            "keyfob credential-process --task-role aws.dev",
+            "keyfob credential-process aws.dev --task-role more",
             "keyfob get --help",
             "keyfob status",
         ] {

@@ -7,6 +7,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
+use zeroize::Zeroize as _;
+
 /// Largest file that is edited, in bytes: what is larger is no configuration.
 const LARGEST: u64 = 4 * 1024 * 1024;
 /// Links followed before it is a circle (Linux stops at 40 too).
@@ -27,7 +29,10 @@ impl Dotfile {
         let path = follow(path)?;
         let content = match File::open(&path) {
             Ok(file) => {
-                let mut bytes = Vec::new();
+                // At once: growing would leave copies of a secret in freed memory.
+                let mut bytes = Vec::with_capacity(
+                    usize::try_from(file.metadata()?.len().min(LARGEST)).unwrap_or_default() + 1,
+                );
                 file.take(LARGEST + 1).read_to_end(&mut bytes)?;
                 if bytes.len() as u64 > LARGEST {
                     return Err(io::Error::from(io::ErrorKind::FileTooLarge));
@@ -42,18 +47,12 @@ impl Dotfile {
 
     /// Replaces the content and keeps the mode. A new file can be read by nobody else.
     pub fn replace(&self, content: &[u8]) -> io::Result<()> {
-        if let Some(folder) = self.path.parent()
-            && !folder.exists()
-        {
-            make_private(folder)?;
-        }
-        let beside = self.beside();
-        let written = self.write(&beside, content).and_then(|()| fs::rename(&beside, &self.path));
-        if written.is_err() {
-            // The error that matters is the one before.
-            let _ = fs::remove_file(&beside);
-        }
-        written
+        self.put(content, false)
+    }
+
+    /// The same; nobody else can read it from here on, whatever its mode was.
+    pub fn replace_private(&self, content: &[u8]) -> io::Result<()> {
+        self.put(content, true)
     }
 
     /// Removes the file.
@@ -61,7 +60,34 @@ impl Dotfile {
         fs::remove_file(&self.path)
     }
 
-    fn write(&self, beside: &Path, content: &[u8]) -> io::Result<()> {
+    fn put(&self, content: &[u8], private: bool) -> io::Result<()> {
+        if let Some(folder) = self.path.parent()
+            && !folder.exists()
+        {
+            make_private(folder)?;
+        }
+        let beside = self.beside();
+        let written = self
+            .write(&beside, content, private)
+            .and_then(|()| fs::rename(&beside, &self.path))
+            .and_then(|()| self.sync_folder());
+        if written.is_err() {
+            // The error that matters is the one before.
+            let _ = fs::remove_file(&beside);
+        }
+        written
+    }
+
+    /// The new name outlives a loss of power from here on.
+    fn sync_folder(&self) -> io::Result<()> {
+        #[cfg(unix)]
+        if let Some(folder) = self.path.parent() {
+            File::open(folder)?.sync_all()?;
+        }
+        Ok(())
+    }
+
+    fn write(&self, beside: &Path, content: &[u8], private: bool) -> io::Result<()> {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
         #[cfg(unix)]
@@ -69,7 +95,13 @@ impl Dotfile {
         let mut file = options.open(beside)?;
         file.write_all(content)?;
         if self.content.is_some() {
-            file.set_permissions(fs::metadata(&self.path)?.permissions())?;
+            let permissions = fs::metadata(&self.path)?.permissions();
+            // Elsewhere the folder of the person decides.
+            #[cfg(windows)]
+            let _ = private;
+            #[cfg(unix)]
+            let permissions = if private { without_others(&permissions) } else { permissions };
+            file.set_permissions(permissions)?;
         }
         file.sync_all()
     }
@@ -79,6 +111,19 @@ impl Dotfile {
         name.push(format!(".keyfob-{}", std::process::id()));
         self.path.with_file_name(name)
     }
+}
+
+/// Some files hold a secret.
+impl Drop for Dotfile {
+    fn drop(&mut self) {
+        self.content.zeroize();
+    }
+}
+
+#[cfg(unix)]
+fn without_others(permissions: &fs::Permissions) -> fs::Permissions {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::Permissions::from_mode(permissions.mode() & 0o600)
 }
 
 fn make_private(folder: &Path) -> io::Result<()> {
@@ -126,6 +171,19 @@ mod tests {
         assert_eq!(fs::read(&real).unwrap(), b"b\n");
         assert_eq!(fs::metadata(&real).unwrap().permissions().mode() & 0o777, 0o640);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn what_is_made_private_is_read_by_nobody_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.json");
+        for (before, after) in [(0o644, 0o600), (0o660, 0o600), (0o400, 0o400)] {
+            fs::write(&path, "a").unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(before)).unwrap();
+            Dotfile::read(&path).unwrap().replace_private(b"b").unwrap();
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, after);
+            fs::remove_file(&path).unwrap();
+        }
     }
 
     #[test]

@@ -11,7 +11,9 @@ mod dispatch;
 mod dotfile;
 mod endpoint;
 mod helper;
+mod json_file;
 mod life;
+mod metaflow_file;
 mod moment;
 mod panics;
 mod printer;
@@ -51,7 +53,7 @@ fn main() -> ExitCode {
     }
     ExitCode::from(match dispatch::invocation(&arguments) {
         Invocation::Get => helper::get(&reach, &mut io::stdin().lock(), &mut printer),
-        Invocation::CredentialProcess(name) => helper::credential_process(&reach, name, &mut printer),
+        Invocation::CredentialProcess(role) => helper::credential_process(&reach, &role, &mut printer),
         Invocation::Help(text) => {
             printer.result(text);
             0
@@ -62,7 +64,8 @@ fn main() -> ExitCode {
         }
         Invocation::Commands => {
             let environment = Environment::read(|name| std::env::var_os(name));
-            if io::stdout().is_terminal() && !environment.plain {
+            let is_shown = io::stdout().is_terminal();
+            if is_shown && !environment.plain {
                 printer.allow_colour();
             }
             if is_watched && !environment.plain {
@@ -81,6 +84,7 @@ fn main() -> ExitCode {
                 printer,
                 json: false,
                 is_watched,
+                is_shown,
                 width,
             };
             commands::run(arguments, &mut world)

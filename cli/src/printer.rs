@@ -145,6 +145,27 @@ impl Printer {
         self.out.flush()
     }
 
+    /// A value for programs, as it is, with a line end, from memory that is wiped. On a terminal (`is_shown`) signs that could
+    /// steer it are written as escapes.
+    ///
+    /// # Errors
+    /// As for [`Printer::value`].
+    pub fn raw(&mut self, value: &Secret<String>, is_shown: bool) -> io::Result<()> {
+        let value = value.expose();
+        let is_plain = |sign: char| matches!(sign, '\n' | '\t') || sign == ' ' || sign.is_ascii_graphic();
+        let mut text = Zeroizing::new(String::with_capacity(10 * value.len() + 1));
+        for sign in value.chars() {
+            if is_shown && !is_plain(sign) {
+                text.extend(sign.escape_default());
+            } else {
+                text.push(sign);
+            }
+        }
+        text.push('\n');
+        self.out.write_all(text.as_bytes())?;
+        self.out.flush()
+    }
+
     /// Text to standard error, line ends included.
     pub fn aside(&mut self, text: &str) {
         let end = text.floor_char_boundary(LONGEST);
@@ -362,6 +383,17 @@ mod tests {
         printer.value(&Secret::from("aw_1")).unwrap();
         printer.value(&Secret::from("a\u{1b}[2J\u{202e}b")).unwrap();
         assert_eq!(*seen.0.borrow(), b"aw_1\na\\u{1b}[2J\\u{202e}b\n");
+    }
+
+    #[test]
+    fn a_value_for_programs_is_as_it_is_but_on_a_terminal() {
+        let seen = Seen::default();
+        let mut printer = Printer::new(Box::new(seen.clone()), Box::new(io::sink()));
+        let value = Secret::from("a \u{e9}\r\n\tb\u{1b}[2J");
+        printer.raw(&value, false).unwrap();
+        printer.raw(&value, true).unwrap();
+        let expected = "a \u{e9}\r\n\tb\u{1b}[2J\na \\u{e9}\\r\n\tb\\u{1b}[2J\n";
+        assert_eq!(String::from_utf8_lossy(&seen.0.borrow()), expected);
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub struct World {
     pub json: bool,
     /// Whether a person sees standard error.
     pub is_watched: bool,
+    /// Whether standard output is a terminal.
+    pub is_shown: bool,
     /// How long a line of a table may be, in characters.
     pub width: usize,
 }
@@ -74,11 +76,27 @@ pub struct Environment {
     pub aws_credentials: Option<PathBuf>,
     /// `AWS_ACCESS_KEY_ID` is set: AWS tools take it before any profile.
     pub aws_key: bool,
+    /// `METAFLOW_HOME`: the folder of Metaflow's configuration.
+    pub metaflow_home: Option<PathBuf>,
+    /// `METAFLOW_PROFILE`: which file in it.
+    pub metaflow_profile: Option<String>,
+    /// Names of variables that are set and that Metaflow takes before its files, if they matter to keyfob.
+    pub metaflow: Vec<&'static str>,
     /// Names of proxy variables that are set.
     pub proxies: Vec<&'static str>,
     /// `SystemRoot` (Windows).
     pub system_root: Option<PathBuf>,
 }
+
+/// What Metaflow takes before the members of the same names.
+const METAFLOW: [&str; 6] = [
+    "METAFLOW_SERVICE_AUTH_KEY",
+    "METAFLOW_DEFAULT_AWS_CLIENT_PROVIDER",
+    "METAFLOW_KEYFOB_AWS",
+    "METAFLOW_KEYFOB_REGION",
+    "METAFLOW_KEYFOB_PROGRAM",
+    "METAFLOW_KEYFOB_SERVICE",
+];
 
 /// What an agent that is started from here takes for a proxy, unless its configuration names one.
 const PROXIES: [&str; 2] = ["HTTPS_PROXY", "https_proxy"];
@@ -105,6 +123,9 @@ impl Environment {
             aws_config: filled("AWS_CONFIG_FILE").map(PathBuf::from),
             aws_credentials: filled("AWS_SHARED_CREDENTIALS_FILE").map(PathBuf::from),
             aws_key: filled("AWS_ACCESS_KEY_ID").is_some(),
+            metaflow_home: filled("METAFLOW_HOME").map(PathBuf::from),
+            metaflow_profile: filled("METAFLOW_PROFILE").and_then(|value| value.into_string().ok()),
+            metaflow: METAFLOW.into_iter().filter(|name| filled(name).is_some()).collect(),
             proxies: PROXIES.into_iter().filter(|name| filled(name).is_some()).collect(),
             system_root: filled("SystemRoot").map(PathBuf::from),
         }

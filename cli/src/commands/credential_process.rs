@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::Outcome;
-use crate::helper;
+use crate::helper::{self, Role};
 use crate::world::World;
 
 /// Give the AWS tools and SDKs keys of an entry.
@@ -13,13 +13,15 @@ use crate::world::World;
 /// Standard input is never read, nobody is asked anything. `keyfob setup aws` writes the profiles that call it.
 ///
 /// With --role-arn the keys are of another role: one that an entry behind this one has, or one that `may_assume` of this entry
-/// allows, assumed with the entry's own keys and good for an hour.
+/// allows, assumed with the entry's own keys and good for an hour. An entry with `outerbounds` gives the keys of the customer's
+/// role where the platform has one behind that of its tasks; --task-role gives those of the tasks.
 #[derive(Debug, Args)]
 #[group(skip)]
 #[command(after_long_help = "\
 EXAMPLES
   keyfob credential-process aws.dev
   keyfob credential-process aws.dev --role-arn arn:aws:iam::123456789012:role/x
+  keyfob credential-process aws.prod --task-role
   [profile dev]                                          in ~/.aws/config
   credential_process = /usr/bin/keyfob credential-process aws.dev
 
@@ -32,9 +34,13 @@ pub struct Options {
     /// Another role, reached through the entry: arn:aws:iam::123456789012:role/Name.
     #[arg(long, value_name = "ARN")]
     role_arn: Option<String>,
+    /// Of an entry with `outerbounds`: the role of the platform's own tasks.
+    #[arg(long, conflicts_with = "role_arn")]
+    task_role: bool,
 }
 
 pub fn run(options: &Options, world: &mut World) -> Outcome {
-    let role_arn = options.role_arn.as_deref();
-    Ok(helper::role_credentials(&world.reach, &options.name, role_arn, &mut world.printer))
+    let role =
+        Role { name: &options.name, role_arn: options.role_arn.as_deref(), task_role: options.task_role };
+    Ok(helper::credential_process(&world.reach, &role, &mut world.printer))
 }

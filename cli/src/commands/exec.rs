@@ -2,29 +2,36 @@
 
 mod child;
 mod defaults;
+mod folder;
 mod mask;
+mod secrets;
 mod variables;
 
 use std::ffi::{OsStr, OsString};
 
 use clap::Args;
-use keyfob_ipc::reply::ExecKeys;
+use keyfob_ipc::reply::{ExecKeys, MetaflowConfig};
 use keyfob_ipc::start::Launch;
-use keyfob_ipc::{Code, Places, Refusal, Reply, ToolAsk};
+use keyfob_ipc::{Code, Places, Refusal, Reply, Secret, ToolAsk};
 
 use super::{Outcome, WRONG_USE};
 use crate::endpoint::Endpoint;
 use crate::reach::{ask_tool_at, unexpected};
 use crate::world::World;
 pub use child::Program;
+use folder::Folder;
 pub use variables::Variables;
 
-/// Run a program with AWS or OUTSCALE keys.
+/// Run a program with keys, secrets or a Metaflow configuration.
 ///
 /// The program and those that it starts find the keys of the entry where every AWS SDK looks: at an endpoint on 127.0.0.1
 /// that this command opens for it, with a port and a token of this run. They ask there again before their keys end, so a run
 /// may take longer than the keys live. With --env the keys are plain variables, which end. Keys of an [outscale.*] entry are
 /// plain variables always. Variables of AWS that would win over these are not passed on.
+///
+/// A [secret.*] entry gives its values as variables; names that decide what a program runs or reads (PATH, LD_*, PYTHON*, ...)
+/// are refused. An [outerbounds.*] entry gives the configuration of its deployment to Metaflow and the `outerbounds` command, in
+/// files of a private folder in memory (METAFLOW_HOME, OBP_CONFIG_DIR) that is gone with the program.
 ///
 /// Where somebody has to sign in first, that is said before the program starts. Its exit code is the one of this command,
 /// and signals reach it.
@@ -35,6 +42,8 @@ EXAMPLES
   keyfob exec dev -- terraform apply
   keyfob exec aws.dev outscale.monitoring -- ./deploy.sh
   keyfob exec dev --env -- ./program-without-an-sdk
+  keyfob exec my-secret -- ./program-with-SECRET_KEY1
+  keyfob exec outerbounds.prod -- outerbounds check
 
 EXIT CODES
   0 or any other: the program's own
@@ -42,7 +51,8 @@ EXIT CODES
   5 waiting for an unlock or an approval, 126 not executable, 127 no such program
   a signal that ended the program ends this command, too")]
 pub struct Options {
-    /// The entries: `aws.dev`, or `dev` where only one entry has that name. One of each kind at most.
+    /// The entries: `aws.dev`, or `dev` where only one entry has that name. Of secrets any number, of
+    /// other kinds one.
     #[arg(value_name = "NAME")]
     names: Vec<String>,
     /// Put the keys themselves into variables. They end, and nothing renews them there.
@@ -67,8 +77,8 @@ pub fn run(options: Options, world: &mut World) -> Outcome {
     }
     let doors = Doors { places: world.reach.places()?, launch: (world.reach.launch)() };
     let mut variables = Variables::default();
-    let endpoint = provide(&options.names, options.env, &doors, &mut variables, world)?;
-    Ok(Program::new(options.command, &variables).run(endpoint, &mut world.printer).leave())
+    let given = provide(&options.names, options.env, &doors, &mut variables, world)?;
+    Ok(Program::new(options.command, &variables).run(given, &mut world.printer).leave())
 }
 
 /// Says how it is used.
@@ -88,16 +98,27 @@ pub struct Doors {
 }
 
 impl Doors {
-    fn keys(&self, name: &str) -> Result<ExecKeys, Refusal> {
+    fn ask(&self, name: &str) -> Result<Reply, Refusal> {
         let ask = || ToolAsk::Exec { name: name.to_owned() };
-        match ask_tool_at(&self.places, || self.launch.clone(), ask)? {
+        ask_tool_at(&self.places, || self.launch.clone(), ask)
+    }
+
+    fn keys(&self, name: &str) -> Result<ExecKeys, Refusal> {
+        match self.ask(name)? {
             Reply::Exec(keys) => Ok(*keys),
             _ => Err(unexpected()),
         }
     }
 }
 
-/// Asks for the keys of these entries and puts into the variables how a program finds them.
+/// What a program has beside its variables, for as long as it runs.
+#[derive(Default)]
+pub struct Given {
+    endpoint: Option<Endpoint>,
+    folder: Option<Folder>,
+}
+
+/// Asks for what these entries give and puts into the variables how a program finds it.
 ///
 /// # Errors
 /// The agent's refusal, or [`Code::BadRequest`] for entries that have no place beside each other.
@@ -107,42 +128,105 @@ pub fn provide(
     doors: &Doors,
     variables: &mut Variables,
     world: &mut World,
-) -> Result<Option<Endpoint>, Refusal> {
-    let mut endpoint = None;
-    let mut kinds: Vec<(String, String)> = Vec::new();
+) -> Result<Given, Refusal> {
+    let places = folder::places(world.reach.surroundings.runtime.as_deref(), &world.environment.temporary);
+    folder::sweep(&places);
+    let mut given = Given::default();
+    let mut entries: Vec<String> = Vec::new();
+    let (mut secrets, mut deployment) = (Vec::new(), None);
     for name in names {
         // Before anything runs: who is not signed in is told so, and the first request is answered from memory.
-        let keys = doors.keys(name)?;
-        let kind = keys.entry.split('.').next().unwrap_or_default().to_owned();
-        if let Some((_, first)) = kinds.iter().find(|(known, _)| *known == kind) {
-            let say = format!("`{first}` and `{}` would be in the same variables", keys.entry);
-            return Err(Refusal::new(Code::BadRequest, say).hint("name one entry of each kind"));
-        }
-        match kind.as_str() {
-            "aws" if plain => variables.plain_aws(&keys),
-            "aws" => {
-                if keys.credentials.session_token.is_none() || keys.credentials.expiration.is_none() {
-                    let say = format!("`{}`: {}", keys.entry, crate::endpoint::NO_TOKEN);
-                    let hint = format!("keyfob exec {name} --env -- COMMAND");
-                    return Err(Refusal::new(Code::BadRequest, say).hint(hint));
-                }
-                let opened = open(doors.clone(), keys.entry.clone())?;
-                mask::hide(opened.token(), &world.environment)?;
-                variables.endpoint(&opened, keys.region.as_deref());
-                defaults::hide(variables, world);
-                endpoint = Some(opened);
+        match doors.ask(name)? {
+            Reply::Exec(keys) => {
+                stand_alone(&keys.entry, &mut entries)?;
+                give_keys(name, &keys, plain, doors, variables, &mut given, world)?;
             }
-            "outscale" => variables.outscale(&keys),
+            Reply::Metaflow(config) => {
+                stand_alone(&config.entry, &mut entries)?;
+                variables.no_metaflow();
+                deployment = Some(*config);
+            }
+            Reply::Secret(values) => secrets.push(*values),
             _ => return Err(unexpected()),
         }
-        if kind == "aws" {
-            variables.set(keyfob_ipc::start::HAS_OUR_KEYS, "1");
-        }
-        kinds.push((kind, keys.entry));
     }
-    Ok(endpoint)
+    // Behind all others, in whatever order they are named: a secret takes no variable of theirs.
+    secrets::add(&secrets, variables)?;
+    if let Some(config) = deployment {
+        // Last of all: from here on nothing is refused.
+        given.folder = Some(give_folder(&config, &places, variables)?);
+    }
+    Ok(given)
+}
+
+/// Entries of a kind would be in the same variables, but for secrets.
+fn stand_alone(entry: &str, entries: &mut Vec<String>) -> Result<(), Refusal> {
+    let kind = kind(entry);
+    if let Some(first) = entries.iter().find(|known| self::kind(known) == kind) {
+        let say = format!("`{first}` and `{entry}` would be in the same variables");
+        return Err(Refusal::new(Code::BadRequest, say).hint("name one entry of each kind"));
+    }
+    entries.push(entry.to_owned());
+    Ok(())
+}
+
+fn kind(entry: &str) -> &str {
+    entry.split('.').next().unwrap_or_default()
+}
+
+fn give_keys(
+    name: &str,
+    keys: &ExecKeys,
+    plain: bool,
+    doors: &Doors,
+    variables: &mut Variables,
+    given: &mut Given,
+    world: &mut World,
+) -> Result<(), Refusal> {
+    match kind(&keys.entry) {
+        "aws" if plain => variables.plain_aws(keys),
+        "aws" => {
+            if keys.credentials.session_token.is_none() || keys.credentials.expiration.is_none() {
+                let say = format!("`{}`: {}", keys.entry, crate::endpoint::NO_TOKEN);
+                let hint = format!("keyfob exec {name} --env -- COMMAND");
+                return Err(Refusal::new(Code::BadRequest, say).hint(hint));
+            }
+            let opened = open(doors.clone(), keys.entry.clone())?;
+            mask::hide(opened.token(), &world.environment)?;
+            variables.endpoint(&opened, keys.region.as_deref());
+            defaults::hide(variables, world);
+            given.endpoint = Some(opened);
+        }
+        "outscale" => {
+            variables.outscale(keys);
+            return Ok(());
+        }
+        _ => return Err(unexpected()),
+    }
+    variables.set(keyfob_ipc::start::HAS_OUR_KEYS, "1");
+    Ok(())
 }
 
 fn open(doors: Doors, entry: String) -> Result<Endpoint, Refusal> {
     Endpoint::open(Box::new(move || doors.keys(&entry)))
+}
+
+/// Writes the configuration where both of its readers look: the `outerbounds` command and Outerbounds' extension of Metaflow. They
+/// ask the service again at the address in the second file, with the key in the first.
+fn give_folder(
+    config: &MetaflowConfig,
+    places: &[std::path::PathBuf],
+    variables: &mut Variables,
+) -> Result<Folder, Refusal> {
+    let folder = Folder::make(places)?;
+    folder.write("config.json", &config.config)?;
+    if let Some(url) = &config.url {
+        let perimeter = serde_json::json!({
+            "OB_CURRENT_PERIMETER": config.perimeter,
+            "OB_CURRENT_PERIMETER_MF_CONFIG_URL": url,
+        });
+        folder.write("ob_config.json", &Secret::new(perimeter.to_string()))?;
+    }
+    variables.metaflow(folder.path(), config.url.is_some());
+    Ok(folder)
 }

@@ -10,14 +10,17 @@ mod doctor;
 mod exec;
 mod get;
 mod grants;
+mod import;
 mod lock;
 mod log;
 mod login;
 mod machine;
+mod metaflow;
 mod misuse;
 mod outscale;
 mod permissions;
 mod run;
+mod secret;
 mod setup;
 mod status;
 mod token;
@@ -49,6 +52,7 @@ FIRST STEPS
   keyfob exec dev -- terraform apply
                                  a program with keys that are renewed
   keyfob token add aspect        keep a personal access token of [token.aspect]
+  keyfob secret set my-secret    values for programs, of [secret.my-secret]
   keyfob aws console dev         the AWS console as a role, in the browser
   keyfob status                  what is held, until when, and what to do next
   keyfob permissions             what each entry may do, and who says so
@@ -62,6 +66,7 @@ EXIT CODES
   3  sign-in or token needed (`keyfob login`, `keyfob token add`)
   4  the agent cannot be reached
   5  waiting for an unlock or an approval
+  6  found (`keyfob import --check`)
 
 FILES
   ~/.config/keyfob/config.toml   the configuration; it never holds a secret
@@ -91,6 +96,9 @@ ENVIRONMENT
   AWS_CONFIG_FILE                edited by `setup aws` instead of ~/.aws/config
   AWS_SHARED_CREDENTIALS_FILE    looked through by `setup aws` instead of
                                  ~/.aws/credentials
+  METAFLOW_HOME, METAFLOW_PROFILE
+                                 which file `setup metaflow` edits, and where
+                                 `import` looks
   KEYFOB_CONFIG, KEYFOB_STATE_DIR, KEYFOB_RUNTIME_DIR
                                  absolute paths that make a second profile, with
                                  an agent and a keychain namespace of its own";
@@ -126,6 +134,9 @@ enum Command {
     Logout(login::LogoutOptions),
     #[command(subcommand)]
     Token(token::Command),
+    #[command(subcommand)]
+    Secret(secret::Command),
+    Metaflow(metaflow::Options),
     Status(status::Options),
     Permissions(permissions::Options),
     Why(why::Options),
@@ -141,6 +152,7 @@ enum Command {
     Doctor(doctor::Options),
     #[command(subcommand)]
     Setup(setup::Command),
+    Import(import::Options),
     #[command(subcommand)]
     Config(config::Command),
     #[command(subcommand)]
@@ -174,6 +186,8 @@ pub fn run(arguments: Vec<OsString>, world: &mut World) -> u8 {
         Command::Login(options) => login::run(&options, world),
         Command::Logout(options) => login::logout(options, world),
         Command::Token(command) => token::run(command, world),
+        Command::Secret(command) => secret::run(command, world),
+        Command::Metaflow(options) => metaflow::run(&options, world),
         Command::Status(options) => status::run(&options, world),
         Command::Permissions(options) => permissions::run(options, world),
         Command::Why(options) => why::run(&options, world),
@@ -185,6 +199,7 @@ pub fn run(arguments: Vec<OsString>, world: &mut World) -> u8 {
         Command::Log(options) => log::run(&options, world),
         Command::Doctor(options) => doctor::run(&options, world),
         Command::Setup(command) => setup::run(&command, world),
+        Command::Import(options) => import::run(&options, world),
         Command::Config(command) => config::run(command, world),
         Command::Admin(command) => admin::run(command, world),
         Command::Agent(command) => agent::run(&command, world),

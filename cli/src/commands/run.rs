@@ -11,7 +11,7 @@ use keyfob_ipc::start::job::{JOB, JobAgent};
 use keyfob_ipc::{Code, Places, Refusal, Surroundings};
 
 use super::Outcome;
-use super::exec::{Doors, Program, Variables, provide, wrong_use};
+use super::exec::{Doors, Given, Program, Variables, provide, wrong_use};
 use crate::world::World;
 
 /// Sockets have short paths, so the folder must have one.
@@ -26,7 +26,7 @@ const OWN: [&str; 5] =
 /// Starts an agent in the foreground of this job, runs the command, and ends the agent with it, whatever happens. Its keychain
 /// is in memory, nobody is asked anything, nothing is shown, and nothing stays on the machine: what it gives comes from the
 /// identity that the job itself has ([machine.*]). Every `keyfob` below the command, Bazel's and AWS's helpers among them, asks
-/// this agent. With names the command also gets their keys, as by `keyfob exec`. In GitHub Actions each value is masked in
+/// this agent. With names the command also gets their keys and values, as by `keyfob exec`. In GitHub Actions each value is masked in
 /// the log before it is given.
 #[derive(Debug, Args)]
 #[group(skip)]
@@ -42,7 +42,7 @@ EXIT CODES
   4 the agent does not start, 126 not executable, 127 no such program
   a signal that ended the command ends this one, too")]
 pub struct Options {
-    /// Entries whose keys the command gets: `aws.ci`. One of each kind at most.
+    /// Entries whose keys or values the command gets: `aws.ci`. Of secrets any number, of other kinds one.
     #[arg(value_name = "NAME")]
     names: Vec<String>,
     /// Which identity of the job counts, where it has several: github-actions, circleci, web-identity-file or aws-iam.
@@ -97,14 +97,14 @@ pub fn run(options: Options, world: &mut World) -> Outcome {
         let Some(value) = value.to_str() else { return Err(no_text(value.as_ref())) };
         variables.set(name, value);
     }
-    let endpoint = if options.names.is_empty() {
-        None
+    let given = if options.names.is_empty() {
+        Given::default()
     } else {
         let doors = Doors { places, launch: Ok(launch) };
         world.environment.job = true;
         provide(&options.names, options.env, &doors, &mut variables, world)?
     };
-    let ended = Program::new(options.command, &variables).run(endpoint, &mut world.printer);
+    let ended = Program::new(options.command, &variables).run(given, &mut world.printer);
     drop((agent, folder));
     Ok(ended.leave())
 }

@@ -167,7 +167,14 @@ pub fn purpose(entry: &EntryReport) -> String {
         Some(issuer) => {
             issuer.split("//").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or(issuer).to_owned()
         }
-        None => fact("identity").cloned().unwrap_or_else(|| "-".to_owned()),
+        None => {
+            let of_kind: &[&str] = match entry.kind.as_str() {
+                "secret" => &["id", "keys"],
+                "outerbounds" => &["domain"],
+                _ => &["identity"],
+            };
+            of_kind.iter().find_map(|name| fact(name)).cloned().unwrap_or_else(|| "-".to_owned())
+        }
     }
 }
 
@@ -186,7 +193,8 @@ pub fn state_word(entry: &EntryReport, in_job: bool) -> &'static str {
         _ if is_without_job(entry) && in_job => "no identity",
         _ if is_without_job(entry) => "no job here",
         EntryState::SignedOut if entry.kind == "token" => "no token",
-        EntryState::SignedOut if entry.kind == "outscale" => "no key",
+        EntryState::SignedOut if entry.kind == "secret" => "no value",
+        EntryState::SignedOut if matches!(entry.kind.as_str(), "outscale" | "outerbounds") => "no key",
         EntryState::SignedOut => "signed out",
         // A lease is bought, and another program run, when somebody asks for it.
         EntryState::Live if is_obtained(entry) && entry.until.is_none() => "not used yet",

@@ -10,18 +10,24 @@ mod aws;
 mod config;
 mod doctor;
 mod exec;
+mod exec_folder;
+mod exec_secrets;
 #[path = "../fake/mod.rs"]
 mod fake;
 mod grants;
+mod import;
 mod log;
 mod login;
 mod machine;
+mod metaflow;
 mod misuse;
 mod outscale;
 mod permissions;
 mod rotation;
 mod run;
+mod secret;
 mod setup;
+mod setup_metaflow;
 mod status;
 #[cfg(target_os = "linux")]
 mod terminal;

@@ -49,14 +49,19 @@ impl Profile {
     /// With an agent at this door; `answer` gets the number of the request, from 0, and what is asked.
     pub fn with_agent(door: Door, answer: impl Fn(usize, &Value) -> Act + Send + Sync + 'static) -> Self {
         let profile = Self::new();
+        profile.answer(door, answer);
+        profile
+    }
+
+    /// Answers at this door, too; all that is asked is remembered in one order.
+    pub fn answer(&self, door: Door, answer: impl Fn(usize, &Value) -> Act + Send + Sync + 'static) {
         let name = match door {
             Door::Tool => "agent.sock",
             Door::Control => "control.sock",
         };
-        let listener = UnixListener::bind(profile.path("run").join(name)).unwrap();
-        let (asked, open) = (Arc::clone(&profile.asked), Arc::clone(&profile.open));
+        let listener = UnixListener::bind(self.path("run").join(name)).unwrap();
+        let (asked, open) = (Arc::clone(&self.asked), Arc::clone(&self.open));
         std::thread::spawn(move || serve(&listener, door.frame_limit(), &asked, &open, answer));
-        profile
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

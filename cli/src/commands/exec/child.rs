@@ -4,8 +4,7 @@ use std::ffi::OsString;
 use std::io;
 use std::process::{Command, ExitStatus};
 
-use super::Variables;
-use crate::endpoint::Endpoint;
+use super::{Given, Variables};
 use crate::printer::Printer;
 
 /// What shells say of a program that cannot be executed, and of one that is not there.
@@ -39,9 +38,12 @@ impl Program {
         Self { name: keyfob_ipc::text::escape(&program.to_string_lossy()), command }
     }
 
-    /// Runs it to its end, and the endpoint meanwhile.
-    pub fn run(mut self, endpoint: Option<Endpoint>, printer: &mut Printer) -> Ended {
-        match platform::run(&mut self.command, endpoint) {
+    /// Runs it to its end, and the endpoint meanwhile. What else it was given is gone then.
+    pub fn run(mut self, given: Given, printer: &mut Printer) -> Ended {
+        let Given { endpoint, folder } = given;
+        let status = platform::run(&mut self.command, endpoint);
+        drop(folder);
+        match status {
             Ok(status) => ended(status),
             Err(error) => {
                 let (code, say) = match error.kind() {

@@ -50,6 +50,21 @@ const OUTSCALE: &[&str] = &[
     "OUTSCALE_REGION",
 ];
 
+/// What decides about the configuration of Metaflow and Outerbounds, or where its key goes. The names with underscores are private
+/// to Outerbounds' extension, which keeps what it has read there for its own processes.
+const METAFLOW: &[&str] = &[
+    "METAFLOW_HOME",
+    "METAFLOW_PROFILE",
+    "METAFLOW_SERVICE_AUTH_KEY",
+    "METAFLOW_SERVICE_HEADERS",
+    "METAFLOW_SERVICE_URL",
+    "METAFLOW_KEYFOB_SERVICE",
+    "OBP_CONFIG_DIR",
+    "OB_CURRENT_PERIMETER",
+    "OB_CURRENT_PERIMETER_MF_CONFIG_URL",
+    "__REMOTE_CONFIG_HAS_BEEN_RESOLVED__",
+];
+
 /// What a program's environment has that ours has not: a value, or that the variable is not there.
 #[derive(Debug, Default)]
 pub struct Variables(BTreeMap<OsString, Option<Secret<String>>>);
@@ -107,6 +122,30 @@ impl Variables {
         }
     }
 
+    /// Nothing of another configuration of Metaflow.
+    pub fn no_metaflow(&mut self) {
+        self.unset(METAFLOW);
+    }
+
+    /// The configuration of Metaflow in this folder.
+    pub fn metaflow(&mut self, folder: &str, has_perimeter: bool) {
+        self.no_metaflow();
+        self.set("METAFLOW_HOME", folder);
+        if has_perimeter {
+            // Without the file that is then looked for there, this is an error to both readers.
+            self.set("OBP_CONFIG_DIR", folder);
+        }
+    }
+
+    /// Whether something is said about a variable: that it has a value, or that it is not there.
+    pub fn decides(&self, name: &str) -> bool {
+        let is_same = |known: &OsString| match cfg!(windows) {
+            true => known.eq_ignore_ascii_case(name),
+            false => known == name,
+        };
+        self.0.keys().any(is_same)
+    }
+
     /// Changes the environment of a program.
     pub fn apply(&self, command: &mut std::process::Command) {
         for (name, value) in &self.0 {
@@ -117,8 +156,9 @@ impl Variables {
         }
     }
 
+    /// What is said about a variable.
     #[cfg(test)]
-    fn get(&self, name: &str) -> Option<Option<&str>> {
+    pub fn get(&self, name: &str) -> Option<Option<&str>> {
         self.0
             .get(std::ffi::OsStr::new(name))
             .map(|value| value.as_ref().map(|value| value.expose().as_str()))
@@ -192,5 +232,18 @@ mod tests {
         assert_eq!(variables.get("OSC_PROFILE"), Some(None));
         assert_eq!(variables.get("OUTSCALE_ACCESSKEYID"), Some(None));
         assert_eq!(variables.get("AWS_PROFILE"), None);
+    }
+
+    #[test]
+    fn metaflow_finds_this_configuration_and_no_other() {
+        let mut variables = Variables::default();
+        variables.metaflow("/run/x", true);
+        for name in METAFLOW {
+            let is_here = matches!(*name, "METAFLOW_HOME" | "OBP_CONFIG_DIR");
+            assert_eq!(variables.get(name), Some(is_here.then_some("/run/x")), "{name}");
+        }
+        variables.metaflow("/run/y", false);
+        assert_eq!(variables.get("METAFLOW_HOME"), Some(Some("/run/y")));
+        assert_eq!(variables.get("OBP_CONFIG_DIR"), Some(None));
     }
 }

@@ -109,9 +109,9 @@ fn profiles_of(credentials: &Path) -> Result<BTreeSet<String>, Refusal> {
     let file = Dotfile::read(credentials).map_err(|error| {
         Refusal::new(Code::PlaceUnsafe, format!("`{}` cannot be read ({error})", credentials.display()))
     })?;
-    let content = file.content.unwrap_or_default();
+    let content = file.content.as_deref().unwrap_or_default();
     // No block of ours is ever in there; a broken one is as good as none.
-    let text = block::outside(&content).unwrap_or_default();
+    let text = block::outside(content).unwrap_or_default();
     Ok(sections(&text).map(|section| unquoted(section).to_owned()).collect())
 }
 

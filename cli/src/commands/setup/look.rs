@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use keyfob_ipc::reply::{Check, Health, Status};
 use keyfob_ipc::{Code, Refusal};
 
-use super::{AWS, BAZEL, Lines, MakeLines, Place, aws, bazel, plain_path, program, read, refuse_marks};
+use super::{
+    AWS, BAZEL, Lines, MakeLines, Place, aws, bazel, metaflow, plain_path, program, read, refuse_marks,
+};
 use crate::block;
 use crate::dispatch::BAZEL_HELPER;
 use crate::world::World;
@@ -17,7 +19,7 @@ pub fn look(status: &Status, world: &World) -> Vec<Check> {
     let files = [bazel::default_file(world), aws::default_file(world)];
     let looked =
         [bazel, aws].into_iter().zip(files).filter_map(|(tool, file)| tool.look(file, status, world));
-    looked.collect()
+    looked.chain(metaflow::look(status, world)).collect()
 }
 
 struct Tool {

@@ -1,9 +1,10 @@
-//! `keyfob setup bazel|aws`: writes a tool's own configuration, between two marks; `setup github-actions|circleci` prints a workflow.
+//! `keyfob setup bazel|aws`: writes a tool's own configuration, between two marks; `setup metaflow`: members of its JSON; `setup github-actions|circleci` prints a workflow.
 
 mod aws;
 mod bazel;
 mod ci;
 mod look;
+mod metaflow;
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -59,6 +60,25 @@ EXAMPLES
 EXIT CODES
   0 done, 1 refused, 2 wrong use, 4 agent not reachable")]
     Aws(Options),
+    /// Let Metaflow ask keyfob for AWS credentials and for its service key.
+    ///
+    /// Writes a few members into ~/.metaflowconfig/config.json (METAFLOW_HOME and METAFLOW_PROFILE are honoured): which
+    /// entry gives the credentials, its region, and where keyfob is. Every other byte stays as it is. The entry is a role,
+    /// [aws.NAME], or a deployment, [outerbounds.NAME], whose service key and role are asked for then. A key that is in the
+    /// file in plain text stays there until `keyfob import`.
+    ///
+    /// Metaflow needs a package, too: metaflow-keyfob, or metaflow-keyfob-outerbounds where Outerbounds' own is installed.
+    #[command(after_long_help = "\
+EXAMPLES
+  keyfob setup metaflow
+  keyfob setup metaflow aws.dev
+  keyfob setup metaflow prod --print
+  METAFLOW_PROFILE=test keyfob setup metaflow aws.test
+  keyfob setup metaflow --remove
+
+EXIT CODES
+  0 done, 1 refused, 2 wrong use, 4 agent not reachable")]
+    Metaflow(metaflow::Options),
     /// Print a workflow of GitHub Actions that needs no stored secret.
     ///
     /// Writes to standard output a workflow whose job gets its own identity (`id-token: write`) and runs a command below
@@ -134,6 +154,7 @@ pub fn run(command: &Command, world: &mut World) -> Outcome {
             let path = options.file.clone().map_or_else(|| aws::default_file(world), Ok)?;
             if options.remove { remove(&path, world) } else { write(options, &path, AWS, aws::lines, world) }
         }
+        Command::Metaflow(options) => metaflow::run(options, world),
         Command::GithubActions(options) => ci::run(ci::System::GithubActions, options, world),
         Command::CircleCi(options) => ci::run(ci::System::CircleCi, options, world),
     }

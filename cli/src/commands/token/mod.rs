@@ -37,7 +37,8 @@ pub enum Command {
 /// to, until when and what it may do; a token of another person or one that has ended is refused.
 ///
 /// An entry of OUTSCALE, such as `outscale.monitoring`, gets the access key with which the agent makes keys: on a terminal both
-/// halves are asked for, else they are read as ACCESS:SECRET, in two lines, or as JSON.
+/// halves are asked for, else they are read as ACCESS:SECRET, in two lines, or as JSON. One of Outerbounds, such as
+/// `outerbounds.prod`, gets the string that its page offers to copy, or the JSON in it.
 #[derive(Debug, Args)]
 #[group(skip)]
 #[command(after_long_help = "\
@@ -46,6 +47,7 @@ EXAMPLES
   keyfob token add aspect --ends 2027-03-01
   pass show aspect | keyfob token add aspect
   keyfob token add outscale.monitoring
+  keyfob token add outerbounds.prod
 
 EXIT CODES
   0 kept, 1 refused, 2 wrong use, 4 agent not reachable,
@@ -233,7 +235,7 @@ fn token_entry(name: &str, world: &World) -> Result<EntryReport, Refusal> {
     let Reply::Entry(entry) = world.reach.look(|| ControlAsk::TokenEntry { name: name.to_owned() })? else {
         return Err(unexpected());
     };
-    if entry.kind != "token" && entry.kind != OUTSCALE {
+    if !["token", OUTSCALE, value::OUTERBOUNDS].contains(&entry.kind.as_str()) {
         let say = format!("`{}` takes no token", text::escape(&entry.name));
         return Err(Refusal::new(Code::UnknownEntry, say).hint("keyfob status"));
     }

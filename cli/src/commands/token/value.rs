@@ -11,6 +11,9 @@ use crate::prompt::{self, Ends};
 use crate::reach::unexpected;
 use crate::world::World;
 
+/// The kind whose value is a whole configuration, as its page offers it to be copied.
+pub(super) const OUTERBOUNDS: &str = "outerbounds";
+
 /// What a value is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Occasion {
@@ -76,7 +79,7 @@ fn copy_again(entry: &EntryReport, occasion: Occasion) -> String {
 
 /// Whether the service shows JSON, of which the agent takes what it needs.
 fn shows_json(entry: &EntryReport) -> bool {
-    entry.facts.get("service").is_some_and(|service| service == "jfrog")
+    entry.kind == OUTERBOUNDS || entry.facts.get("service").is_some_and(|service| service == "jfrog")
 }
 
 fn ask(entry: &EntryReport, occasion: Occasion, world: &mut World) -> Result<Secret<String>, Refusal> {
@@ -96,11 +99,12 @@ fn ask(entry: &EntryReport, occasion: Occasion, world: &mut World) -> Result<Sec
     if is_new {
         world.printer.note("tools get the old token until the new one is here; Ctrl-C leaves it as it is");
     }
-    let question = format!(
-        "{} for {} (not shown): ",
-        if is_new { "New token" } else { "Token" },
-        text::escape(&entry.name)
-    );
+    let what = match (entry.kind == OUTERBOUNDS, is_new) {
+        (true, _) => "Configuration string",
+        (false, true) => "New token",
+        (false, false) => "Token",
+    };
+    let question = format!("{what} for {} (not shown): ", text::escape(&entry.name));
     prompt::hidden(&question, if shows_json(entry) { Ends::WithJson } else { Ends::WithLine })
 }
 
