@@ -12,6 +12,8 @@ mod bench;
 mod build;
 mod cargo;
 mod demo;
+#[cfg(target_os = "linux")]
+mod extensions;
 mod failure;
 #[cfg(unix)]
 mod fuzz;
@@ -51,6 +53,9 @@ enum Verb {
     Setup(setup::Arguments),
     /// Run everything: set-up, lints, Rust tests, then the end-to-end tests on real parts
     Test(test::Arguments),
+    /// Build the Python distributions for Metaflow and run their own tests, on every Metaflow of the lock files
+    #[cfg(target_os = "linux")]
+    Extensions(extensions::Arguments),
     /// Run the fuzz targets on what they make of their seeds
     #[cfg(unix)]
     Fuzz(fuzz::Arguments),
@@ -91,6 +96,8 @@ fn main() -> ExitCode {
         #[cfg(target_os = "linux")]
         Verb::Setup(arguments) => setup::run(&checkout, &arguments).map(drop),
         Verb::Test(arguments) => test::run(&checkout, &arguments),
+        #[cfg(target_os = "linux")]
+        Verb::Extensions(arguments) => extensions::run(&checkout, &arguments),
         #[cfg(unix)]
         Verb::Fuzz(arguments) => fuzz::run(&checkout, &arguments),
         Verb::Build(arguments) => build::run(&checkout, &arguments),

@@ -3,6 +3,7 @@
 
 mod attendant;
 mod examiner;
+pub mod extensions;
 mod foreigner;
 mod identity;
 mod stage;
@@ -45,7 +46,7 @@ impl<'a> Ring<'a> {
     pub fn open(checkout: &'a Checkout, stage: &'a Stage, parts: &'a Parts) -> Result<Self, Failure> {
         let tester = Identity::of_tester()?;
         let of_parts = [parts.venv.join("bin/python"), parts.node.clone(), parts.tauri_driver.clone()];
-        for program in stage.programs().chain(of_parts) {
+        for program in stage.programs().chain(extensions::pythons(stage.path())).chain(of_parts) {
             if !tester.can_execute(&program)? {
                 return Err(Failure::new(format!(
                     "user {} cannot execute {}; its file system or a folder above it forbids that (noexec, mode)",

@@ -1,6 +1,7 @@
 //! `cargo xtask setup`: what the end-to-end tests need and Rust does not bring. What is there is left alone.
 
 mod parts;
+pub mod python;
 mod system;
 mod users;
 

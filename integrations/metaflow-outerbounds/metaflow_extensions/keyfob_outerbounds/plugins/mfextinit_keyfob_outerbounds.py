@@ -1,0 +1,5 @@
+"""What Metaflow finds. Nothing is imported here: where that fails, Metaflow drops the plugins of every extension."""
+
+AWS_CLIENT_PROVIDERS_DESC = [
+    ("keyfob-outerbounds", ".keyfob_outerbounds_aws.KeyfobOuterboundsAwsClientProvider")
+]
