@@ -31,5 +31,5 @@ pub use examiner::{Examiner, Mapping};
 pub use foreigner::Foreigner;
 pub use profile::{MEMORY, Profile, folder};
 pub use run::{Output, PATIENCE, Running, run, run_within, start};
-pub use stage::Stage;
+pub use stage::{Metaflow, Stage};
 pub use wait::{at_once, wait_for, wait_for_some};

@@ -20,6 +20,30 @@ pub struct Stage {
     pub examiner: PathBuf,
 }
 
+/// The Metaflows that flows are run by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Metaflow {
+    /// The newest release.
+    Newest,
+    /// The oldest one that `metaflow-keyfob` claims.
+    Oldest,
+    /// That of Outerbounds, with both our distributions.
+    Outerbounds,
+}
+
+impl Metaflow {
+    /// Those that are no work of Outerbounds.
+    pub const OWN: [Self; 2] = [Self::Newest, Self::Oldest];
+
+    const fn folder(self) -> &'static str {
+        match self {
+            Self::Newest => "metaflow",
+            Self::Oldest => "metaflow-oldest",
+            Self::Outerbounds => "metaflow-outerbounds",
+        }
+    }
+}
+
 impl Stage {
     /// The stage of this run.
     ///
@@ -63,6 +87,21 @@ impl Stage {
     /// A document of `docs` that programs are held against: `token-api/openapi.yaml`.
     pub fn document(&self, name: &str) -> PathBuf {
         existing(self.folder.join("docs").join(name))
+    }
+
+    /// A program of an environment that has a Metaflow and our extension of it: `python`, `metaflow`, `outerbounds`.
+    pub fn metaflow(&self, which: Metaflow, program: &str) -> PathBuf {
+        existing(self.folder.join("python").join(which.folder()).join("bin").join(program))
+    }
+
+    /// Our Python distributions as they ship: two wheels, two source archives.
+    pub fn wheels(&self) -> PathBuf {
+        existing(self.folder.join("wheels"))
+    }
+
+    /// The newest Metaflow and what it needs, as wheels for `pip install --no-index --find-links`.
+    pub fn wheelhouse(&self) -> PathBuf {
+        existing(self.folder.join("wheelhouse"))
     }
 
     /// A program of the locked Python parts: `python`, `aws`, `moto_server`, …

@@ -65,6 +65,17 @@ pub fn json(
     try_ask(method, url, &headers, &body, patience)
 }
 
+/// Any method, with headers and a body of text.
+///
+/// # Panics
+/// When there is no answer.
+#[must_use]
+pub fn send(method: &str, url: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    let mut lines = format!("content-length: {}\r\n", body.len());
+    lines.extend(headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")));
+    ask(method, url, &lines, body)
+}
+
 fn ask(method: &str, url: &str, headers: &str, body: &str) -> Answer {
     try_ask(method, url, headers, body, PATIENCE)
         .unwrap_or_else(|error| panic!("no answer of {url}: {error}"))
