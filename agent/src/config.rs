@@ -38,6 +38,8 @@ pub struct Config {
     pub network: Network,
     /// Every entry, in the order of kinds and then by name.
     pub entries: Vec<Arc<Entry>>,
+    /// The file that it was read from, for sentences.
+    pub file: Option<PathBuf>,
     policies: HashMap<EntryName, Policy>,
     names: HashMap<EntryName, usize>,
     routes: HashMap<HostPattern, usize>,
@@ -136,6 +138,12 @@ pub struct EntryName {
 }
 
 impl EntryName {
+    /// The name that `kind.name` in full says of that kind, whether or not the configuration has it.
+    pub fn of(kind: &'static str, text: &str) -> Option<Self> {
+        let name = text.strip_prefix(kind)?.strip_prefix('.')?;
+        load::is_entry_name(name).then(|| Self { kind, name: name.to_owned() })
+    }
+
     /// The name of a role that has no entry, reached through the entry of this name. No configured name has a slash.
     pub fn of_role(&self, role_arn: &str) -> Self {
         Self { kind: self.kind, name: format!("{}/{role_arn}", self.name) }
@@ -145,6 +153,11 @@ impl EntryName {
     pub fn role_behind(&self) -> Option<(Self, &str)> {
         let (name, role_arn) = self.name.split_once('/')?;
         Some((Self { kind: self.kind, name: name.to_owned() }, role_arn))
+    }
+
+    /// The entry of such a name; any other name itself.
+    pub fn without_role(&self) -> Self {
+        self.role_behind().map_or_else(|| self.clone(), |(entry, _)| entry)
     }
 
     /// Whether it is such a name behind that entry.
@@ -195,6 +208,16 @@ pub enum Ask {
 /// Most roles that a refusal names.
 const NAMED: usize = 5;
 
+/// The longest refusal that still is one line with its hint, in characters.
+const LINE: usize = 199;
+
+/// What `keyfob` puts around a sentence and its hint.
+const AROUND: usize = "keyfob: . Next: ".len();
+
+/// Kinds whose entries a person writes before anything can be given to them, with the least that each needs.
+const LEAST: [(&str, &str); 2] =
+    [("secret", "keys = [\"SECRET_KEY1\"]"), ("outerbounds", "domain = \"foo.obp.outerbounds.com\"")];
+
 impl Ask {
     fn fits(self, entry: &Entry) -> bool {
         match self {
@@ -219,6 +242,11 @@ impl Ask {
             other.name == platform.name || other.source.through() == Some(&platform.name)
         };
         (self == Self::Exec && named.iter().all(is_its_own)).then_some(*platform)
+    }
+
+    /// The command that shows the entries that fit.
+    fn list(self) -> &'static str {
+        if self == Self::Secret { "keyfob secret list" } else { "keyfob status" }
     }
 
     fn wanted(self) -> &'static str {
@@ -262,7 +290,7 @@ impl Config {
                 here.extend(entry.source.sends_identity_to().into_iter().map(str::to_owned));
             }
         }
-        Self { agent, network, entries, policies, names, routes, readers }
+        Self { agent, network, entries, file: None, policies, names, routes, readers }
     }
 
     /// The entry that answers for a host: its exact name first, then the wildcards from the nearest parent up.
@@ -324,7 +352,7 @@ impl Config {
         match all.as_slice() {
             [entry] => Ok(entry),
             [] => Err(Refusal::new(Code::UnknownEntry, format!("the configuration has no {}", ask.wanted()))
-                .hint("keyfob status")),
+                .hint(ask.list())),
             _ => {
                 let names =
                     all.iter().map(|entry| format!("`{}`", entry.name.name)).collect::<Vec<_>>().join(", ");
@@ -347,6 +375,20 @@ impl Config {
             let say = format!("`{}` is no {}", entry.name, ask.wanted());
             return Some(Refusal::new(Code::UnknownEntry, say).hint(self.roles_behind(&entry.name)));
         }
+        if ask == Ask::Secret {
+            let say = format!("`{}` is no {}", entry.name, ask.wanted());
+            return Some(Refusal::new(Code::UnknownEntry, say).hint(ask.list()));
+        }
+        if ask == Ask::Outerbounds {
+            let (say, hint) = match self.behind(entry).find(|name| name.kind == "outerbounds") {
+                Some(platform) => {
+                    let say = format!("`{}` is obtained with `{platform}`", entry.name);
+                    (say, format!("keyfob metaflow {platform}"))
+                }
+                None => (format!("`{}` is no {}", entry.name, ask.wanted()), ask.list().to_owned()),
+            };
+            return Some(Refusal::new(Code::UnknownEntry, say).hint(hint));
+        }
         let (say, holder) = match entry.source.through() {
             Some(through) => (format!("`{}` is obtained with `{through}`", entry.name), self.entry(through)?),
             None => (format!("`{}` is no {}", entry.name, ask.wanted()), entry.clone()),
@@ -366,12 +408,7 @@ impl Config {
 
     /// What to name in place of an entry that gives no keys itself: that somebody is signed in to it already is no help.
     fn roles_behind(&self, name: &EntryName) -> String {
-        let behind = |entry: &&Arc<Entry>| {
-            let mut through = std::iter::successors(entry.source.through(), |name| {
-                self.entries[*self.names.get(name)?].source.through()
-            });
-            through.any(|through| through == name)
-        };
+        let behind = |entry: &&Arc<Entry>| self.behind(entry).any(|through| through == name);
         let roles: Vec<String> = self
             .fitting(Ask::AwsCredentials)
             .filter(behind)
@@ -385,7 +422,56 @@ impl Config {
         }
     }
 
+    /// The entries that one is obtained through, from the nearest on. A configuration in force has no circles.
+    fn behind<'a>(&'a self, entry: &'a Entry) -> impl Iterator<Item = &'a EntryName> {
+        std::iter::successors(entry.source.through(), |name| {
+            self.entries[*self.names.get(name)?].source.through()
+        })
+    }
+
+    /// For an entry that a person has to write first: the lines that make it, or the name that was meant.
+    fn unwritten(&self, text: &str, ask: Ask) -> Option<Refusal> {
+        let split = |kind: &str| text.strip_prefix(kind).and_then(|rest| rest.strip_prefix('.'));
+        let of_kind = match ask {
+            Ask::Secret => Some("secret"),
+            Ask::Outerbounds => Some("outerbounds"),
+            _ => None,
+        };
+        let (kind, least) = LEAST.into_iter().find(|(kind, _)| match of_kind {
+            Some(wanted) => *kind == wanted,
+            None => split(kind).is_some(),
+        })?;
+        let name = split(kind).unwrap_or(text);
+        // A name goes into command lines and files: no other text is told to be one.
+        if !load::is_entry_name(name) {
+            return None;
+        }
+        let of_kind = || self.entries.iter().filter(|entry| entry.name.kind == kind);
+        let known: Vec<&str> = of_kind().map(|entry| entry.name.name.as_str()).collect();
+        if let Some(near) = nearest(name, &known) {
+            let meant = if name == text { near.to_owned() } else { format!("{kind}.{near}") };
+            let say = format!("there is no entry `{text}`; did you mean `{meant}`?");
+            return Some(Refusal::new(Code::UnknownEntry, say).hint(format!("keyfob why {kind}.{near}")));
+        }
+        let say = if known.is_empty() {
+            format!("there is no entry `{kind}.{name}`")
+        } else {
+            let there: Vec<String> = of_kind().map(|entry| entry.name.to_string()).collect();
+            format!("there is no entry `{kind}.{name}`; there is {}", there.join(", "))
+        };
+        let lines = format!("[{kind}.{name}] {least}");
+        let file = self.file.as_ref().map(|file| keyfob_ipc::text::escape(&file.display().to_string()));
+        let hint = file
+            .map(|file| format!("add to {file}: {lines}"))
+            .filter(|hint| AROUND + say.chars().count() + hint.chars().count() <= LINE)
+            .unwrap_or_else(|| format!("add to the configuration: {lines}"));
+        Some(Refusal::new(Code::UnknownEntry, say).hint(hint))
+    }
+
     fn unknown(&self, text: &str, ask: Ask) -> Refusal {
+        if let Some(unwritten) = self.unwritten(text, ask) {
+            return unwritten;
+        }
         let shown = keyfob_ipc::text::escape(text);
         let names: Vec<String> = self.fitting(ask).map(|entry| entry.name.to_string()).collect();
         let bare = names.iter().filter_map(|name| name.split_once('.').map(|(_, bare)| bare));
@@ -397,6 +483,6 @@ impl Config {
             }
             None => format!("there is no entry `{shown}`; there is {}", names.join(", ")),
         };
-        Refusal::new(Code::UnknownEntry, say).hint("keyfob status")
+        Refusal::new(Code::UnknownEntry, say).hint(ask.list())
     }
 }

@@ -16,7 +16,7 @@ use crate::agent::{Agent, words};
 use crate::clock::after;
 use crate::config::{Entry, EntryName};
 use crate::footing::Footing;
-use crate::lease::{Freshness, Lease, NAMED_ROLES};
+use crate::lease::{Body, Freshness, Lease, NAMED_ROLES};
 
 /// How long a failure answers for itself. Bazel tries a failing helper about six times for each call.
 const FAILURE_ANSWERS: Duration = Duration::from_secs(2);
@@ -126,26 +126,27 @@ impl Agent {
                 }
             }
         };
-        match (outcome, current) {
-            (Ok(lease), _) => {
+        let refusal = match outcome {
+            Ok(lease) => {
                 if need == Need::Tool {
                     self.use_lease(&entry.name, &lease);
                 }
-                Ok(lease)
+                return Ok(lease);
             }
-            // Upstream is out of reach, and this one still has some life: better than nothing.
-            (Err(refusal), Some(lease))
-                if need != Need::New
-                    && match lease.freshness(self.clock.now()) {
-                        Freshness::Fresh | Freshness::Renewing => true,
-                        Freshness::Last => passes(&refusal),
-                        Freshness::Ended => false,
-                    } =>
-            {
-                Ok(lease)
-            }
-            (Err(refusal), _) => Err(refusal),
+            Err(refusal) => refusal,
+        };
+        // Upstream is out of reach, and the last one still has some life: better than nothing.
+        match self.last(&entry.name) {
+            Some(lease) if need != Need::New && lease.serves_after(&refusal, self.clock.now()) => Ok(lease),
+            _ => Err(refusal),
         }
+    }
+
+    /// What there is now: somebody may have edited the entry, signed out or locked while a flight was awaited.
+    fn last(&self, name: &EntryName) -> Option<Arc<Lease>> {
+        // An edit drops what was bought by other words once it is seen.
+        self.config().ok()?;
+        self.leases.get(name)
     }
 
     /// A renewal that failed while the clock was wrong says nothing any more once it is right, and the last lease is good.
@@ -342,17 +343,27 @@ async fn land(mut landing: Landing) -> Outcome {
     }
 }
 
-/// Whether trying again may help without anybody acting.
-fn passes(refusal: &Refusal) -> bool {
-    matches!(
-        refusal.code,
-        Code::Offline
-            | Code::Pending
-            | Code::KeychainLocked
-            | Code::KeychainFailed
-            | Code::Busy
-            | Code::Internal
-    )
+impl Lease {
+    /// Whether it is given where a new one could not be had for this reason.
+    fn serves_after(&self, refusal: &Refusal, now: Timestamp) -> bool {
+        match self.freshness(now) {
+            Freshness::Fresh | Freshness::Renewing => true,
+            Freshness::Last => passes(refusal, &self.body),
+            Freshness::Ended => false,
+        }
+    }
+}
+
+/// Whether trying again may help without anybody acting. What has no end of its own is old, and not about to end: it stands in
+/// for a network that fails, and for nothing else.
+fn passes(refusal: &Refusal, body: &Body) -> bool {
+    match refusal.code {
+        Code::Offline | Code::Pending => true,
+        Code::KeychainLocked | Code::KeychainFailed | Code::Busy | Code::Internal => {
+            !matches!(body, Body::Secret(_) | Body::Config(_))
+        }
+        _ => false,
+    }
 }
 
 fn under_way() -> Refusal {

@@ -12,7 +12,8 @@ use keyfob_ipc::{Code, Refusal, Secret};
 
 use crate::agent::Agent;
 use crate::asker::Asker;
-use crate::config::{Ask, Entry, nearest};
+use crate::config::{Ask, Entry, EntryName, nearest};
+use crate::footing::Footing;
 use crate::holding::{Facts, Holding};
 use crate::kind::{LONGEST_VALUE, SecretEntry, Values, kept_in, listed, values_fit, written};
 use crate::ledger::Deed;
@@ -82,7 +83,7 @@ impl Agent {
         };
         // An item that cannot be read has nothing to be merged with; whoever replaces everything needs none.
         let missing = footing.holdings.update(&entry.name, replace, merge).await;
-        let missing = missing.map_err(|refusal| damaged(&entry, refusal))?;
+        let missing = missing.map_err(|refusal| damaged(&entry.name, refusal, false))?;
         self.drop_bought_with(&entry.name);
         let kept = listed(kept.iter().map(String::as_str));
         let rest = match missing.as_slice() {
@@ -92,7 +93,7 @@ impl Agent {
         Ok(Reply::Done { say: format!("`{}` keeps {kept}{rest}", entry.name) })
     }
 
-    /// Forgets one value, or all of them.
+    /// Forgets one value, or all of them; also of an entry that has left the configuration, by its full name.
     ///
     /// # Errors
     /// [`Code::BadRequest`] for a value that is not held; the keychain's, and then it is still held.
@@ -102,35 +103,62 @@ impl Agent {
         key: Option<&str>,
     ) -> Result<Reply, Refusal> {
         let footing = self.footing()?;
-        let entry = footing.config.find(name, Ask::Secret)?.clone();
-        kept_here(&entry)?;
+        let found = footing.config.find(name, Ask::Secret).cloned();
+        let (entry, left) = match found {
+            Ok(entry) => match kept_here(&entry) {
+                Ok(_) => (entry.name.clone(), ""),
+                Err(refusal) => (left_behind(&footing, entry.name.clone(), refusal).await?, IN_AWS),
+            },
+            Err(refusal) => {
+                let refusal = refusal.hint("keyfob secret list");
+                let Some(name) = EntryName::of(SECRET, name) else { return Err(refusal) };
+                (left_behind(&footing, name, refusal).await?, NOT_CONFIGURED)
+            }
+        };
         let _spending = self.begin_spending().ok_or_else(|| self.not_spending())?;
         let Some(key) = key else {
-            let held = footing.holdings.get(&entry.name).await.ok().flatten();
-            footing.holdings.remove(&entry.name).await?;
-            self.drop_bought_with(&entry.name);
+            let held = footing.holdings.get(&entry).await.ok().flatten();
+            footing.holdings.remove(&entry).await?;
+            self.drop_bought_with(&entry);
             let what = if held.is_some() { "keeps no value any more" } else { "kept no value" };
-            return Ok(Reply::Done { say: format!("`{}` {what}", entry.name) });
+            return Ok(Reply::Done { say: format!("`{entry}` {what}{left}") });
         };
         let (gone, changed) = (key.to_owned(), entry.clone());
         let leave_out = move |before: Option<&Holding>| {
             let Some(before) = before else { return Err(not_held(&changed, &gone, &Values::new())) };
-            let mut all = kept_in(before, &changed.name)?;
+            let mut all = kept_in(before, &changed)?;
             if all.remove(&gone).is_none() {
                 return Err(not_held(&changed, &gone, &all));
             }
             Ok((Holding { value: written(&all), ..before.clone() }, ()))
         };
-        let left = footing.holdings.update(&entry.name, false, leave_out).await;
-        left.map_err(|refusal| damaged(&entry, refusal))?;
-        self.drop_bought_with(&entry.name);
-        Ok(Reply::Done { say: format!("`{}` keeps no `{}` any more", entry.name, escape(key)) })
+        footing
+            .holdings
+            .update(&entry, false, leave_out)
+            .await
+            .map_err(|refusal| damaged(&entry, refusal, !left.is_empty()))?;
+        self.drop_bought_with(&entry);
+        Ok(Reply::Done { say: format!("`{entry}` keeps no `{}` any more{left}", escape(key)) })
+    }
+}
+
+const SECRET: &str = "secret";
+const NOT_CONFIGURED: &str = "; the configuration has no such entry";
+const IN_AWS: &str = " in the keychain; those in AWS Secrets Manager stay there";
+
+/// What the keychain still has of an entry that keeps nothing there now.
+async fn left_behind(footing: &Footing, name: EntryName, refusal: Refusal) -> Result<EntryName, Refusal> {
+    match footing.holdings.get(&name).await {
+        Ok(None) => Err(refusal),
+        // An item that cannot be read is there to be forgotten, too; a keychain that cannot be read tells nothing.
+        Err(unread) if !unread.hint.is_empty() => Err(unread),
+        _ => Ok(name),
     }
 }
 
 fn secret_of(entry: &Entry) -> Result<&SecretEntry, Refusal> {
     entry.source.as_secret().ok_or_else(|| {
-        Refusal::new(Code::UnknownEntry, format!("`{}` is no secret", entry.name)).hint("keyfob status")
+        Refusal::new(Code::UnknownEntry, format!("`{}` is no secret", entry.name)).hint("keyfob secret list")
     })
 }
 
@@ -147,12 +175,16 @@ fn kept_here(entry: &Entry) -> Result<&SecretEntry, Refusal> {
     }
 }
 
-/// An item that cannot be read has its way out here: the keychain knows no command.
-fn damaged(entry: &Entry, refusal: Refusal) -> Refusal {
+/// An item that cannot be read has its way out here: the keychain knows no command. One that has left can only be forgotten.
+fn damaged(name: &EntryName, refusal: Refusal, has_left: bool) -> Refusal {
     if !refusal.hint.is_empty() {
         return refusal;
     }
-    refusal.hint(format!("keyfob secret set {} --replace", entry.name.name))
+    refusal.hint(if has_left {
+        format!("keyfob secret remove {}", name.name)
+    } else {
+        format!("keyfob secret set {} --replace", name.name)
+    })
 }
 
 fn check_value(entry: &Entry, key: &str, value: &Secret<String>) -> Result<(), Refusal> {
@@ -179,12 +211,12 @@ fn no_value(entry: &Entry, say: &str, key: &str) -> Refusal {
     Refusal::new(Code::BadRequest, say).hint(command.trim_end())
 }
 
-fn not_held(entry: &Entry, key: &str, held: &Values) -> Refusal {
+fn not_held(name: &EntryName, key: &str, held: &Values) -> Refusal {
     let known: Vec<&str> = held.keys().map(String::as_str).collect();
     let meant = match nearest(key, &known) {
         Some(near) => format!("; did you mean `{near}`?"),
         None => format!("; it keeps {}", listed(known.into_iter())),
     };
-    let say = format!("`{}` keeps no value `{}`{meant}", entry.name, escape(key));
+    let say = format!("`{name}` keeps no value `{}`{meant}", escape(key));
     Refusal::new(Code::BadRequest, say).hint("keyfob secret list")
 }

@@ -10,7 +10,7 @@ use keyfob_ipc::{Code, Refusal};
 use crate::agent::Agent;
 use crate::clock::rfc3339;
 use crate::config::{Config, Entry, EntryName};
-use crate::kind::{Identity, LONGEST_CHAINED};
+use crate::kind::{Identity, LONGEST_CHAINED, TASK_ROLE};
 use crate::lease::Lease;
 use crate::plan;
 use crate::state::State;
@@ -127,7 +127,10 @@ impl Agent {
             };
         }
         let mut notes = match &held {
-            Ok(Some(holding)) if through.is_none() => self.token_notes(entry, holding),
+            Ok(Some(holding)) if through.is_none() => {
+                let untried = self.outerbounds_notes(entry, holding);
+                self.token_notes(entry, holding).into_iter().chain(untried).collect()
+            }
             _ => Vec::new(),
         };
         let outlook = self.outlook(entry, &config);
@@ -187,6 +190,9 @@ impl Agent {
         if let Some(chosen) = lease.and_then(|lease| lease.about.chosen.clone()) {
             facts.entry("region".to_owned()).or_insert(chosen.region);
             facts.entry("role_arn".to_owned()).or_insert(chosen.role_arn);
+        } else if let Some(region) = self.chosen_region(&entry.name.of_role(TASK_ROLE)) {
+            // Where nobody has asked for more than the keys of the task role.
+            facts.entry("region".to_owned()).or_insert(region);
         }
         facts.into_iter().chain(config.policy_facts(&entry.name)).collect()
     }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::PROTOCOL;
 pub use crate::machine::{BootstrapStep, Claim, ClaimsReport, is_eim_action};
-pub use crate::metaflow::{MetaflowConfig, SecretValues, is_variable};
+pub use crate::metaflow::{MetaflowConfig, SecretValues, is_variable, steers_programs};
 use crate::refusal::Refusal;
 use crate::secret::{Secret, exposed, exposed_option};
 pub use crate::token::{

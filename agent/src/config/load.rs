@@ -80,6 +80,15 @@ pub struct Reading<'a> {
     pub place: &'a str,
     /// Errors so far.
     pub problems: Vec<Problem>,
+    /// Where the entry behind this one is named; else an error about it is at the table's name.
+    pub through: Option<Range<usize>>,
+}
+
+impl<'a> Reading<'a> {
+    /// Nothing found yet.
+    pub fn new(limits: Limits, place: &'a str) -> Self {
+        Self { limits, place, problems: Vec::new(), through: None }
+    }
 }
 
 impl Reading<'_> {
@@ -206,13 +215,22 @@ pub fn load(text: &str, limits: Limits) -> Result<Config, Vec<String>> {
     let mut agent = AgentSettings::default();
     let mut network = Network::default();
     let (mut entries, mut tried, mut policies) = (Vec::new(), Vec::new(), None);
+    let mut references = HashMap::new();
     for (key, value) in root.into_inner() {
         match key.get_ref().as_ref() {
             "agent" => agent = read_agent(value, limits, &mut problems).unwrap_or_default(),
             "network" => network = read_network(value, limits, &mut problems).unwrap_or_default(),
             "policy" => policies = Some(value),
             kind => match KINDS.iter().find(|known| known.name == kind) {
-                Some(known) => read_entries(known, value, limits, &mut entries, &mut tried, &mut problems),
+                Some(known) => read_entries(
+                    known,
+                    value,
+                    limits,
+                    &mut entries,
+                    &mut tried,
+                    &mut references,
+                    &mut problems,
+                ),
                 None => problems.push(unknown_table(&key)),
             },
         }
@@ -220,7 +238,7 @@ pub fn load(text: &str, limits: Limits) -> Result<Config, Vec<String>> {
     entries.sort_by_key(|(entry, _): &(Arc<Entry>, Range<usize>)| {
         (KINDS.iter().position(|kind| kind.name == entry.name.kind), entry.name.name.clone())
     });
-    check_references(&entries, &tried, &mut problems);
+    check_references(&entries, &tried, &references, &mut problems);
     complete(&mut entries, &mut problems);
     check_hosts(&entries, &mut problems);
     let policies = super::policy::read(policies, &tried, &mut problems);
@@ -292,7 +310,7 @@ fn read_agent(
     }
     let table: Table = read_table("agent", value, problems)?;
     let usual = AgentSettings::default();
-    let mut reading = Reading { limits, place: "agent", problems: Vec::new() };
+    let mut reading = Reading::new(limits, "agent");
     let reminders = table.reminders.and_then(|texts| read_reminders(&mut reading, &texts));
     let lock_on = read_lock_on(&mut reading, &table.lock_on.unwrap_or_default());
     problems.append(&mut reading.problems);
@@ -341,7 +359,7 @@ fn read_network(value: Spanned<DeValue<'_>>, limits: Limits, problems: &mut Vec<
         ca_file: Option<Spanned<PathBuf>>,
     }
     let table: Table = read_table("network", value, problems)?;
-    let mut reading = Reading { limits, place: "network", problems: Vec::new() };
+    let mut reading = Reading::new(limits, "network");
     let proxy = table.proxy.and_then(|text| {
         let parsed = url::Url::parse(text.get_ref())
             .ok()
@@ -375,6 +393,7 @@ fn read_entries(
     limits: Limits,
     entries: &mut Vec<(Arc<Entry>, Range<usize>)>,
     tried: &mut Vec<EntryName>,
+    references: &mut HashMap<EntryName, Range<usize>>,
     problems: &mut Vec<Problem>,
 ) {
     let span = value.span();
@@ -406,17 +425,20 @@ fn read_entries(
         let name = EntryName { kind: kind.name, name };
         tried.push(name.clone());
         let place = name.to_string();
-        let mut reading = Reading { limits, place: &place, problems: Vec::new() };
+        let mut reading = Reading::new(limits, &place);
         let source = (kind.read)(value, &mut reading);
         problems.append(&mut reading.problems);
         if let Some(source) = source {
+            if let Some(span) = reading.through {
+                references.insert(name.clone(), span);
+            }
             entries.push((Arc::new(Entry { name, source }), key.span()));
         }
     }
 }
 
 /// Names go into command lines, keychain items and file names.
-fn is_entry_name(name: &str) -> bool {
+pub(super) fn is_entry_name(name: &str) -> bool {
     (1..=64).contains(&name.len())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
         && !name.starts_with('-')
@@ -426,6 +448,7 @@ fn is_entry_name(name: &str) -> bool {
 fn check_references(
     entries: &[(Arc<Entry>, Range<usize>)],
     tried: &[EntryName],
+    references: &HashMap<EntryName, Range<usize>>,
     problems: &mut Vec<Problem>,
 ) {
     let find = |name: &EntryName| entries.iter().find(|(entry, _)| entry.name == *name);
@@ -444,7 +467,7 @@ fn check_references(
                     let near = nearest(&name.name, &known);
                     let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
                     problems.push(Problem {
-                        span: Some(span.clone()),
+                        span: Some(references.get(&entry.name).unwrap_or(span).clone()),
                         say: format!("{}: there is no entry [{name}]{near}", entry.name),
                     });
                 }

@@ -135,7 +135,8 @@ impl Store {
             _ => Ok(text),
         });
         match text.map_err(|error| vec![error]).and_then(|text| load(&text, self.limits)) {
-            Ok(config) => {
+            Ok(mut config) => {
+                config.file = Some(self.path.clone());
                 current.good = Some(Arc::new(config));
                 current.version += 1;
                 current.errors.clear();

@@ -12,8 +12,8 @@ use crate::config::{Config, Entry};
 
 impl Agent {
     pub(super) fn begin_entries(self: &Arc<Self>, config: &Config) -> Vec<(String, JoinHandle<Vec<Check>>)> {
-        let held = asked(config, |entry| !gives_keys(entry));
-        let roles = asked(config, gives_keys).take(ASKED);
+        let held = asked(config, |entry| !is_outside(entry));
+        let roles = asked(config, is_outside).take(ASKED);
         held.chain(roles)
             .map(|entry| {
                 let entry = entry.clone();
@@ -33,6 +33,12 @@ impl Agent {
         }
         if gives_keys(entry)
             && let Err(refusal) = self.try_out(entry).await
+        {
+            return bad(&name, &refusal);
+        }
+        // The key that is held says nothing about whether its deployment takes it.
+        if let Some(deployment) = entry.source.as_outerbounds()
+            && let Err(refusal) = deployment.look(self, entry).await
         {
             return bad(&name, &refusal);
         }
@@ -78,6 +84,11 @@ impl Agent {
     }
 }
 
+/// Whether somebody outside is asked about it.
+fn is_outside(entry: &Entry) -> bool {
+    gives_keys(entry) || entry.source.as_outerbounds().is_some()
+}
+
 /// Whether somebody outside is asked for what it gives.
 fn gives_keys(entry: &Entry) -> bool {
     entry.source.gives_aws_credentials() || entry.source.as_secret().is_some_and(|secret| !secret.is_kept())
@@ -102,13 +113,15 @@ fn held(report: &EntryReport) -> String {
     let owner = owner.map(|owner| format!(" as {}", keyfob_ipc::text::escape(owner))).unwrap_or_default();
     let assumed = if report.until_assumed { "about " } else { "" };
     let until = report.until.as_ref().map(|until| format!(", until {assumed}{until}")).unwrap_or_default();
-    format!("{what}{owner}{until}")
+    // Nobody comes here without having asked it.
+    let taken = if report.kind == "outerbounds" { "; Outerbounds takes it" } else { "" };
+    format!("{what}{owner}{until}{taken}")
 }
 
 /// A line about the rest, where there is more than a burst should ask for.
 pub(super) fn left_out(config: &Config) -> Option<Check> {
     let count = |is_meant: fn(&Entry) -> bool| asked(config, is_meant).count().saturating_sub(ASKED);
-    let left_out = count(gives_keys) + count(|entry| entry.source.as_sso().is_some());
+    let left_out = count(is_outside) + count(|entry| entry.source.as_sso().is_some());
     (left_out > 0).then(|| {
         let say = format!("{left_out} more were not asked for now, to spare the servers");
         attention("the rest", say, "ask about one: keyfob why NAME")

@@ -152,7 +152,7 @@ impl Agent {
     }
 
     /// The region that somebody else than the configuration chose for keys.
-    fn chosen_region(&self, name: &EntryName) -> Option<String> {
+    pub(crate) fn chosen_region(&self, name: &EntryName) -> Option<String> {
         Some(self.leases.get(name)?.about.chosen.as_ref()?.region.clone())
     }
 

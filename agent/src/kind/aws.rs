@@ -105,15 +105,17 @@ fn read_behind(table: &mut Table, whole: &Range<usize>, reading: &mut Reading<'_
         reading.problems.push(Problem { span: Some(start..whole.end.max(start)), say });
         return None;
     }
-    let named = |kind: &'static str, text: Spanned<String>| {
+    let through = &mut reading.through;
+    let mut named = |kind: &'static str, text: Spanned<String>| {
+        *through = Some(text.span());
         let bare = text.get_ref().strip_prefix(kind).and_then(|rest| rest.strip_prefix('.'));
         Behind::Entry(EntryName { kind, name: bare.unwrap_or(text.get_ref()).to_owned() })
     };
     let sso = table.sso.take().map(|text| named(sso::KIND.name, text));
-    let machine = || table.machine.take().map(|text| named(MACHINE, text));
-    let source = || table.source.take().map(|text| named(KIND.name, text));
-    let outerbounds = || table.outerbounds.take().map(|text| named(OUTERBOUNDS, text));
-    let behind = sso.or_else(machine).or_else(source).or_else(outerbounds);
+    let machine = table.machine.take().map(|text| named(MACHINE, text));
+    let source = table.source.take().map(|text| named(KIND.name, text));
+    let outerbounds = table.outerbounds.take().map(|text| named(OUTERBOUNDS, text));
+    let behind = sso.or(machine).or(source).or(outerbounds);
     behind.or_else(|| table.command.take().map(Behind::Command))
 }
 

@@ -77,16 +77,42 @@ impl Machine {
 
     /// The job's own token, as it is now.
     async fn token(&self, agent: &Agent, entry: &Entry, footing: &Footing) -> Result<Jwt, Refusal> {
-        let jwt = self.token_for(agent, entry, footing, self.audience()).await?;
+        let jwt = self.ask(agent, entry, footing, self.audience()).await?;
         self.check_audience(&entry.name, &jwt)?;
         Ok(jwt)
     }
 
-    /// The same for another audience, where tokens are asked for; what the surroundings give is for whom they chose.
+    /// The same for somebody other than AWS, where tokens are asked for; what the surroundings give is for whom they chose, and
+    /// goes to nobody else where they chose AWS: whoever sees it could be this job there.
     ///
     /// # Errors
     /// The refusal; for an identity that is no token, too.
     pub async fn token_for(
+        &self,
+        agent: &Agent,
+        entry: &Entry,
+        footing: &Footing,
+        audience: &str,
+    ) -> Result<Jwt, Refusal> {
+        let jwt = self.ask(agent, entry, footing, audience).await?;
+        if self.identity(&entry.name, &agent.ambient)? == Identity::GithubActions {
+            return Ok(jwt);
+        }
+        if let Some(aws) = jwt.audiences().into_iter().find(|given| is_sts(given)) {
+            let say = format!(
+                "the ID token of this job is for AWS (`{}`), and is shown to nobody else",
+                keyfob_ipc::text::escape(aws)
+            );
+            let hint = format!(
+                "have a token made for `{audience}`, and name its file by `token_file` of a [machine.*] entry of its own"
+            );
+            return Err(identity::missing(say, hint));
+        }
+        self.check_audience(&entry.name, &jwt)?;
+        Ok(jwt)
+    }
+
+    async fn ask(
         &self,
         agent: &Agent,
         entry: &Entry,
@@ -129,6 +155,13 @@ impl Machine {
             format!("set `audience` of [{name}] to what the token is for, or have it made for `{audience}`"),
         ))
     }
+}
+
+/// Whether a token for this audience is good for the STS of any partition: `sts.amazonaws.com`, `sts.eu-west-1.amazonaws.com`.
+fn is_sts(audience: &str) -> bool {
+    let audience = audience.trim().to_ascii_lowercase();
+    let host = audience.split_once("://").map_or(audience.as_str(), |(_, host)| host);
+    host.starts_with("sts.") || host.starts_with("sts-fips.")
 }
 
 fn no_file(name: &EntryName) -> Refusal {

@@ -13,7 +13,20 @@ use crate::holding::Holding;
 use crate::kind::{Machine, Outerbounds, Pasted, Pointer, Settings};
 use crate::upstream::outerbounds::OuterboundsError;
 
+/// The command that asks a deployment again.
+const TRY: &str = "keyfob doctor";
+
 impl Agent {
+    /// That a key is kept which its deployment has never taken.
+    pub(crate) fn outerbounds_notes(&self, entry: &Entry, held: &Holding) -> Option<Note> {
+        let is_untried = entry.source.as_outerbounds().is_some() && held.facts.proven.is_none();
+        is_untried.then(|| Note {
+            weight: Weight::Known,
+            say: "Outerbounds has not taken this key yet".to_owned(),
+            hint: TRY.to_owned(),
+        })
+    }
+
     /// What a string has in it, as it is kept; what a pointer names is read with the machine user's role.
     pub(super) async fn read_outerbounds(
         self: &Arc<Self>,
@@ -104,10 +117,7 @@ impl Agent {
                 Ok(notes)
             }
             Err(error) => {
-                notes.push(note(
-                    format!("Outerbounds has not taken this key yet: {error}"),
-                    format!("keyfob why {}", entry.name),
-                ));
+                notes.push(note(format!("Outerbounds has not taken this key yet: {error}"), TRY.to_owned()));
                 Ok(notes)
             }
         }

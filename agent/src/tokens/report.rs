@@ -51,6 +51,8 @@ impl Agent {
                 hint: format!("keyfob permissions {}", entry.name.name),
             });
         }
+        // What follows is of tokens: who has their own services, and clusters that know the one before for a while.
+        let Some(configured) = entry.source.as_token() else { return notes };
         let cache = token.told.as_ref().map_or(CLUSTER_CACHE, |(told, _)| told.cluster_cache());
         let accepted = token.replaced.map(|replaced| after(replaced, cache));
         if let Some(until) = accepted.filter(|until| *until > self.clock.now()) {
@@ -61,7 +63,6 @@ impl Agent {
                 hint: String::new(),
             });
         }
-        let Some(configured) = entry.source.as_token() else { return notes };
         if let (Some(owner), Some(is)) = (&configured.owner, &held.facts.owner)
             && !owner.eq_ignore_ascii_case(is)
         {

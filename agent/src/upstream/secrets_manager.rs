@@ -158,7 +158,7 @@ fn judge(wanted: &Wanted<'_>, status: StatusCode, body: &[u8]) -> SecretError {
         #[serde(alias = "Message", default)]
         message: String,
     }
-    let Wanted { id, reader, written, .. } = *wanted;
+    let Wanted { id, reader, written, look, .. } = *wanted;
     let fault: Fault = serde_json::from_slice(body).unwrap_or_default();
     let code = fault.code.rsplit('#').next().unwrap_or_default();
     let refused = |say: String, hint: String| Refusal::new(Code::RoleRefused, say).hint(hint);
@@ -166,12 +166,17 @@ fn judge(wanted: &Wanted<'_>, status: StatusCode, body: &[u8]) -> SecretError {
         "AccessDeniedException" if fault.message.contains("KMS") => no_decryption(wanted),
         "DecryptionFailure" => no_decryption(wanted),
         "AccessDeniedException" => refused(
-            format!("{reader} may not read the secret `{id}`"),
-            format!("allow the role `secretsmanager:GetSecretValue` on {id}"),
+            format!(
+                "{reader} may not read the secret `{id}`: allow it `secretsmanager:GetSecretValue` there"
+            ),
+            look.to_owned(),
         ),
         "ResourceNotFoundException" | "InvalidRequestException" => refused(
-            format!("there is no secret `{id}` in {}, or it is about to be deleted", wanted.region),
-            format!("check {written}"),
+            format!(
+                "there is no secret `{id}` in {}, or it is about to be deleted: check {written}",
+                wanted.region
+            ),
+            look.to_owned(),
         ),
         "ExpiredTokenException" | "UnrecognizedClientException" => {
             return SecretError::Expired(refused(
@@ -188,14 +193,17 @@ fn judge(wanted: &Wanted<'_>, status: StatusCode, body: &[u8]) -> SecretError {
         "" => odd(wanted),
         code => refused(
             format!("AWS does not give the secret `{id}` ({} {})", status.as_u16(), escape(code)),
-            wanted.look.to_owned(),
+            look.to_owned(),
         ),
     })
 }
 
 fn no_decryption(wanted: &Wanted<'_>) -> Refusal {
-    Refusal::new(Code::RoleRefused, format!("{} may not decrypt the secret `{}`", wanted.reader, wanted.id))
-        .hint("allow the role `kms:Decrypt` on the KMS key of that secret, in the key's policy too")
+    let say = format!(
+        "{} may not decrypt the secret `{}`: allow it `kms:Decrypt` on that secret's KMS key, in the key's policy too",
+        wanted.reader, wanted.id
+    );
+    Refusal::new(Code::RoleRefused, say).hint(wanted.look)
 }
 
 fn passing(status: StatusCode) -> Refusal {
@@ -204,8 +212,9 @@ fn passing(status: StatusCode) -> Refusal {
 }
 
 fn odd(wanted: &Wanted<'_>) -> Refusal {
-    let say = format!("AWS Secrets Manager answers without the secret `{}`", wanted.id);
-    Refusal::new(Code::ProviderUntrusted, say).hint(format!("check {}", wanted.written))
+    let say =
+        format!("AWS Secrets Manager answers without the secret `{}`: check {}", wanted.id, wanted.written);
+    Refusal::new(Code::ProviderUntrusted, say).hint(wanted.look)
 }
 
 #[cfg(test)]
@@ -221,7 +230,7 @@ mod tests {
         use_fips: false,
         reader: "the machine user's role",
         written: "`secret_arn` and `endpoint_url` of the machine entry",
-        look: "keyfob machine claims, with the entry's name",
+        look: "keyfob machine claims ci",
     };
 
     #[test]
@@ -260,11 +269,13 @@ mod tests {
     fn each_refusal_has_its_own_way_out() {
         let told = |body: &str| {
             let refusal = judge(&WANTED, StatusCode::BAD_REQUEST, body.as_bytes()).refusal();
-            (refusal.code, refusal.hint)
+            // A command, and the way out before it.
+            assert!(refusal.hint == WANTED.look || refusal.code == Code::Offline, "{refusal:?}");
+            (refusal.code, refusal.say)
         };
-        let (code, hint) =
+        let (code, say) =
             told(r#"{"__type":"AccessDeniedException","Message":"Access to KMS is not allowed"}"#);
-        assert!(code == Code::RoleRefused && hint.contains("kms:Decrypt"), "{hint}");
+        assert!(code == Code::RoleRefused && say.contains("kms:Decrypt"), "{say}");
         let denied = r#"{"__type":"AccessDeniedException","Message":"User: x is not authorized to perform: secretsmanager:GetSecretValue"}"#;
         assert!(told(denied).1.contains("secretsmanager:GetSecretValue"));
         assert!(told(r#"{"__type":"com.amazonaws#ResourceNotFoundException"}"#).1.contains("secret_arn"));

@@ -71,6 +71,8 @@ pub enum By<'a> {
         keys: &'a AwsKeys,
         /// The entry that gave them, for sentences.
         of: &'a str,
+        /// The command that shows more of that entry.
+        look: &'a str,
         /// What the trust policy of a foreign account may ask for.
         external_id: Option<&'a str>,
         /// Tags of the session, at most fifty.
@@ -119,8 +121,8 @@ pub async fn assume_role(http: &Http, ask: &RoleAsk<'_>) -> Result<(AwsKeys, Tim
                 .map_err(|error| asked.explain(&error))?;
             given(&asked, answer.credentials, answer.assumed_role_user)
         }
-        By::Keys { keys, of, external_id, tags } => {
-            let asked = Asked { at: ask.at, action: Action::Chain { role: ask.role_arn, of } };
+        By::Keys { keys, of, look, external_id, tags } => {
+            let asked = Asked { at: ask.at, action: Action::Chain { role: ask.role_arn, of, look } };
             let tag = |(key, value): (&String, &String)| Tag::builder().key(key).value(value).build();
             // Both halves are given, so this cannot fail; a session without its tags must not come of it.
             let tags = tags.iter().map(tag).collect::<Result<Vec<Tag>, _>>();

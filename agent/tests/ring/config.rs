@@ -169,7 +169,7 @@ fn wrong_types_and_broken_toml_have_their_line() {
 #[test]
 fn references_must_lead_somewhere() {
     let dangling = aws("").replace("[sso.okta]", "[sso.other]");
-    assert_eq!(error(&dangling), "line 5: aws.dev: there is no entry [sso.okta]");
+    assert_eq!(error(&dangling), "line 6: aws.dev: there is no entry [sso.okta]");
     assert!(error(&aws("").replace("sso = \"okta\"", "sso = \"aws.dev\"")).contains("there is no entry"));
 }
 

@@ -8,6 +8,7 @@ use keyfob_ipc::reply::{Check, Health, LockedBy, Reply};
 use keyfob_sandbox::{Endpoint, Fault};
 
 use crate::company::{CONFIG, Company};
+use crate::outerbounds;
 
 /// More than all deadlines together.
 const ALL: Duration = Duration::from_secs(10);
@@ -178,4 +179,60 @@ async fn many_roles_are_no_burst() {
     assert_eq!(checks.iter().filter(|check| check.name.starts_with("aws.")).count(), 20, "{checks:?}");
     assert_eq!(one(&checks, "the rest").say, "11 more were not asked for now, to spare the servers");
     assert_eq!(company.sts_calls(), 20);
+}
+
+#[tokio::test]
+async fn a_key_that_its_deployment_has_never_taken_is_no_good_news() {
+    let company = outerbounds::company().await;
+    let key = company.sandbox.outerbounds().issue_key("ada@acme.test");
+    let string = company.sandbox.outerbounds().magic_string(&key);
+    for endpoint in [Endpoint::OuterboundsConfig, Endpoint::OuterboundsAws] {
+        company.faults().set(endpoint, Fault::Status(503));
+    }
+    let add = ControlAsk::TokenAdd { name: "prod".to_owned(), value: string.as_str().into(), ends: None };
+    let Reply::Token(added) = company.control(add).await.unwrap() else { panic!("no report") };
+    let untried = |note: &&keyfob_ipc::reply::Note| note.say.contains("has not taken this key yet");
+    let note = added.notes.iter().find(untried).unwrap();
+    assert_eq!(note.hint, "keyfob doctor", "{note:?}");
+    let check = one(&doctor(&company).await, "outerbounds.prod").clone();
+    assert_eq!(check.health, Health::Bad, "{check:?}");
+    assert!(check.say.contains("has not taken this key yet: "), "{check:?}");
+    for report in [
+        company.report("outerbounds.prod").await,
+        company.why("outerbounds.prod").await.unwrap().entry.unwrap(),
+    ] {
+        assert_eq!(report.notes.iter().filter(untried).count(), 1, "{:?}", report.notes);
+    }
+    // The next answer tells, and it stays told.
+    company.faults().clear_all();
+    let check = one(&doctor(&company).await, "outerbounds.prod").clone();
+    assert_eq!(
+        (check.health, check.say.as_str()),
+        (Health::Good, "a service key is held; Outerbounds takes it")
+    );
+    assert!(company.report("outerbounds.prod").await.notes.is_empty());
+    let item = company.vault.item("outerbounds.prod").await.unwrap();
+    assert!(item["facts"]["proven"].is_string(), "{}", item["facts"]);
+    company.faults().set(Endpoint::OuterboundsConfig, Fault::Status(503));
+    let check = one(&doctor(&company).await, "outerbounds.prod").clone();
+    assert!(check.health == Health::Bad && !check.say.contains("not taken"), "{check:?}");
+}
+
+#[tokio::test]
+async fn a_key_that_its_deployment_refuses_now_is_found() {
+    for was_good in [true, false] {
+        let company = outerbounds::company().await;
+        let key = company.sandbox.outerbounds().issue_key("ada@acme.test");
+        if !was_good {
+            company.faults().set(Endpoint::OuterboundsConfig, Fault::Status(503));
+        }
+        company.add_token("prod", &company.sandbox.outerbounds().magic_string(&key)).await.unwrap();
+        company.faults().clear_all();
+        company.sandbox.outerbounds().revoke(&key);
+        let check = one(&doctor(&company).await, "outerbounds.prod").clone();
+        assert_eq!(check.health, Health::Bad, "{check:?}");
+        assert!(check.hint.contains("keyfob token add prod"), "{check:?}");
+        assert_eq!(check.say.contains(" any more: "), was_good, "{check:?}");
+        assert_eq!(company.report("outerbounds.prod").await.state, keyfob_ipc::reply::EntryState::SignedOut);
+    }
 }

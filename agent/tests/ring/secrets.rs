@@ -4,8 +4,12 @@
 mod aws;
 #[path = "secrets/kept.rs"]
 mod kept;
+#[path = "secrets/left.rs"]
+mod left;
 #[path = "secrets/named.rs"]
 mod named;
+#[path = "secrets/unwritten.rs"]
+mod unwritten;
 
 use std::collections::BTreeMap;
 

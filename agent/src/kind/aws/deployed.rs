@@ -220,7 +220,8 @@ impl Deployed {
         };
         let duration = self.duration.min(LONGEST_CHAINED);
         let of = format!("the task role of {}", entry.name);
-        let by = By::Keys { keys, of: &of, external_id: None, tags: &BTreeMap::new() };
+        let look = format!("keyfob permissions {}", entry.name);
+        let by = By::Keys { keys, of: &of, look: &look, external_id: None, tags: &BTreeMap::new() };
         let about = About {
             capped: (duration < self.duration).then_some(self.duration),
             chosen: Some(Chosen { role_arn: role_arn.clone(), customer_role: None, ..chosen.clone() }),

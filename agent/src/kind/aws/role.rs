@@ -266,6 +266,7 @@ impl Role {
         self.check_destination(agent, entry, footing).await.map_err(behind)?;
         let proof = base.source.proof(agent, &base, footing, need).await.map_err(behind)?;
         let of = self.behind.to_string();
+        let look = format!("keyfob permissions {}", self.behind.without_role());
         let (by, session_name, duration, mut about) = match &proof {
             Proof::Token(identity) => {
                 if self.external_id.is_some() || !self.session_tags.is_empty() {
@@ -283,7 +284,8 @@ impl Role {
                 let is_chain = self.is_chained() || keys.session_token.is_some();
                 let duration = if is_chain { self.duration.min(LONGEST_CHAINED) } else { self.duration };
                 let tags = &self.session_tags;
-                let by = By::Keys { keys, of: &of, external_id: self.external_id.as_deref(), tags };
+                let external_id = self.external_id.as_deref();
+                let by = By::Keys { keys, of: &of, look: &look, external_id, tags };
                 (by, session_of(keys), duration, About::default())
             }
         };

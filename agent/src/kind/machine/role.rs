@@ -78,7 +78,9 @@ impl UserRole {
         let session = super::session_name(&format!("keyfob-{}", name.name));
         let http = agent.http(footing)?;
         let machine = format!("{name} ({})", ambient.from);
-        let by = By::Keys { keys: &ambient.keys, of: &machine, external_id: None, tags: &BTreeMap::new() };
+        let look = format!("keyfob machine claims {}", name.name);
+        let (keys, tags) = (&ambient.keys, BTreeMap::new());
+        let by = By::Keys { keys, of: &machine, look: &look, external_id: None, tags: &tags };
         let (keys, until) = self.ask(agent, &http, &self.role_arn, &session, by).await?;
         let now = agent.clock.now();
         if until <= now {
@@ -134,7 +136,7 @@ impl UserRole {
             use_fips: false,
             reader: "the machine user's role",
             written: "`secret_arn` and `endpoint_url` of the machine entry",
-            look: "keyfob machine claims, with the entry's name",
+            look: &format!("keyfob machine claims {}", name.name),
         };
         let found = secrets_manager::get_secret(&http, &keys.signing(), &wanted, agent.clock.now()).await;
         let bytes = found.map_err(SecretError::refusal)?.value.bytes();

@@ -13,7 +13,7 @@ use crate::clock::after;
 use crate::config::{Entry, EntryName};
 use crate::footing::Footing;
 use crate::holding::Holding;
-use crate::kind::{Jwt, Machine};
+use crate::kind::{Jwt, Machine, Source};
 use crate::lease::{Body, Lease};
 use crate::renew::Need;
 use crate::upstream::http::Http;
@@ -58,6 +58,24 @@ impl Question for OfAws {
 
     async fn ask(&self, at: Deployment<'_>, key: &Secret<String>) -> Result<WebIdentity, OuterboundsError> {
         at.web_identity(key).await
+    }
+}
+
+/// Whether it takes a key at all.
+struct OfKey<'a> {
+    perimeter: &'a str,
+    /// There is no address to have the configuration from: asked as the client tries a key.
+    is_whole: bool,
+}
+
+impl Question for OfKey<'_> {
+    type Answer = ();
+
+    async fn ask(&self, at: Deployment<'_>, key: &Secret<String>) -> Result<(), OuterboundsError> {
+        if self.is_whole {
+            return at.try_key(key).await.map(drop);
+        }
+        at.config(key, self.perimeter).await.map(drop)
     }
 }
 
@@ -223,10 +241,51 @@ impl Outerbounds {
             let key = self.service_key(agent, entry, footing, Need::New).await?.settings.key();
             outcome = self.ask_with(&http, &key, question).await;
         }
-        if outcome.is_ok() && agent.states.is_signed_out(&entry.name) {
-            agent.states.held(&entry.name, None);
+        if outcome.is_ok() {
+            if agent.states.is_signed_out(&entry.name) {
+                agent.states.held(&entry.name, None);
+            }
+            self.taken(agent, entry, footing, &key).await;
         }
         outcome.map_err(|error| self.judge(agent, &entry.name, &error))
+    }
+
+    /// Asks the deployment now whether it takes the key that there is.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub async fn look(&self, agent: &Arc<Agent>, entry: &Arc<Entry>) -> Result<(), Refusal> {
+        let footing = agent.footing()?;
+        let key = self.service_key(agent, entry, &footing, Need::Renewal).await?;
+        let question = OfKey { perimeter: self.perimeter(), is_whole: key.settings.whole().is_some() };
+        let asked = self.ask(agent, entry, &footing, &question).await;
+        asked.map_err(|refusal| match refusal.code {
+            Code::Offline | Code::ServiceRefused | Code::ProviderUntrusted
+                if self.is_untried(agent, entry) =>
+            {
+                Refusal { say: format!("Outerbounds has not taken this key yet: {}", refusal.say), ..refusal }
+            }
+            _ => refusal,
+        })
+    }
+
+    /// Whether a key is held that the deployment has never taken.
+    fn is_untried(&self, agent: &Agent, entry: &Entry) -> bool {
+        let held = agent.holdings().at_hand(&entry.name);
+        self.takes_value() && held.is_some_and(|holding| holding.facts.proven.is_none())
+    }
+
+    /// Notes it, once. Where the keychain does not take that, the next answer tells again.
+    async fn taken(&self, agent: &Agent, entry: &Entry, footing: &Footing, key: &Secret<String>) {
+        let Some(holding) = footing.holdings.at_hand(&entry.name).filter(|_| self.takes_value()) else {
+            return;
+        };
+        let is_it = || held(&holding, &entry.name).is_ok_and(|settings| settings.key() == *key);
+        if holding.facts.proven.is_none() && is_it() {
+            let now = agent.clock.now();
+            let note = move |holding: &mut Holding| holding.facts.proven = Some(now);
+            let _ = footing.holdings.note(&entry.name, &holding.value, note).await;
+        }
     }
 
     async fn ask_with<Q: Question + Sync>(
@@ -262,7 +321,11 @@ impl Outerbounds {
     fn judge(&self, agent: &Agent, name: &EntryName, error: &OuterboundsError) -> Refusal {
         match (error, &self.origin) {
             (OuterboundsError::Key(_), Origin::Held { .. }) => {
-                let say = format!("Outerbounds does not take the service key of `{name}` any more: {error}");
+                // Of one that it has never taken it is not known that it ever was good.
+                let held = agent.holdings().at_hand(name);
+                let was_good = held.is_some_and(|holding| holding.facts.proven.is_some());
+                let any_more = if was_good { " any more" } else { "" };
+                let say = format!("Outerbounds does not take the service key of `{name}`{any_more}: {error}");
                 let refusal = Refusal::new(Code::TokenNeeded, say).hint(again(name));
                 // Whatever asked: this is about what is held.
                 agent.states.failed(name, &refusal);

@@ -9,6 +9,7 @@ use keyfob_ipc::reply::MetaflowConfig;
 use keyfob_ipc::{Code, Refusal, Secret, limits};
 use serde_json::{Map, Value};
 
+use super::pasted::drop_ours;
 use super::{CONFIGURATION, KEY, KIND, Outerbounds};
 use crate::agent::Agent;
 use crate::config::{Entry, EntryName};
@@ -61,7 +62,7 @@ impl Source for Configuration {
             let mut config = deployment.fetch_config(agent, &entry, footing).await?;
             // The key that serves is put there when it is asked for.
             config.remove(KEY);
-            let text = written(&config);
+            let text = written(config);
             check_size(&self.of, &text)?;
             Ok(Lease::config(text, agent.clock.now()))
         })
@@ -82,7 +83,7 @@ impl Outerbounds {
         let footing = agent.footing()?;
         let key = self.service_key(agent, entry, &footing, Need::Tool).await?;
         if let Some(whole) = key.settings.whole() {
-            let config = written(whole);
+            let config = written(whole.clone());
             check_size(&entry.name, &config)?;
             return Ok(self.answer(entry, config, None));
         }
@@ -96,7 +97,7 @@ impl Outerbounds {
             .map_err(|_| Refusal::new(Code::Internal, "a configuration was kept that cannot be read"))?;
         config.insert(KEY.to_owned(), Value::String(key.expose().clone()));
         let url = config_url(&self.own("api"), self.perimeter());
-        Ok(self.answer(entry, written(&config), Some(url)))
+        Ok(self.answer(entry, written(config), Some(url)))
     }
 
     fn answer(&self, entry: &Entry, config: Secret<String>, url: Option<String>) -> MetaflowConfig {
@@ -104,9 +105,11 @@ impl Outerbounds {
     }
 }
 
-fn written(config: &Map<String, Value>) -> Secret<String> {
+/// Without what would steer our own extension, wherever the configuration has come from.
+fn written(mut config: Map<String, Value>) -> Secret<String> {
+    drop_ours(&mut config);
     // Values by their names: writing them cannot fail.
-    Secret::new(serde_json::to_string(config).unwrap_or_default())
+    Secret::new(serde_json::to_string(&config).unwrap_or_default())
 }
 
 /// It is a text within the JSON of a frame, and must fit there.

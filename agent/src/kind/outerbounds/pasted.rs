@@ -26,9 +26,28 @@ const URL: &str = "OBP_METAFLOW_CONFIG_URL";
 const PERIMETER: &str = "OBP_PERIMETER";
 const TYPE: &str = "OB_CONFIG_TYPE";
 const SERVICE: &str = "METAFLOW_SERVICE_URL";
-/// Members that name a host of the deployment; some with a scheme, some without.
-const PLACES: [&str; 6] =
-    [URL, SERVICE, "OBP_AUTH_SERVER", "OBP_API_SERVER", "METAFLOW_UI_URL", "OBP_INTEGRATIONS_URL"];
+/// Members that tell the extension of Metaflow which program of Keyfob to run, and which entries to ask for. They are for a
+/// person to write, and never for whoever answers or has made a string.
+const OURS: &str = "METAFLOW_KEYFOB_";
+/// Members that name a host of the deployment; some with a scheme, some without. Metaflow and its extension send the key to all of
+/// them but the user interface (`SERVICE_HEADERS` in their sources).
+const PLACES: [&str; 9] = [
+    URL,
+    SERVICE,
+    "OBP_AUTH_SERVER",
+    "OBP_API_SERVER",
+    "OBP_INTEGRATIONS_URL",
+    "METAFLOW_UI_URL",
+    "METAFLOW_ARGO_EVENTS_WEBHOOK_URL",
+    "METAFLOW_FAST_BAKERY_URL",
+    "METAFLOW_OTEL_ENDPOINT",
+];
+/// The same as tasks in a cluster see them: there a name of the cluster's own is good, too.
+const PLACES_IN_CLUSTER: [&str; 3] = [
+    "METAFLOW_SERVICE_INTERNAL_URL",
+    "METAFLOW_ARGO_EVENTS_INTERNAL_WEBHOOK_URL",
+    "METAFLOW_AWS_SANDBOX_INTERNAL_SERVICE_URL",
+];
 
 /// Python's own decoder takes what has no padding at its end for damaged; a person who has lost it should not care.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -157,6 +176,7 @@ impl Settings {
         let key = members.get(KEY).and_then(Value::as_str);
         key.filter(|key| outerbounds::is_key(key)).ok_or(NotPasted::Lacks(KEY))?;
         members.remove(TYPE);
+        drop_ours(&mut members);
         if members.contains_key(URL) {
             // The rest comes from there, and is newer.
             members.retain(|name, _| [URL, KEY, PERIMETER].contains(&name.as_str()));
@@ -205,21 +225,49 @@ impl Settings {
     /// # Errors
     /// A host that is not, in ASCII; or nothing, where it names none.
     pub fn check_domain(&self, domain: &str, stand_in: Option<&str>) -> Result<(), Option<String>> {
-        let named: Vec<&str> = PLACES
-            .iter()
-            .filter_map(|name| self.members.get(*name))
-            .map(|place| place.as_str().unwrap_or(""))
-            .collect();
-        if named.is_empty() {
-            return Err(None);
+        let named = |names: &'static [&str]| {
+            let places =
+                names.iter().filter_map(|name| self.members.get(*name)).filter(|place| !place.is_null());
+            places.map(|place| address(place.as_str().unwrap_or_default()))
+        };
+        for url in named(&PLACES_IN_CLUSTER) {
+            let url = url?;
+            if !is_in_cluster(&url) {
+                check_place(&url, domain, stand_in)?;
+            }
         }
-        named.into_iter().try_for_each(|place| check_place(place, domain, stand_in))
+        let mut names_one = false;
+        for url in named(&PLACES) {
+            check_place(&url?, domain, stand_in)?;
+            names_one = true;
+        }
+        if names_one { Ok(()) } else { Err(None) }
     }
 }
 
-fn check_place(place: &str, domain: &str, stand_in: Option<&str>) -> Result<(), Option<String>> {
+/// Takes out what is for a person to write. Case does not count: Windows does not tell variables apart by it.
+pub(super) fn drop_ours(members: &mut Map<String, Value>) {
+    members.retain(|name, _| !name.to_ascii_uppercase().starts_with(OURS));
+}
+
+fn address(place: &str) -> Result<Url, Option<String>> {
     let with_scheme = if place.contains("://") { place.to_owned() } else { format!("https://{place}") };
-    let Ok(url) = Url::parse(&with_scheme) else { return Err(Some("an address that is none".to_owned())) };
+    Url::parse(&with_scheme).map_err(|_| Some("an address that is none".to_owned()))
+}
+
+/// Whether nobody but a cluster knows the host: one of Kubernetes' own domain, or `SERVICE.jobs-…`, for the namespaces that jobs
+/// of Outerbounds have; no domain of the internet ends so.
+fn is_in_cluster(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let Some((service, rest)) = host.split_once('.') else { return false };
+    let is_cluster = rest.ends_with(".svc")
+        || rest.ends_with(".svc.cluster.local")
+        || (rest.starts_with("jobs-") && !rest.contains('.'));
+    let is_plain = url.username().is_empty() && url.password().is_none();
+    is_cluster && !service.is_empty() && is_plain && matches!(url.scheme(), "http" | "https")
+}
+
+fn check_place(url: &Url, domain: &str, stand_in: Option<&str>) -> Result<(), Option<String>> {
     if stand_in.and_then(|base| Url::parse(base).ok()).is_some_and(|base| base.origin() == url.origin()) {
         return Ok(());
     }

@@ -30,6 +30,7 @@ pub(super) fn read(value: Spanned<DeValue<'_>>, reading: &mut Reading<'_>) -> Op
     let mut name = |text: &Spanned<String>, what: &str| reading.check(read_name(place, text, what));
     let perimeter = table.perimeter.as_ref().and_then(|text| name(text, "perimeter"));
     let principal = table.principal.as_ref().and_then(|text| name(text, "service principal"));
+    reading.through = table.machine.as_ref().map(Spanned::span);
     let machine = table.machine.map(|text| {
         let bare = text.get_ref().strip_prefix("machine.").unwrap_or(text.get_ref());
         EntryName { kind: MACHINE, name: bare.to_owned() }
@@ -59,16 +60,52 @@ pub(super) fn read(value: Spanned<DeValue<'_>>, reading: &mut Reading<'_>) -> Op
     }))
 }
 
+/// Its services, which people copy from the address of a page.
+const SERVICES: [&str; 3] = ["ui", "api", "auth"];
+
 /// The whole of it: `foo.obp.outerbounds.com`. Its first label is the name of the deployment.
 fn read_domain(place: &str, text: &Spanned<String>) -> Result<Host, Problem> {
-    let host = Host::parse(text.get_ref()).ok().filter(|host| {
-        host.as_str().split('.').count() >= 3 && !host.is_loopback() && !host.as_str().contains(':')
-    });
-    let is_address = |host: &Host| host.as_str().parse::<std::net::IpAddr>().is_ok();
-    host.filter(|host| !is_address(host)).ok_or_else(|| {
-        let say = format!("{place}: a domain is written without a scheme, such as foo.obp.outerbounds.com");
+    fitting_domain(text.get_ref()).map_err(|wrong| {
+        let say = format!("{place}: {wrong}; a domain is written foo.obp.outerbounds.com");
         Problem::at(text, say)
     })
+}
+
+/// What is wrong with it is said without repeating a text that may be anything.
+fn fitting_domain(text: &str) -> Result<Host, String> {
+    let wrong = |say: &str| Err(say.to_owned());
+    if text.is_empty() {
+        return wrong("`domain` is empty");
+    }
+    if text.contains("://") {
+        return wrong("`domain` has no scheme (`https://`)");
+    }
+    if text.contains('*') {
+        return wrong("`domain` has no `*`: it is one deployment");
+    }
+    if text.contains(['/', '?', '#']) {
+        return wrong("`domain` has no `/` and nothing behind it");
+    }
+    if let Some((_, port)) = text.rsplit_once(':')
+        && port.bytes().all(|byte| byte.is_ascii_digit())
+        && !text.starts_with('[')
+    {
+        return wrong("`domain` has no port");
+    }
+    let Ok(host) = Host::parse(text) else { return wrong("`domain` is no name of a host") };
+    let is_address = host.as_str().parse::<std::net::IpAddr>().is_ok() || host.as_str().contains(':');
+    if is_address || host.is_loopback() {
+        return wrong("`domain` is a name, and no address of a machine");
+    }
+    if host.as_str().split('.').count() < 3 {
+        return wrong("`domain` is the whole of it, with the names behind that of the deployment");
+    }
+    match host.as_str().split_once('.') {
+        Some((service, rest)) if SERVICES.contains(&service) && rest.split('.').count() >= 3 => {
+            Err(format!("`{service}.` is a service of the domain, and is left out: domain = \"{rest}\""))
+        }
+        _ => Ok(host),
+    }
 }
 
 /// It becomes part of an address.

@@ -11,9 +11,10 @@ fn a_table_says_what_it_lacks_and_what_does_not_go_together() {
     let with = |lines: &str| format!("[outerbounds.prod]\ndomain = \"foo.obp.acme.test\"\n{lines}");
     for (text, expected) in [
         ("[outerbounds.prod]\n".to_owned(), "`domain` is missing"),
-        ("[outerbounds.prod]\ndomain = \"https://foo.obp.acme.test\"\n".to_owned(), "without a scheme"),
-        ("[outerbounds.prod]\ndomain = \"acme.test\"\n".to_owned(), "without a scheme"),
-        ("[outerbounds.prod]\ndomain = \"10.0.0.1\"\n".to_owned(), "without a scheme"),
+        (
+            with("machine = \"ic\"\nprincipal = \"x\"\n[machine.ci]\n"),
+            "line 3: outerbounds.prod: there is no entry [machine.ic]; did you mean `ci`?",
+        ),
         (with("perimeter = \"a/b\"\n"), "letters, digits"),
         (with("perimeter = \"..\"\n"), "letters, digits"),
         (with("principal = \"my-cicd\"\n"), "goes with `machine`"),
@@ -43,6 +44,31 @@ fn a_table_says_what_it_lacks_and_what_does_not_go_together() {
 }
 
 #[test]
+fn each_mistake_in_a_domain_is_named_for_what_it_is() {
+    for (domain, expected) in [
+        ("", "`domain` is empty; a domain is written foo.obp.outerbounds.com"),
+        ("https://foo.obp.acme.test", "`domain` has no scheme"),
+        ("*.obp.acme.test", "`domain` has no `*`"),
+        ("foo.obp.acme.test/", "`domain` has no `/`"),
+        ("foo.obp.acme.test:443", "`domain` has no port"),
+        ("foo", "`domain` is the whole of it"),
+        ("acme.test", "`domain` is the whole of it"),
+        ("10.0.0.1", "no address of a machine"),
+        ("[::1]", "no address of a machine"),
+        ("a b.obp.acme.test", "`domain` is no name of a host"),
+        ("ui.foo.obp.acme.test", "is left out: domain = \"foo.obp.acme.test\""),
+        ("API.foo.obp.acme.test", "`api.` is a service of the domain, and is left out"),
+        ("auth.foo.obp.acme.test", "`auth.` is a service of the domain, and is left out"),
+    ] {
+        let said = problem(&format!("[outerbounds.prod]\ndomain = \"{domain}\"\n"));
+        assert!(
+            said.starts_with("line 2: outerbounds.prod: ") && said.contains(expected),
+            "{domain}: {said}"
+        );
+    }
+}
+
+#[test]
 fn roles_of_a_deployment_take_no_role_of_their_own() {
     let with = |lines: &str| {
         format!(
@@ -55,6 +81,11 @@ fn roles_of_a_deployment_take_no_role_of_their_own() {
         ("sso = \"okta\"\n", "cannot stand together"),
         ("region = \"cn-north-1\"\nmay_assume = [\"arn:aws:iam::*:role/x\"]\n", "of the partition aws"),
         ("duration = \"1m\"\n", "from 15m to 12h"),
+        ("[aws.other]\noutebounds = \"prod\"\n", "did you mean `outerbounds`?"),
+        (
+            "[aws.other]\nregion = \"eu-west-1\"\nouterbounds = \"prd\"\n",
+            "line 7: aws.other: there is no entry [outerbounds.prd]; did you mean `prod`?",
+        ),
     ] {
         let said = problem(&with(lines));
         assert!(said.contains(expected), "{lines}: {said}");

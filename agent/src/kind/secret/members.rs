@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use keyfob_ipc::reply::is_variable;
+use keyfob_ipc::reply::{is_variable, steers_programs};
 use keyfob_ipc::text::escape;
 use keyfob_ipc::{Code, Refusal, Secret};
 use serde_json::value::RawValue;
@@ -24,8 +24,12 @@ pub const RESERVED: &str = "METAFLOW_";
 /// [`Code::BadRequest`] with the name that no variable can have or whose value none can have, and never with a value.
 pub fn values(name: &EntryName, id: &str, found: &Found, keys: &[String]) -> Result<Values, Refusal> {
     let refuse = |say: String| {
-        Err(Refusal::new(Code::BadRequest, format!("the secret `{}` {say}", escape(id)))
-            .hint(format!("change it in AWS Secrets Manager, or name others in `keys` under [{name}]")))
+        let name = name.without_role();
+        let say = format!(
+            "the secret `{}` {say}: change it in AWS Secrets Manager, or name others in `keys` under [{name}]",
+            escape(id)
+        );
+        Err(Refusal::new(Code::BadRequest, say).hint(format!("keyfob why {name}")))
     };
     let members = match (&found.value, object(&found.value)) {
         (_, Some(Ok(members))) => members,
@@ -51,6 +55,10 @@ pub fn values(name: &EntryName, id: &str, found: &Found, keys: &[String]) -> Res
         }
         if variable.starts_with(RESERVED) {
             return refuse(format!("has the name `{shown}`, and those in {RESERVED} are Metaflow's own"));
+        }
+        // Whoever writes the secret has chosen the names, unless a person has.
+        if keys.is_empty() && steers_programs(&variable) {
+            return refuse(format!("has the name `{shown}`, which decides what programs run or read"));
         }
         let value = match value {
             Ok(value) if value.expose().contains('\0') => {
@@ -214,6 +222,9 @@ mod tests {
             (r#"{"A B":"marked"}"#, vec![], "the name `A B`"),
             (r#"{"":"marked"}"#, vec![], "the name ``"),
             (r#"{"METAFLOW_USER":"marked"}"#, vec![], "Metaflow's own"),
+            (r#"{"PATH":"marked"}"#, vec![], "the name `PATH`, which decides what programs run or read"),
+            (r#"{"ld-preload":"marked"}"#, vec![], "the name `ld-preload`, which decides"),
+            (r#"{"KEYFOB_CONFIG":"marked"}"#, vec![], "the name `KEYFOB_CONFIG`, which decides"),
             (r#"{"A":"mark\u0000ed"}"#, vec![], "a zero byte in `A`"),
             (r#"{"A":{"marked":1}}"#, vec![], "a list or an object in `A`"),
             (r#"{"A":["marked"]}"#, vec![], "a list or an object in `A`"),
@@ -229,7 +240,11 @@ mod tests {
             assert!(refusal.say.contains(said), "{json}: {refusal}");
             assert!(!format!("{refusal:?}").contains("marked"), "{refusal:?}");
         }
+        // A name that a person has written into the configuration is theirs.
+        assert_eq!(text(r#"{"PATH":"1"}"#, &["PATH"]).unwrap(), ["PATH=1"]);
+        assert_eq!(text("1", &["PATH"]).unwrap(), ["PATH=1"]);
         // Of what is not wanted nothing is asked.
+        assert_eq!(text(r#"{"PATH":"1","A":"1"}"#, &["A"]).unwrap(), ["A=1"]);
         assert_eq!(text(r#"{"A":"1","1B":"\u0000","C":[]}"#, &["A"]).unwrap(), ["A=1"]);
         let long = format!("{{\"A\":\"{}\"}}", "x".repeat(65 * 1024));
         assert!(text(&long, &[]).unwrap_err().say.contains("at most 63 KiB"));

@@ -44,13 +44,17 @@ async fn ask(
     })?;
     let lease = agent.lease(&reader, need).await.map_err(|refusal| refused(behind(entry, aws, refusal)))?;
     let Body::Aws(keys) = &lease.body else { return Err(refused(wrong_kind(&aws.reader, "AWS keys"))) };
-    let base = entry.name.role_behind().map_or_else(|| entry.name.clone(), |(base, _)| base);
+    let base = entry.name.without_role();
+    let role = match aws.reader.role_behind() {
+        Some((_, role_arn)) => format!("the role `{role_arn}`"),
+        None => format!("the role of `{}`", aws.reader),
+    };
     let wanted = Wanted {
         id: &aws.id,
         region: aws.region.as_deref().unwrap_or_default(),
         endpoint: aws.endpoint.as_deref(),
         use_fips: aws.use_fips,
-        reader: &format!("the role of `{}`", aws.reader),
+        reader: &role,
         written: &format!("`id`, `region` and `endpoint_url` under [{base}]"),
         look: &format!("keyfob why {base}"),
     };
@@ -81,6 +85,8 @@ fn behind(entry: &Entry, aws: &InAws, refusal: Refusal) -> Refusal {
     if matches!(refusal.code, Code::SignInNeeded | Code::DestinationChanged | Code::Locked) {
         return refusal;
     }
-    let say = format!("`{}` is read with `{}`: {}", entry.name, aws.reader, refusal.say);
+    // A role that the caller named is in that already.
+    let (secret, reader) = (entry.name.without_role(), aws.reader.without_role());
+    let say = format!("`{secret}` is read with `{reader}`: {}", refusal.say);
     Refusal { say, ..refusal }
 }

@@ -1,5 +1,7 @@
 //! How a `[secret.…]` table is read.
 
+use std::ops::Range;
+
 use keyfob_ipc::reply::is_variable;
 use keyfob_ipc::text::escape;
 use serde::Deserialize;
@@ -27,7 +29,14 @@ struct Table {
 pub(super) fn read(value: Spanned<DeValue<'_>>, reading: &mut Reading<'_>) -> Option<Box<dyn Source>> {
     let place = reading.place;
     let whole = value.span();
-    let table: Table = crate::config::read_table(place, value, &mut reading.problems)?;
+    let table: Option<Table> = {
+        let given = values_in(&value);
+        let before = reading.problems.len();
+        let table = crate::config::read_table(place, value, &mut reading.problems);
+        say_where_values_are(place, &given, &mut reading.problems[before..]);
+        table
+    };
+    let table = table?;
     let before = reading.problems.len();
     let keys = table.keys.as_ref().map(|list| read_keys(list, reading)).unwrap_or_default();
     let mut missing = |key: &str, why: &str| {
@@ -61,6 +70,24 @@ pub(super) fn read(value: Spanned<DeValue<'_>>, reading: &mut Reading<'_>) -> Op
         }
     };
     (reading.problems.len() == before).then(|| -> Box<dyn Source> { Box::new(SecretEntry { keys, aws }) })
+}
+
+/// Keys under which people look for the values themselves.
+const VALUES: [&str; 2] = ["value", "values"];
+
+fn values_in(table: &Spanned<DeValue<'_>>) -> Vec<Range<usize>> {
+    let keys = table.get_ref().as_table().into_iter().flat_map(|table| table.keys());
+    keys.filter(|key| VALUES.contains(&key.get_ref().as_ref())).map(Spanned::span).collect()
+}
+
+/// No name that is near is what they meant.
+fn say_where_values_are(place: &str, given: &[Range<usize>], problems: &mut [Problem]) {
+    let name = place.split_once('.').map_or(place, |(_, name)| name);
+    let about = |problem: &&mut Problem| problem.span.as_ref().is_some_and(|span| given.contains(span));
+    for problem in problems.iter_mut().filter(about) {
+        let unknown = problem.say.split(';').next().unwrap_or_default();
+        problem.say = format!("{unknown}; values are never in this file: keyfob secret set {name}");
+    }
 }
 
 /// What belongs to one in AWS.
@@ -109,6 +136,7 @@ fn read_keys(list: &Spanned<Vec<Spanned<String>>>, reading: &mut Reading<'_>) ->
 fn read_aws(table: &Table, reading: &mut Reading<'_>) -> Option<InAws> {
     let place = reading.place;
     let id = table.id.as_ref().and_then(|text| reading.check(read_id(place, text)));
+    reading.through = table.aws.as_ref().map(Spanned::span);
     let reader = table.aws.as_ref().and_then(|text| reading.check(read_reader(place, text)));
     let region = table.region.as_ref().map(|text| reading.check(read_region(place, text)));
     let endpoint = table.endpoint_url.as_ref().and_then(|text| reading.address(text));
@@ -203,6 +231,14 @@ command = ["/usr/bin/vault"]
             ("keys = [\"A\", \"B\", \"A\"]", "line 12: secret.x: `A` stands twice"),
             ("keys = [\"METAFLOW_USER\"]", "those in METAFLOW_ are Metaflow's own"),
             ("key = [\"A\"]", "did you mean `keys`?"),
+            (
+                "keys = [\"A\"]\nvalue = \"b\"",
+                "line 13: unknown key `secret.x.value`; values are never in this file: keyfob secret set x",
+            ),
+            (
+                "values = { A = \"b\" }",
+                "unknown key `secret.x.values`; values are never in this file: keyfob secret set x",
+            ),
             ("keys = \"A\"", "here stands a list"),
             ("keys = [\"A\"]\nregion = \"eu-west-1\"", "`region` goes with from = \"aws-secrets-manager\""),
             ("id = \"a\"\naws = \"dev\"", "`id` goes with from = \"aws-secrets-manager\""),
@@ -211,7 +247,8 @@ command = ["/usr/bin/vault"]
             ("from = \"aws-secrets-manager\"\nid = \"a\"", "`aws` is missing"),
             (&aws.replace("\"a\"", "\"a b\""), "a secret is named some/test/secret-name"),
             (&aws.replace("\"dev\"", "\"sso.okta\""), "`aws` names an [aws.*] entry"),
-            (&aws.replace("\"dev\"", "\"okta\""), "there is no entry [aws.okta]"),
+            (&aws.replace("\"dev\"", "\"okta\""), "line 14: secret.x: there is no entry [aws.okta]"),
+            (&aws.replace("\"dev\"", "\"dve\""), "there is no entry [aws.dve]; did you mean `dev`?"),
             (&aws.replace("\"dev\"", "\"bare\""), "`region` is missing, and `aws.bare` has none"),
             (&format!("{aws}region = \"here\""), "this is not an AWS region"),
             (

@@ -20,7 +20,7 @@ pub(super) enum Action<'a> {
     /// A role, with an ID token.
     Identity { role: &'a str },
     /// A role, with the keys of an entry.
-    Chain { role: &'a str, of: &'a str },
+    Chain { role: &'a str, of: &'a str, look: &'a str },
     /// Whose keys these are.
     Caller { of: &'a str },
 }
@@ -63,7 +63,7 @@ impl Asked<'_> {
         let said = if message.is_empty() { String::new() } else { format!(": {}", escape(message)) };
         match code {
             "ExpiredTokenException" | "ExpiredToken" => StsError::Expired,
-            "AccessDenied" | "AccessDeniedException" => self.denied(&said),
+            "AccessDenied" | "AccessDeniedException" => self.denied(&said, message),
             "InvalidIdentityToken" | "InvalidIdentityTokenException" if is_fetch_fault(code, message) => {
                 self.passing(&said)
             }
@@ -116,19 +116,24 @@ impl Asked<'_> {
         }
     }
 
-    fn denied(&self, said: &str) -> StsError {
+    fn denied(&self, said: &str, message: &str) -> StsError {
         match self.action {
             Action::Identity { role } => refused(
                 format!("AWS does not let you have the role `{role}`{said}"),
                 "ask for your user or group in the role's trust policy",
             ),
-            Action::Chain { role, of } => refused(
-                format!("AWS does not let `{of}` assume the role `{role}`{said}"),
-                &format!(
-                    "ask for the role of `{of}` in the trust policy of that role (with the `external_id` and the tags that \
-                     it wants), and for sts:AssumeRole in the policies of `{of}`"
-                ),
-            ),
+            Action::Chain { role, of, look } => {
+                // What AWS says names both again, and is cut for it where a person reads it.
+                let why = reason(message).map_or_else(
+                    || {
+                        ": the trust policy of that role must let it in (with its external_id and tags), and its own \
+                         policies allow sts:AssumeRole"
+                            .to_owned()
+                    },
+                    |why| format!(", {}", escape(why)),
+                );
+                refused(format!("AWS does not let `{of}` assume the role `{role}`{why}"), look)
+            }
             Action::Caller { of } => {
                 refused(format!("AWS does not accept the keys of `{of}`{said}"), "check the entry")
             }
@@ -156,6 +161,12 @@ impl Asked<'_> {
 
 fn refused(say: String, hint: &str) -> StsError {
     StsError::Refused(Refusal::new(Code::RoleRefused, say).hint(hint))
+}
+
+/// The end of AWS' sentence, where it says more than who may not do what (IAM user guide, "Access denied error messages").
+fn reason(message: &str) -> Option<&str> {
+    let begin = ["because ", "with an explicit deny"].iter().find_map(|begin| message.find(begin))?;
+    message.get(begin..).filter(|reason| reason.len() <= 120)
 }
 
 /// STS had five seconds to fetch the provider's keys, and did not get them.

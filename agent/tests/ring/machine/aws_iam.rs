@@ -240,9 +240,9 @@ async fn what_keeps_the_secret_back_is_told_apart() {
     assert!(missing.say.contains("there is no secret"), "{missing:?}");
     company.configure(CONFIG);
     company.sandbox.aws_machine().take_key("MachineUser");
-    assert!(secret(&company).await.unwrap_err().hint.contains("kms:Decrypt"));
+    assert!(secret(&company).await.unwrap_err().say.contains("kms:Decrypt"));
     company.sandbox.aws_machine().shut_out("MachineUser");
-    assert!(secret(&company).await.unwrap_err().hint.contains("secretsmanager:GetSecretValue"));
+    assert!(secret(&company).await.unwrap_err().say.contains("secretsmanager:GetSecretValue"));
     company.configure(&CONFIG.replace("secret_arn", "# secret_arn"));
     assert!(secret(&company).await.unwrap_err().hint.contains("secret_arn"));
     company.faults().set(Endpoint::AwsService, Fault::Status(503));

@@ -1,5 +1,7 @@
 //! A key that a person has pasted.
 
+use std::time::Duration;
+
 use keyfob_ipc::reply::EntryState;
 use keyfob_ipc::{Code, ControlAsk, Secret, ToolAsk};
 use keyfob_sandbox::outerbounds::{DOMAIN, Outerbounds};
@@ -7,7 +9,7 @@ use keyfob_sandbox::{Endpoint, Fault};
 use serde_json::{Value, json};
 
 use super::{CONFIG, company, header, metaflow, with_key};
-use crate::company::{A_MOMENT, Company, HOUR, MINUTE};
+use crate::company::{A_MOMENT, Company, HOUR, MINUTE, eventually};
 
 fn calls(company: &Company) -> u64 {
     [
@@ -176,6 +178,79 @@ async fn a_whole_configuration_without_an_address_serves_as_it_is() {
     assert_eq!(company.counts().arrived(Endpoint::OuterboundsConfig), 0);
     assert_eq!(company.counts().arrived(Endpoint::OuterboundsK8s), 1, "tried as its client tries it");
     company.keys_patiently("aws.prod").await.unwrap();
+}
+
+/// Members with which the extension of Metaflow is told what to run, and as whom.
+const OURS: [(&str, &str); 3] = [
+    ("METAFLOW_KEYFOB_PROGRAM", "/tmp/evil"),
+    ("METAFLOW_KEYFOB_AWS", "aws.prod"),
+    ("METAFLOW_KEYFOB_SERVICE", "token.other"),
+];
+
+#[tokio::test]
+async fn no_configuration_chooses_a_program_or_an_entry() {
+    let (company, _) = with_key().await;
+    let outerbounds = company.sandbox.outerbounds();
+    for (name, value) in OURS {
+        outerbounds.set_config(name, &json!(value));
+    }
+    outerbounds.set_config("METAFLOW_OTHER", &json!("kept"));
+    let answered = async || {
+        let (_, config) = metaflow(&company).await.unwrap();
+        assert_eq!(config["METAFLOW_OTHER"], json!("kept"), "the control");
+        OURS.map(|(name, _)| config.get(name).cloned())
+    };
+    assert_eq!(answered().await, [None, None, None], "fetched");
+    let key = outerbounds.issue_key("ada");
+    let whole = outerbounds.whole_config(&key);
+    assert_eq!(whole["METAFLOW_KEYFOB_PROGRAM"], json!("/tmp/evil"), "the control");
+    company.add_token("prod", &Outerbounds::string_of(&whole)).await.unwrap();
+    assert_eq!(answered().await, [None, None, None], "pasted whole");
+    let item = company.vault.item("outerbounds.prod").await.unwrap();
+    assert!(!item.to_string().contains("evil"), "nor is it kept");
+}
+
+#[tokio::test]
+async fn a_string_whose_remote_tasks_would_send_the_key_elsewhere_is_refused() {
+    let company = company().await;
+    let outerbounds = company.sandbox.outerbounds();
+    let mut whole = outerbounds.whole_config(&outerbounds.issue_key("ada"));
+    whole["METAFLOW_SERVICE_INTERNAL_URL"] = json!("https://evil.test/");
+    let refusal = company.add_token("prod", &Outerbounds::string_of(&whole)).await.unwrap_err();
+    assert_eq!(refusal.code, Code::TokenInvalid);
+    assert!(refusal.say.contains("evil.test"), "{refusal:?}");
+    assert_eq!(calls(&company), 0);
+    whole["METAFLOW_SERVICE_INTERNAL_URL"] = json!(format!("https://metadata.{DOMAIN}/"));
+    company.add_token("prod", &Outerbounds::string_of(&whole)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_second_string_says_nothing_of_clusters() {
+    let (company, _) = with_key().await;
+    let string = company.sandbox.outerbounds().magic_string(&company.sandbox.outerbounds().issue_key("ada"));
+    let ask = ControlAsk::TokenAdd { name: "prod".to_owned(), value: Secret::new(string), ends: None };
+    let keyfob_ipc::reply::Reply::Token(added) = company.control(ask).await.unwrap() else {
+        panic!("no report")
+    };
+    for notes in [added.notes, company.report("outerbounds.prod").await.notes] {
+        assert!(notes.is_empty(), "{notes:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_edit_while_it_is_fetched_does_not_get_the_configuration_before_it() {
+    let (company, _) = with_key().await;
+    metaflow(&company).await.unwrap();
+    company.pass(6 * MINUTE);
+    company.faults().set_times(Endpoint::OuterboundsConfig, Fault::Slow(Duration::from_millis(500)), 1);
+    let before = company.counts().arrived(Endpoint::OuterboundsConfig);
+    let agent = company.agent.clone();
+    let asking = tokio::spawn(async move { agent.tool(ToolAsk::Metaflow { name: "prod".to_owned() }).await });
+    eventually("it is fetched", async || company.counts().arrived(Endpoint::OuterboundsConfig) > before)
+        .await;
+    company.configure(&CONFIG.replace("foo.obp.acme.test\"", "foo.obp.acme.test\"\nperimeter = \"other\""));
+    let refusal = asking.await.unwrap().unwrap_err();
+    assert_eq!(refusal.code, Code::Pending, "{refusal:?}");
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! A key that a job gets: as a service principal, or out of a secret of AWS.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use keyfob_agent::ambient::{Ambient, AwsContainer};
 use keyfob_ipc::reply::EntryState;
 use keyfob_ipc::{Code, Secret, ToolAsk};
@@ -91,6 +93,67 @@ async fn tokens_of_circleci_and_of_a_file_are_taken_as_they_are() {
     let company = of(|company| web_identity(token_file(company))).await;
     metaflow(&company).await.unwrap();
     assert_eq!(exchanges(&company), 1);
+}
+
+/// A token that CircleCI, or whoever writes a file, has made for this audience. Nobody here checks its signature.
+fn token_for(audience: &serde_json::Value) -> Secret<String> {
+    let part = |claims: &serde_json::Value| URL_SAFE_NO_PAD.encode(claims.to_string());
+    let claims = json!({"iss": "i", "sub": "s", "aud": audience, "exp": 4_102_444_800_u64});
+    Secret::new(format!("{}.{}.{}", part(&json!({"alg": "RS256"})), part(&claims), part(&json!("signature"))))
+}
+
+#[tokio::test]
+async fn a_token_that_is_a_jobs_word_for_aws_is_not_sent_to_outerbounds() {
+    let audiences = [
+        json!("sts.amazonaws.com"),
+        json!(["https://foo.obp.acme.test", "sts.amazonaws.com"]),
+        json!("https://sts.amazonaws.com/"),
+        json!("sts.amazonaws.com.cn"),
+        json!("STS.eu-west-1.amazonaws.com"),
+    ];
+    for audience in &audiences {
+        let token = token_for(audience);
+        let of_circleci = Ambient {
+            circleci: Some(("CIRCLE_OIDC_TOKEN_V2", token.clone())),
+            is_circleci: true,
+            ..Ambient::default()
+        };
+        let company = of(|_| of_circleci).await;
+        let by_file = of(|company| {
+            let path = company.state().join("token");
+            std::fs::write(&path, token.expose()).unwrap();
+            web_identity(path)
+        })
+        .await;
+        for company in [company, by_file] {
+            let refusal = metaflow(&company).await.unwrap_err();
+            assert_eq!(refusal.code, Code::MachineIdentityMissing, "{audience}: {refusal:?}");
+            assert!(refusal.say.contains("for AWS"), "{refusal:?}");
+            assert!(refusal.hint.contains("made for `https://foo.obp.acme.test`"), "{refusal:?}");
+            assert_eq!(exchanges(&company), 0, "{audience}");
+        }
+    }
+    // The control: one for anybody else is sent, and Outerbounds is asked what it is worth.
+    for audience in [json!("https://foo.obp.acme.test"), json!("my-sts.amazonaws.com.acme.test")] {
+        let circleci = Some(("CIRCLE_OIDC_TOKEN_V2", token_for(&audience)));
+        let company = of(|_| Ambient { circleci, is_circleci: true, ..Ambient::default() }).await;
+        assert_eq!(metaflow(&company).await.unwrap_err().code, Code::ProviderRefused, "{audience}");
+        assert_eq!(exchanges(&company), 1, "{audience}");
+    }
+}
+
+#[tokio::test]
+async fn a_configured_audience_binds_a_token_that_somebody_else_had_made() {
+    let company = of(|company| circleci(company, Version::Second)).await;
+    company.configure(&CONFIG.replace("[machine.ci]", "[machine.ci]\naudience = \"else\""));
+    let refusal = metaflow(&company).await.unwrap_err();
+    assert_eq!(refusal.code, Code::MachineIdentityMissing, "{refusal:?}");
+    assert!(refusal.say.contains("and not for `else`"), "{refusal:?}");
+    assert_eq!(exchanges(&company), 0);
+    let organisation = keyfob_sandbox::circleci::ORGANISATION;
+    company
+        .configure(&CONFIG.replace("[machine.ci]", &format!("[machine.ci]\naudience = \"{organisation}\"")));
+    metaflow(&company).await.unwrap();
 }
 
 #[tokio::test]
@@ -217,6 +280,16 @@ async fn a_machine_user_reads_its_secret_for_each_lease() {
     assert_eq!(header(&company).await.unwrap(), key);
     company.keys_patiently("aws.prod").await.unwrap();
     assert!(company.vault.item("outerbounds.prod").await.is_none(), "it is kept nowhere");
+    // A secret that has the whole of it chooses no program either.
+    let mut whole = company.sandbox.outerbounds().whole_config(&key);
+    whole["METAFLOW_KEYFOB_PROGRAM"] = json!("/tmp/evil");
+    let other = of_iam(IAM).await;
+    let key_there = other.sandbox.outerbounds().issue_key("machine");
+    whole["METAFLOW_SERVICE_AUTH_KEY"] = json!(key_there);
+    other.sandbox.aws_machine().put_text(SECRET, &whole.to_string());
+    let (_, config) = metaflow(&other).await.unwrap();
+    assert_eq!(config["METAFLOW_SERVICE_AUTH_KEY"], json!(key_there));
+    assert_eq!(config.get("METAFLOW_KEYFOB_PROGRAM"), None);
     // The secret is replaced, and its key taken back: the new one is read at the first refusal.
     company.sandbox.outerbounds().revoke(&key);
     let new = put_secret(&company);
@@ -232,7 +305,7 @@ async fn what_a_role_may_not_read_is_named_by_its_hop() {
     let refusal = metaflow(&company).await.unwrap_err();
     assert_eq!(refusal.code, Code::RoleRefused);
     assert!(
-        refusal.say.contains("obtained with `machine.ci`") && refusal.hint.contains("kms:Decrypt"),
+        refusal.say.contains("obtained with `machine.ci`") && refusal.say.contains("kms:Decrypt"),
         "{refusal:?}"
     );
     let company = of_iam(IAM).await;
@@ -265,7 +338,8 @@ async fn a_pointer_is_read_once_with_the_machines_role_and_what_it_names_is_kept
     company.sandbox.aws_machine().shut_out("MachineUser");
     let refusal = company.add_token("prod", &pointer).await.unwrap_err();
     assert_eq!(refusal.code, Code::RoleRefused);
-    assert!(refusal.hint.contains("secretsmanager:GetSecretValue"), "{refusal:?}");
+    assert!(refusal.say.contains("secretsmanager:GetSecretValue"), "{refusal:?}");
+    assert_eq!(refusal.hint, "keyfob machine claims ci");
     assert_eq!(header(&company).await.unwrap(), key, "what was kept serves on");
 
     let company = super::company().await;

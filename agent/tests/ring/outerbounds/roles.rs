@@ -41,6 +41,24 @@ async fn keys_of_the_task_role_where_there_is_no_other() {
 }
 
 #[tokio::test]
+async fn the_region_is_told_to_whoever_has_the_task_roles_keys_alone() {
+    let (company, _) = with_key().await;
+    let region = async || company.report("aws.prod").await.facts.get("region").cloned();
+    assert_eq!(region().await, None, "the control: nobody has said it yet");
+    ask(&company, None, true).await.unwrap();
+    assert_eq!(region().await.as_deref(), Some("eu-west-1"));
+    let Reply::Why(why) = company.agent.tool(ToolAsk::Why { subject: "aws.prod".to_owned() }).await.unwrap()
+    else {
+        panic!("no answer")
+    };
+    assert_eq!(why.entry.unwrap().facts["region"], "eu-west-1");
+    company.configure(
+        &CONFIG.replace("outerbounds = \"prod\"", "outerbounds = \"prod\"\nregion = \"eu-west-3\""),
+    );
+    assert_eq!(region().await.as_deref(), Some("eu-west-3"), "what is configured goes first");
+}
+
+#[tokio::test]
 async fn the_customers_role_is_assumed_with_the_task_roles_keys() {
     let (company, _) = with_key().await;
     company.sandbox.outerbounds().set_customer_role(Some(CSPR_ROLE));

@@ -20,7 +20,7 @@ async fn an_external_id_opens_the_role_that_asks_for_one() {
     company.sandbox.sts().set_role(asking);
     let refusal = company.keys("b").await.unwrap_err();
     assert_eq!(refusal.code, Code::RoleRefused);
-    assert!(refusal.hint.contains("external_id"), "{refusal:?}");
+    assert!(refusal.say.contains("external_id"), "{refusal:?}");
     company.configure(&with("external_id = \"acme:42/x\""));
     company.keys("b").await.unwrap();
     assert_eq!(company.counts().assumed[B].external_id.as_deref(), Some("acme:42/x"));

@@ -169,7 +169,7 @@ fn keys_of_a_command_go_to_aws_alone() {
 fn chains_lead_to_an_end() {
     assert_eq!(
         error(&format!("source = \"nobody\"\n{ROLE}")),
-        "line 4: aws.x: there is no entry [aws.nobody]"
+        "line 5: aws.x: there is no entry [aws.nobody]"
     );
     assert!(error(&format!("source = \"x\"\n{ROLE}")).contains("goes in a circle through aws.x"));
     let circle = format!("[aws.a]\nsource = \"b\"\n{ROLE}[aws.b]\nsource = \"a\"\n{ROLE}");

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use keyfob_agent::config::EntryName;
+use keyfob_agent::keychain::KeychainError;
 use keyfob_agent::policy::Permit;
 use keyfob_ipc::reply::{Check, EntryState, Health, PlannedDeed, Reply, Teller};
 use keyfob_ipc::{Code, ControlAsk, Refusal};
@@ -108,6 +109,50 @@ async fn what_was_read_does_not_serve_where_aws_says_no() {
 }
 
 #[tokio::test]
+async fn what_was_read_does_not_serve_while_the_keychain_is_locked() {
+    let company = company().await;
+    get(&company, "db").await.unwrap();
+    company.pass(31 * MINUTE);
+    patiently(&company).await.unwrap();
+    // The keys and the session have ended since, and a new one has to be kept.
+    company.pass(39 * MINUTE);
+    company.vault.refuse_stores(Some(KeychainError::Locked));
+    assert_eq!(patiently(&company).await.unwrap_err().code, Code::KeychainLocked);
+    // The control.
+    company.vault.refuse_stores(None);
+    company.pass(A_MOMENT);
+    patiently(&company).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_edit_while_it_is_read_does_not_get_what_was_read_before_it() {
+    let company = company().await;
+    get(&company, "db").await.unwrap();
+    company.pass(6 * MINUTE);
+    company.faults().set_times(Endpoint::AwsService, Fault::Slow(Duration::from_millis(500)), 1);
+    let agent = company.agent.clone();
+    let asking = tokio::spawn(async move { agent.tool(wanted("db", None)).await });
+    eventually("it is read", async || reads(&company) == 2).await;
+    company.configure(&format!("{CONFIG}{IN_AWS}keys = [\"port\"]\n"));
+    let refusal = asking.await.unwrap().unwrap_err();
+    assert_eq!(refusal.code, Code::Pending, "{refusal:?}");
+    company.pass(A_MOMENT);
+    assert_eq!(patiently(&company).await.unwrap(), "port=5432");
+}
+
+#[tokio::test]
+async fn names_that_steer_programs_are_for_a_person_to_choose() {
+    let company = company().await;
+    company.sandbox.aws_machine().put_text(ARN, r#"{"LD_PRELOAD": "marked", "DB": "one"}"#);
+    let refusal = get(&company, "db").await.unwrap_err();
+    assert_eq!(refusal.code, Code::BadRequest);
+    assert!(refusal.say.contains("`LD_PRELOAD`, which decides what programs run or read"), "{refusal:?}");
+    assert!(refusal.say.contains("in `keys` under [secret.db]"), "{refusal:?}");
+    company.configure(&format!("{CONFIG}{IN_AWS}keys = [\"DB\", \"LD_PRELOAD\"]\n"));
+    assert_eq!(get(&company, "db").await.unwrap(), "DB=one LD_PRELOAD=marked");
+}
+
+#[tokio::test]
 async fn values_that_nobody_gets_any_more_are_forgotten() {
     let company = company().await;
     let ahead = tokio::spawn(company.agent.clone().renew_ahead());
@@ -130,13 +175,15 @@ async fn each_refusal_of_aws_names_the_next_step_and_shows_no_value() {
         assert!(!format!("{refusal:?}").contains("marked"), "{refusal:?}");
         (refusal.code, refusal.say, refusal.hint)
     };
+    let look = "keyfob why secret.db";
     let role = |say: &str, hint: &str| (Code::RoleRefused, say.to_owned(), hint.to_owned());
     machine.refuse_next("AccessDeniedException", "User: x is not authorized");
     assert_eq!(
         refused().await,
         role(
-            "the role of `aws.dev` may not read the secret `some/test/secret-name`",
-            "allow the role `secretsmanager:GetSecretValue` on some/test/secret-name"
+            "the role of `aws.dev` may not read the secret `some/test/secret-name`: allow it \
+             `secretsmanager:GetSecretValue` there",
+            look
         )
     );
     for (code, message) in
@@ -144,20 +191,21 @@ async fn each_refusal_of_aws_names_the_next_step_and_shows_no_value() {
     {
         machine.refuse_next(code, message);
         let (_, say, hint) = refused().await;
-        assert_eq!(say, "the role of `aws.dev` may not decrypt the secret `some/test/secret-name`");
-        assert!(hint.contains("kms:Decrypt"), "{hint}");
+        let decrypt = "the role of `aws.dev` may not decrypt the secret `some/test/secret-name`: allow it `kms:Decrypt`";
+        assert!(say.starts_with(decrypt) && hint == look, "{say}. {hint}");
     }
     machine.refuse_next("ResourceNotFoundException", "Secrets Manager can't find marked");
     assert_eq!(
         refused().await,
         role(
-            "there is no secret `some/test/secret-name` in eu-west-1, or it is about to be deleted",
-            "check `id`, `region` and `endpoint_url` under [secret.db]"
+            "there is no secret `some/test/secret-name` in eu-west-1, or it is about to be deleted: check `id`, `region` \
+             and `endpoint_url` under [secret.db]",
+            look
         )
     );
     machine.refuse_next("SomethingNewException", "marked");
     let new = "AWS does not give the secret `some/test/secret-name` (400 SomethingNewException)";
-    assert_eq!(refused().await, role(new, "keyfob why secret.db"));
+    assert_eq!(refused().await, role(new, look));
     machine.refuse_next("ThrottlingException", "Rate exceeded");
     assert_eq!(refused().await.0, Code::Offline);
     for (fault, code) in [
@@ -174,8 +222,12 @@ async fn each_refusal_of_aws_names_the_next_step_and_shows_no_value() {
     company.sandbox.aws_machine().put_text(ARN, r#"{"A": "marked", "B C": "marked"}"#);
     let (code, say, hint) = refused().await;
     assert_eq!(code, Code::BadRequest);
-    assert_eq!(say, "the secret `some/test/secret-name` has the name `B C`, which no variable can have");
-    assert_eq!(hint, "change it in AWS Secrets Manager, or name others in `keys` under [secret.db]");
+    assert_eq!(
+        say,
+        "the secret `some/test/secret-name` has the name `B C`, which no variable can have: change it in AWS Secrets \
+         Manager, or name others in `keys` under [secret.db]"
+    );
+    assert_eq!(hint, look);
     // The control: nothing of all that lasts.
     company.sandbox.aws_machine().put_text(ARN, JSON);
     company.pass(A_MOMENT);
@@ -281,7 +333,7 @@ async fn an_edit_takes_what_was_read_by_other_words() {
     assert_eq!(reads(&company), 2);
     company.configure(&format!("{CONFIG}{IN_AWS}keys = [\"port\", \"host\"]\n"));
     let refusal = get(&company, "db").await.unwrap_err();
-    assert_eq!(refusal.say, "the secret `some/test/secret-name` has no `host`");
+    assert!(refusal.say.starts_with("the secret `some/test/secret-name` has no `host`: "), "{refusal}");
 }
 
 #[tokio::test]

@@ -49,6 +49,46 @@ async fn a_role_that_the_reader_may_assume_reads_it_and_is_kept_apart() {
 }
 
 #[tokio::test]
+async fn a_role_that_refuses_is_named_once_and_whole_with_what_it_lacks() {
+    let company = company(&allowing()).await;
+    let refused = async || {
+        let refusal = get_with(&company, "db", Some(EXTERNAL)).await.unwrap_err();
+        assert_eq!(refusal.code, Code::RoleRefused);
+        // What a person reads is cut there.
+        assert_eq!(keyfob_ipc::text::escape(&refusal.say), refusal.say);
+        assert_eq!(refusal.say.matches(EXTERNAL).count(), 1, "{refusal}");
+        (refusal.say, refusal.hint)
+    };
+    company.sandbox.aws_machine().shut_out("external-ci");
+    let (say, hint) = refused().await;
+    assert!(say.starts_with(&format!("the role `{EXTERNAL}` may not read the secret")), "{say}");
+    assert_eq!(hint, "keyfob why secret.db");
+
+    company.pass(A_MOMENT);
+    company.agent.leases.drop_where(|name| name.role_behind().is_some());
+    company.sandbox.sts().set_role(role(EXTERNAL, &[OTHER]));
+    let (say, hint) = refused().await;
+    let who = format!(
+        "`secret.db` is read with `aws.dev`: AWS does not let `aws.dev` assume the role `{EXTERNAL}`: the trust"
+    );
+    assert!(say.starts_with(&who) && say.ends_with("sts:AssumeRole"), "{say}");
+    assert_eq!(hint, "keyfob permissions aws.dev");
+}
+
+#[tokio::test]
+async fn a_name_that_is_no_secrets_leads_to_the_list_of_them() {
+    let company = company(&allowing()).await;
+    for name in ["a b", "token.nothing", "dev", "aws.dev", "okta"] {
+        let refusal = get(&company, name).await.unwrap_err();
+        assert_eq!(
+            (refusal.code, refusal.hint.as_str()),
+            (Code::UnknownEntry, "keyfob secret list"),
+            "{name}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn the_readers_own_role_needs_no_pattern_and_is_the_secret_itself() {
     let company = company(&format!("{CONFIG}{IN_AWS}")).await;
     get_with(&company, "db", Some(ROLE)).await.unwrap();

@@ -65,6 +65,23 @@ fn a_whole_configuration_stays_whole() {
 }
 
 #[test]
+fn a_string_chooses_no_program_and_no_entry() {
+    let whole = json!({
+        "METAFLOW_SERVICE_AUTH_KEY": "obk_marked",
+        "METAFLOW_SERVICE_URL": "https://metadata.foo.obp.acme.test/",
+        "METAFLOW_KEYFOB_PROGRAM": "/tmp/evil",
+        "METAFLOW_KEYFOB_AWS": "aws.prod",
+        "Metaflow_Keyfob_Service": "token.other",
+        "METAFLOW_KEYFOBS": "is another word",
+    });
+    for read in [settings(&string(&whole)), Settings::read(whole.to_string().as_bytes()).unwrap()] {
+        let members: Vec<&String> = read.whole().unwrap().keys().collect();
+        assert_eq!(members, ["METAFLOW_KEYFOBS", "METAFLOW_SERVICE_AUTH_KEY", "METAFLOW_SERVICE_URL"]);
+        assert!(!read.to_value().expose().contains("evil"));
+    }
+}
+
+#[test]
 fn a_pointer_names_a_secret_in_its_own_region() {
     const ARN: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:outerbounds/ci-AbCdEf";
     let pointer = |arn: &str, region: &str| {
@@ -179,6 +196,59 @@ fn only_hosts_of_the_domain_are_of_it() {
     });
     let mixed = settings(&mixed.to_string());
     assert_eq!(mixed.check_domain("foo.obp.acme.test", None), Err(Some("auth.evil.example".to_owned())));
+}
+
+#[test]
+fn no_member_that_gets_the_key_leads_elsewhere() {
+    let check = |member: &str, place: &Value| {
+        let mut config = json!({
+            "METAFLOW_SERVICE_AUTH_KEY": "k",
+            "METAFLOW_SERVICE_URL": "https://metadata.foo.obp.acme.test/",
+        });
+        config[member] = place.clone();
+        settings(&config.to_string()).check_domain("foo.obp.acme.test", None)
+    };
+    const OUTSIDE: [&str; 7] = [
+        "METAFLOW_SERVICE_URL",
+        "METAFLOW_UI_URL",
+        "METAFLOW_ARGO_EVENTS_WEBHOOK_URL",
+        "METAFLOW_FAST_BAKERY_URL",
+        "METAFLOW_OTEL_ENDPOINT",
+        "OBP_API_SERVER",
+        "OBP_INTEGRATIONS_URL",
+    ];
+    const IN_CLUSTER: [&str; 3] = [
+        "METAFLOW_SERVICE_INTERNAL_URL",
+        "METAFLOW_ARGO_EVENTS_INTERNAL_WEBHOOK_URL",
+        "METAFLOW_AWS_SANDBOX_INTERNAL_SERVICE_URL",
+    ];
+    for member in OUTSIDE.into_iter().chain(IN_CLUSTER) {
+        assert_eq!(check(member, &json!("https://x.foo.obp.acme.test/")), Ok(()), "{member}");
+        for bad in [
+            "https://evil.test/",
+            "http://evil.test/",
+            "http://evil.test/#.svc",
+            "http://svc",
+            "http://a.xn--jobs-a",
+        ] {
+            assert!(matches!(check(member, &json!(bad)), Err(Some(_))), "{member}: {bad}");
+        }
+        assert!(matches!(check(member, &json!(["https://evil.test/"])), Err(Some(_))), "{member}");
+    }
+    // What only the network of a cluster knows.
+    for place in [
+        "http://metadata.default.svc.cluster.local:8080",
+        "http://metadata.default.svc",
+        "http://events-svc.jobs-default:12000/x",
+    ] {
+        for member in IN_CLUSTER {
+            assert_eq!(check(member, &json!(place)), Ok(()), "{member}: {place}");
+        }
+        for member in OUTSIDE {
+            assert!(check(member, &json!(place)).is_err(), "{member}: {place}");
+        }
+    }
+    assert_eq!(check("METAFLOW_SERVICE_INTERNAL_URL", &Value::Null), Ok(()), "none");
 }
 
 proptest! {
