@@ -67,24 +67,31 @@ impl Dotfile {
             make_private(folder)?;
         }
         let beside = self.beside();
-        let written = self
-            .write(&beside, content, private)
-            .and_then(|()| fs::rename(&beside, &self.path))
-            .and_then(|()| self.sync_folder());
-        if written.is_err() {
-            // The error that matters is the one before.
-            let _ = fs::remove_file(&beside);
-        }
-        written
-    }
-
-    /// The new name outlives a loss of power from here on.
-    fn sync_folder(&self) -> io::Result<()> {
-        #[cfg(unix)]
-        if let Some(folder) = self.path.parent() {
-            File::open(folder)?.sync_all()?;
+        let written = self.write(&beside, content, private).and_then(|()| {
+            let folder = self.folder()?;
+            fs::rename(&beside, &self.path)?;
+            Ok(folder)
+        });
+        match written {
+            // From the rename on it is done, and nothing else may be said. That the new name outlives a loss of power is the
+            // system's matter in any case; this only hurries it.
+            Ok(folder) => drop(folder.map(|folder| folder.sync_all())),
+            Err(error) => {
+                // The error that matters is the one before.
+                let _ = fs::remove_file(&beside);
+                return Err(error);
+            }
         }
         Ok(())
+    }
+
+    /// Opened before the rename: a folder that cannot be is no reason to fail behind it. Windows has nothing to sync there.
+    fn folder(&self) -> io::Result<Option<File>> {
+        #[cfg(unix)]
+        if let Some(folder) = self.path.parent() {
+            return File::open(folder).map(Some);
+        }
+        Ok(None)
     }
 
     fn write(&self, beside: &Path, content: &[u8], private: bool) -> io::Result<()> {
@@ -108,9 +115,37 @@ impl Dotfile {
 
     fn beside(&self) -> PathBuf {
         let mut name = self.path.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".keyfob-{}", std::process::id()));
+        name.push(format!("{BESIDE}{}", std::process::id()));
         self.path.with_file_name(name)
     }
+
+    /// Whether other names lead to the same content, and would keep it when this one gets another. Windows does not tell.
+    pub fn has_other_names(&self) -> bool {
+        #[cfg(unix)]
+        return fs::metadata(&self.path)
+            .is_ok_and(|metadata| std::os::unix::fs::MetadataExt::nlink(&metadata) > 1);
+        #[cfg(windows)]
+        return false;
+    }
+}
+
+/// Between the name of a file and the number of the process that writes it anew.
+const BESIDE: &str = ".keyfob-";
+
+/// What commands left beside a file, links followed, that were killed while they wrote it.
+pub fn left_over(path: &Path) -> Vec<PathBuf> {
+    let Ok(path) = follow(path) else { return Vec::new() };
+    let (Some(folder), Some(own)) = (path.parent(), path.file_name()) else { return Vec::new() };
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|other| {
+            let name = other.file_name().unwrap_or_default().as_encoded_bytes();
+            let end = name.strip_prefix(own.as_encoded_bytes());
+            let process = end.and_then(|end| end.strip_prefix(BESIDE.as_bytes()));
+            process.is_some_and(|process| !process.is_empty() && process.iter().all(u8::is_ascii_digit))
+        })
+        .collect()
 }
 
 /// Some files hold a secret.
@@ -197,6 +232,49 @@ mod tests {
         let made = folder.path().join("new/config");
         assert_eq!(fs::metadata(&made).unwrap().permissions().mode() & 0o777, 0o600);
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    }
+
+    #[test]
+    fn what_is_left_over_lies_beside_the_file_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("repository")).unwrap();
+        let real = folder.path().join("repository/metaflow.json");
+        let link = folder.path().join("config.json");
+        for name in ["", ".keyfob-4000000", ".keyfob-", ".keyfob-1a", ".keyfob-mine", "x.keyfob-1"] {
+            fs::write(format!("{}{name}", real.display()), "a").unwrap();
+        }
+        symlink("repository/metaflow.json", &link).unwrap();
+        let left = folder.path().join("repository/metaflow.json.keyfob-4000000");
+        assert_eq!((left_over(&link), left_over(&real)), (vec![left.clone()], vec![left]));
+        assert_eq!(left_over(&folder.path().join("nowhere/config.json")), Vec::<PathBuf>::new());
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_opened_stops_it_before_anything_is_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("inner");
+        let path = inner.join("config.json");
+        fs::create_dir(&inner).unwrap();
+        fs::write(&path, "old").unwrap();
+        let file = Dotfile::read(&path).unwrap();
+        // Names can be made and found there, and not listed: whoever may do everything may list it, too.
+        fs::set_permissions(&inner, fs::Permissions::from_mode(0o300)).unwrap();
+        let can_list = fs::read_dir(&inner).is_ok();
+        let written = file.replace(b"new");
+        fs::set_permissions(&inner, fs::Permissions::from_mode(0o700)).unwrap();
+        assert_eq!(written.is_ok(), can_list);
+        assert_eq!(fs::read(&path).unwrap(), if can_list { "new" } else { "old" }.as_bytes());
+        assert_eq!(fs::read_dir(&inner).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_hard_link_is_another_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.json");
+        fs::write(&path, "a").unwrap();
+        assert!(!Dotfile::read(&path).unwrap().has_other_names());
+        fs::hard_link(&path, folder.path().join("other")).unwrap();
+        assert!(Dotfile::read(&path).unwrap().has_other_names());
     }
 
     #[test]

@@ -5,19 +5,34 @@ use std::path::{Path, PathBuf};
 use keyfob_ipc::reply::EntryReport;
 use keyfob_ipc::{Code, Refusal, text};
 
-use crate::dotfile::Dotfile;
-use crate::json_file::Object;
+use crate::dotfile::{self, Dotfile};
+use crate::json_file::{Object, Wrong};
 use crate::world::World;
 
 /// The service key in plain text.
 pub const KEY: &str = "METAFLOW_SERVICE_AUTH_KEY";
 /// The entry that has the service key instead.
 pub const SERVICE: &str = "METAFLOW_KEYFOB_SERVICE";
-/// What `keyfob setup metaflow` has to remember, in words: `file` (it made the file), `empty` (the file had nothing in it),
-/// `service` ([`SERVICE`] is of its own writing).
+/// The `[aws.*]` entry whose keys flows get.
+pub const AWS: &str = "METAFLOW_KEYFOB_AWS";
+/// The region of that entry.
+pub const REGION: &str = "METAFLOW_KEYFOB_REGION";
+/// The path of this program.
+pub const PROGRAM: &str = "METAFLOW_KEYFOB_PROGRAM";
+/// What `keyfob setup metaflow` and `keyfob import` have to remember, in words: `file` (the first made the file), `empty` (the file
+/// had nothing in it), `service` ([`SERVICE`] is of its own writing), [`IMPORT`], [`BOTH`].
 pub const SETUP: &str = "METAFLOW_KEYFOB_SETUP";
+/// The word for: [`SERVICE`] is of an import, which needs [`PROGRAM`]. Without it these members are a matter of the setup alone.
+pub const IMPORT: &str = "import";
+/// The word for: something else than the import needs [`PROGRAM`], too.
+pub const BOTH: &str = "program";
+/// The word for: an import gave the entry its key, so undoing it may take the key away there.
+pub const MOVED: &str = "moved";
 /// The header that a service key goes into.
 pub const HEADER: &str = "x-api-key";
+
+/// What a person has to know where the agent is of a second profile.
+pub const OWN_PROFILE: &str = "Metaflow must run with the same KEYFOB_ variables and HOME as this command";
 
 const SERVICE_URL: &str = "METAFLOW_SERVICE_URL";
 const CONFIG_URL: &str = "OBP_METAFLOW_CONFIG_URL";
@@ -66,15 +81,25 @@ impl MetaflowFile {
         self.object.as_ref()?.plain(name).filter(|value| !value.is_empty())
     }
 
+    /// The name of an entry; `None` also where what stands there can be none.
+    pub fn entry(&self, name: &str) -> Option<String> {
+        self.plain(name).filter(|value| is_entry(value))
+    }
+
     /// Whether it has a service key in plain text.
     pub fn has_key(&self) -> bool {
         let key = self.object.as_ref().and_then(|object| object.string(KEY));
         key.is_some_and(|key| !key.expose().is_empty())
     }
 
-    /// What `keyfob setup metaflow` remembered.
+    /// What was remembered ([`SETUP`]).
     pub fn remembers(&self, word: &str) -> bool {
-        self.plain(SETUP).is_some_and(|words| words.split(' ').any(|other| other == word))
+        self.words().iter().any(|other| other == word)
+    }
+
+    /// All of that.
+    pub fn words(&self) -> Vec<String> {
+        self.plain(SETUP).unwrap_or_default().split_whitespace().map(str::to_owned).collect()
     }
 
     /// Whether it is of a deployment of Outerbounds.
@@ -126,6 +151,22 @@ impl MetaflowFile {
     }
 }
 
+/// Whether a text can be the name of an entry, `kind.name`: only then it is repeated.
+pub fn is_entry(text: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    let is_part =
+        |part: &str| (1..=64).contains(&part.len()) && part.bytes().all(is_plain) && !part.starts_with('-');
+    text.split_once('.').is_some_and(|(kind, name)| is_part(kind) && is_part(name))
+}
+
+/// Has exactly these words remembered.
+///
+/// # Errors
+/// None that a text without errors could have.
+pub fn remembering(object: &Object, words: &[String]) -> Result<Object, Wrong> {
+    if words.is_empty() { object.without(SETUP) } else { object.set(SETUP, &words.join(" ")) }
+}
+
 /// Who takes a service key.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Service {
@@ -139,6 +180,11 @@ impl Service {
     /// An address there, as the agent is asked about.
     pub fn uri(&self) -> String {
         format!("https://{}/", self.host)
+    }
+
+    /// The hosts of an entry for it alone.
+    pub fn pattern(&self) -> String {
+        self.outerbounds.as_ref().map_or(self.host.clone(), |(domain, _)| format!("*.{domain}"))
     }
 
     /// Whether the key could be one of this entry.
@@ -177,10 +223,16 @@ fn https<'a>(name: &str, url: &'a str) -> Result<(&'a str, &'a str), String> {
     };
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
-    let host = authority.split_once(':').map_or(authority, |(host, _)| host);
+    // What stands before an `@` is no host, and readers differ in which `@` counts: then there is no host here, nor a port.
+    let (host, port) = authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port)));
+    let is_number =
+        |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-.".contains(&byte);
     if host.is_empty() || !host.bytes().all(is_plain) {
         return Err(format!("its {name} has no host name"));
+    }
+    if !port.is_none_or(is_number) {
+        return Err(format!("its {name} has a port that is no number"));
     }
     Ok((host, path))
 }
@@ -212,12 +264,16 @@ pub fn all(world: &World) -> Result<Vec<PathBuf>, Refusal> {
     files(world, |name| name.starts_with("config") && name.ends_with(".json"))
 }
 
-/// What a command left beside them that was killed while it wrote.
+/// What a command left beside them that was killed while it wrote. A file may lie elsewhere, and its link here.
 pub fn left_over(world: &World) -> Result<Vec<PathBuf>, Refusal> {
-    files(world, |name| {
+    let mut left = files(world, |name| {
         let end = name.split_once(".json.keyfob-").filter(|_| name.starts_with("config"));
         end.is_some_and(|(_, process)| process.bytes().all(|byte| byte.is_ascii_digit()))
-    })
+    })?;
+    left.extend(all(world)?.iter().flat_map(|path| dotfile::left_over(path)));
+    left.sort();
+    left.dedup();
+    Ok(left)
 }
 
 /// More than a person has.
@@ -278,6 +334,13 @@ mod tests {
             "http://meta.acme.dev",
             "https://",
             "https://a@meta.acme.dev",
+            "https://git.company.test:x@meta.acme.dev/",
+            "https://git.company.test:443@meta.acme.dev/",
+            "https://git.company.test:443:x@meta.acme.dev/",
+            "https://meta.acme.dev:/",
+            "https://meta.acme.dev:+1/",
+            "https://meta.acme.dev:65536/",
+            "https://meta.acme.dev\\\\@git.company.test/",
             "https://[::1]/",
             "https:\u{e9}//",
             "",

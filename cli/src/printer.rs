@@ -2,6 +2,7 @@
 //! standard error.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use keyfob_ipc::{Refusal, Secret, text};
 use serde::Serialize;
@@ -254,6 +255,19 @@ pub fn sentence(say: &str, hint: &str) -> String {
     format!("{}{}", text::escape(say), joined_step(say, hint))
 }
 
+/// A command with a path behind it, for a person to paste. `None` where a shell could read the path as anything else than a path, or
+/// where a sentence could not show all of it.
+pub fn pasteable(command: &str, path: &Path) -> Option<String> {
+    let path = path.to_str().filter(|path| (1..=LONGEST_PATH).contains(&path.len()))?;
+    let is_plain = |byte: u8| {
+        byte.is_ascii_alphanumeric() || b"/._-".contains(&byte) || cfg!(windows) && b":\\".contains(&byte)
+    };
+    (path.bytes().all(is_plain) && !path.starts_with('-')).then(|| format!("{command} {path}"))
+}
+
+/// In bytes; a sentence has 300 characters.
+const LONGEST_PATH: usize = 160;
+
 /// `. Run: …` for a command, `. Next: …` for other advice, nothing where there is no hint.
 pub fn next_step(hint: &str) -> String {
     if hint.is_empty() {
@@ -275,6 +289,16 @@ mod tests {
         let refusal =
             Refusal::new(Code::SignInNeeded, "nobody is signed in to okta").hint("keyfob login okta");
         assert_eq!(whole(&refusal), "keyfob: nobody is signed in to okta. Run: keyfob login okta\n");
+    }
+
+    #[test]
+    fn only_a_path_that_is_nothing_else_to_a_shell_is_pasted() {
+        let paste = |path: &str| pasteable("chmod 600", Path::new(path));
+        assert_eq!(paste("/home/ada/.x_y-1/c.json").as_deref(), Some("chmod 600 /home/ada/.x_y-1/c.json"));
+        for sign in "'\"`$;&|<>()*?[]{}~#! \n\t\u{1b}\u{202e}\u{e9}%^".chars() {
+            assert_eq!(paste(&format!("/home/a{sign}touch x/c.json")), None, "{sign:?}");
+        }
+        assert_eq!((paste("-rf"), paste(""), paste(&"/a".repeat(200))), (None, None, None));
     }
 
     #[test]

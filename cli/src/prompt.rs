@@ -51,15 +51,18 @@ fn somebody() -> Result<(), Refusal> {
 pub enum Ends {
     /// The end of the line.
     WithLine,
-    /// The end of the line on which the last brace is closed: some services show JSON of several lines, and what is left of
-    /// it would go to the shell. (The console of Windows takes one line.)
+    /// The end of a line that stands alone: where more is pasted behind it, all of it is refused. (The console of Windows does not tell.)
+    Alone,
+    /// The end of the line on which the last brace is closed, and which has no backslash there: some services show JSON or a
+    /// command of several lines, and what is left of it would go to the shell. (The console of Windows takes one line.)
     WithJson,
 }
 
 /// Asks for a value that is not shown.
 ///
 /// # Errors
-/// [`Code::CalledOff`] where the person breaks off, [`Code::BadRequest`] where there is no terminal.
+/// [`Code::CalledOff`] where the person breaks off, [`Code::BadRequest`] where there is no terminal, [`Code::TokenInvalid`] for a
+/// value that cannot be taken here.
 pub fn hidden(question: &str, ends: Ends) -> Result<Secret<String>, Refusal> {
     somebody()?;
     platform::hidden(question, ends).map_err(|error| refuse(&error))
@@ -98,8 +101,9 @@ fn refuse(error: &io::Error) -> Refusal {
     match error.kind() {
         io::ErrorKind::Interrupted => Refusal::new(Code::CalledOff, "called off"),
         io::ErrorKind::InvalidData => {
-            Refusal::new(Code::BadRequest, format!("the input is no text of at most {LONGEST} bytes"))
+            Refusal::new(Code::TokenInvalid, format!("the input is no text of at most {LONGEST} bytes"))
         }
+        io::ErrorKind::InvalidInput => Refusal::new(Code::TokenInvalid, "the value has several lines"),
         _ => Refusal::new(Code::BadRequest, format!("there is no terminal to ask on ({error})"))
             .hint("pass the value through standard input"),
     }
@@ -147,8 +151,12 @@ impl Line {
         Key::More
     }
 
-    /// Whether JSON has begun that has not ended. Braces within its strings are not told apart: tokens have none.
+    /// Whether JSON has begun that has not ended, or a line that a shell would go on with. Braces within strings of JSON are not
+    /// told apart: tokens have none.
     fn is_open(&self) -> bool {
+        if self.ends == Ends::WithJson && self.bytes.ends_with(b"\\") {
+            return true;
+        }
         let count = |brace| self.bytes.iter().filter(|byte| **byte == brace).count();
         self.ends == Ends::WithJson
             && self.bytes.trim_ascii_start().starts_with(b"{")
@@ -176,7 +184,12 @@ mod platform {
         LocalModes, OptionalActions, QueueSelector, SpecialCodeIndex, Termios, tcflush, tcgetattr, tcsetattr,
     };
 
+    use zeroize::Zeroizing;
+
     use super::{Ends, Key, LONGEST, Line};
+
+    /// Most parts of a paste that are looked through.
+    const MOST_PARTS: usize = 256;
 
     /// The terminal as it was before it became mute, for an end without drops.
     static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
@@ -212,6 +225,31 @@ mod platform {
         }
     }
 
+    impl Quiet<'_> {
+        /// Takes what comes right behind the end of a line, and says whether it is more than ends of lines. A paste is here at
+        /// once, or in parts without a pause; a tenth of a second is one, and nobody types the next value in it.
+        fn has_more(&self) -> io::Result<bool> {
+            let mut brief = tcgetattr(self.terminal)?;
+            brief.special_codes[SpecialCodeIndex::VMIN] = 0;
+            brief.special_codes[SpecialCodeIndex::VTIME] = 1;
+            tcsetattr(self.terminal, OptionalActions::Now, &brief)?;
+            let mut more = Zeroizing::new([0; 4096]);
+            let mut has_more = false;
+            // A key that is held down goes on without a pause, too.
+            for _ in 0..MOST_PARTS {
+                match (&mut &*self.terminal).read(&mut *more) {
+                    Ok(0) => break,
+                    Ok(length) => {
+                        has_more |= more[..length].iter().any(|byte| !b"\r\n".contains(byte));
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(has_more)
+        }
+    }
+
     impl Drop for Quiet<'_> {
         fn drop(&mut self) {
             // Nothing can be done about a terminal that has gone.
@@ -242,10 +280,14 @@ mod platform {
                 end => break end,
             }
         };
+        let has_more = ends == Ends::Alone && ended == Key::Done && quiet.has_more()?;
         drop(quiet);
         (&terminal).write_all(b"\n")?;
         if ended == Key::CalledOff {
             return Err(io::Error::from(io::ErrorKind::Interrupted));
+        }
+        if has_more {
+            return Err(io::Error::from(io::ErrorKind::InvalidInput));
         }
         line.finish()
     }
@@ -344,6 +386,8 @@ mod tests {
         let (end, text) = json(b"{\r  \"a\": {}\r}\rrest\r");
         assert_eq!((end, text.unwrap().as_str()), (Key::Done, "{\r  \"a\": {}\r}"));
         assert_eq!(json(b"cmVm\rrest\r").1.unwrap(), "cmVm");
+        assert_eq!(json(b"x \\\r y\rrest\r").1.unwrap(), "x \\\r y");
+        assert_eq!(type_in(b"x\\\ry\r").1.unwrap(), "x\\");
         assert_eq!(json(b"{\r\x03").0, Key::CalledOff);
         assert_eq!(json(b"{\r\x04").0, Key::Done);
         assert_eq!(type_in(b"{\r}\r").1.unwrap(), "{");

@@ -10,11 +10,11 @@ mod variables;
 use std::ffi::{OsStr, OsString};
 
 use clap::Args;
-use keyfob_ipc::reply::{ExecKeys, MetaflowConfig};
+use keyfob_ipc::reply::{EntryReport, ExecKeys, MetaflowConfig, SecretValues};
 use keyfob_ipc::start::Launch;
-use keyfob_ipc::{Code, Places, Refusal, Reply, Secret, ToolAsk};
+use keyfob_ipc::{Client, Code, ControlAsk, Door, Places, Refusal, Reply, Secret, ToolAsk, limits};
 
-use super::{Outcome, WRONG_USE};
+use super::{Outcome, WRONG_USE, setup};
 use crate::endpoint::Endpoint;
 use crate::reach::{ask_tool_at, unexpected};
 use crate::world::World;
@@ -31,7 +31,10 @@ pub use variables::Variables;
 ///
 /// A [secret.*] entry gives its values as variables; names that decide what a program runs or reads (PATH, LD_*, PYTHON*, ...)
 /// are refused. An [outerbounds.*] entry gives the configuration of its deployment to Metaflow and the `outerbounds` command, in
-/// files of a private folder in memory (METAFLOW_HOME, OBP_CONFIG_DIR) that is gone with the program.
+/// files of a private folder in memory (METAFLOW_HOME, OBP_CONFIG_DIR) that is gone with the program. Flows below it get their AWS
+/// keys from this agent, where one [aws.*] entry is obtained with the deployment and their Metaflow has our package. A bare name
+/// that both kinds have, such as `prod` where [aws.prod] is obtained with [outerbounds.prod], means the deployment: `keyfob exec
+/// prod` is `keyfob exec outerbounds.prod`, and `keyfob exec aws.prod` gives the keys.
 ///
 /// Where somebody has to sign in first, that is said before the program starts. Its exit code is the one of this command,
 /// and signals reach it.
@@ -52,10 +55,11 @@ EXIT CODES
   a signal that ended the program ends this command, too")]
 pub struct Options {
     /// The entries: `aws.dev`, or `dev` where only one entry has that name. Of secrets any number, of
-    /// other kinds one.
+    /// other kinds one. One that is named twice is taken once.
     #[arg(value_name = "NAME")]
     names: Vec<String>,
-    /// Put the keys themselves into variables. They end, and nothing renews them there.
+    /// Put the keys of an [aws.*] entry themselves into variables. They end, and nothing renews them there. For other
+    /// entries it changes nothing.
     #[arg(long)]
     env: bool,
     /// The program and its arguments.
@@ -103,6 +107,18 @@ impl Doors {
         ask_tool_at(&self.places, || self.launch.clone(), ask)
     }
 
+    /// The only role of AWS that is obtained with this deployment. Where nobody can tell, flows use the deployment's own way.
+    fn role_behind(&self, deployment: &str) -> Option<EntryReport> {
+        let mut agent = Client::connect(&self.places, Door::Control).ok()?;
+        let Reply::Status(status) = agent.ask(ControlAsk::Status, limits::CONTROL_PATIENCE).ok()? else {
+            return None;
+        };
+        let is_behind =
+            |entry: &EntryReport| entry.kind == "aws" && entry.through.as_deref() == Some(deployment);
+        let mut roles = status.entries.into_iter().filter(is_behind);
+        roles.next().filter(|_| roles.next().is_none())
+    }
+
     fn keys(&self, name: &str) -> Result<ExecKeys, Refusal> {
         match self.ask(name)? {
             Reply::Exec(keys) => Ok(*keys),
@@ -133,13 +149,18 @@ pub fn provide(
     folder::sweep(&places);
     let mut given = Given::default();
     let mut entries: Vec<String> = Vec::new();
-    let (mut secrets, mut deployment) = (Vec::new(), None);
-    for name in names {
+    let (mut secrets, mut deployment) = (Vec::<SecretValues>::new(), None);
+    let unlike_before = |(index, name): &(usize, &String)| !names[..*index].contains(name);
+    for (_, name) in names.iter().enumerate().filter(unlike_before) {
         // Before anything runs: who is not signed in is told so, and the first request is answered from memory.
         match doors.ask(name)? {
+            // By another of its names.
+            Reply::Exec(keys) if entries.contains(&keys.entry) => {}
+            Reply::Metaflow(config) if entries.contains(&config.entry) => {}
+            Reply::Secret(values) if secrets.iter().any(|known| known.entry == values.entry) => {}
             Reply::Exec(keys) => {
                 stand_alone(&keys.entry, &mut entries)?;
-                give_keys(name, &keys, plain, doors, variables, &mut given, world)?;
+                give_keys(names, &keys, plain, doors, variables, &mut given, world)?;
             }
             Reply::Metaflow(config) => {
                 stand_alone(&config.entry, &mut entries)?;
@@ -155,6 +176,8 @@ pub fn provide(
     if let Some(config) = deployment {
         // Last of all: from here on nothing is refused.
         given.folder = Some(give_folder(&config, &places, variables)?);
+        variables
+            .extension(setup::own_path(world).ok().as_deref(), doors.role_behind(&config.entry).as_ref());
     }
     Ok(given)
 }
@@ -175,7 +198,7 @@ fn kind(entry: &str) -> &str {
 }
 
 fn give_keys(
-    name: &str,
+    names: &[String],
     keys: &ExecKeys,
     plain: bool,
     doors: &Doors,
@@ -188,7 +211,7 @@ fn give_keys(
         "aws" => {
             if keys.credentials.session_token.is_none() || keys.credentials.expiration.is_none() {
                 let say = format!("`{}`: {}", keys.entry, crate::endpoint::NO_TOKEN);
-                let hint = format!("keyfob exec {name} --env -- COMMAND");
+                let hint = format!("keyfob exec {} --env -- COMMAND", names.join(" "));
                 return Err(Refusal::new(Code::BadRequest, say).hint(hint));
             }
             let opened = open(doors.clone(), keys.entry.clone())?;

@@ -30,8 +30,8 @@ mod why;
 use std::ffi::OsString;
 
 use clap::{Parser, Subcommand};
-use keyfob_ipc::reply::Teller;
-use keyfob_ipc::{ControlAsk, Refusal, Reply};
+use keyfob_ipc::reply::{Status, Teller};
+use keyfob_ipc::{Code, ControlAsk, Refusal, Reply};
 
 use crate::world::World;
 
@@ -49,6 +49,8 @@ FIRST STEPS
   keyfob login okta              sign in to [sso.okta] of the configuration
   keyfob setup bazel             let Bazel ask keyfob for credentials
   keyfob setup aws               one AWS profile for each [aws.*] entry
+  keyfob setup metaflow          let Metaflow ask keyfob for AWS and service keys
+  keyfob import                  move Metaflow's service key into the keychain
   keyfob exec dev -- terraform apply
                                  a program with keys that are renewed
   keyfob token add aspect        keep a personal access token of [token.aspect]
@@ -74,13 +76,15 @@ FILES
   $XDG_RUNTIME_DIR/keyfob/       the sockets: agent.sock for tools, control.sock
                                  for people
   ~/.bazelrc, ~/.aws/config      edited by `keyfob setup`, between two marks
+  ~/.metaflowconfig/config.json  members of it, by `keyfob setup metaflow`; `keyfob
+                                 import` moves the service key out of it
 
   A first configuration:
     [sso.okta]
     issuer = \"https://acme.okta.com\"
     client_id = \"0oa1example\"
 
-  On macOS all but the last are in ~/Library/Application Support/Keyfob, on
+  On macOS all but the tools' own are in ~/Library/Application Support/Keyfob, on
   Windows in %APPDATA%\\Keyfob (configuration) and %LOCALAPPDATA%\\Keyfob.
 
 ENVIRONMENT
@@ -103,10 +107,10 @@ ENVIRONMENT
                                  absolute paths that make a second profile, with
                                  an agent and a keychain namespace of its own";
 
-/// Short-lived credentials for Bazel and AWS from one sign-in.
+/// Short-lived credentials for Bazel, AWS and Metaflow from one sign-in.
 ///
-/// Keyfob holds the long-lived things (single sign-on sessions, personal access tokens) in the keychain of the
-/// operating system, in one background agent per user. Tools ask it for credentials and get something short-lived, in
+/// Keyfob holds the long-lived things (single sign-on sessions, personal access tokens, secrets for programs) in the keychain of
+/// the operating system, in one background agent per user. Tools ask it for credentials and get something short-lived, in
 /// the format that they already speak. This command talks to the agent, and starts it where it does not run.
 #[derive(Debug, Parser)]
 #[command(
@@ -229,6 +233,14 @@ fn ask_service(ask: ControlAsk, of_whom: &str, world: &mut World) -> Result<Repl
 /// Reads a day or a time; what it is exactly is the agent's to say.
 fn date(text: &str) -> Result<String, String> {
     if crate::life::is_day_or_time(text) { Ok(text.to_owned()) } else { Err(misuse::DATE.to_owned()) }
+}
+
+/// While the agent is locked it keeps nothing, so nobody should look for a value.
+fn refuse_locked(status: &Status) -> Result<(), Refusal> {
+    match status.lock {
+        Some(_) => Err(Refusal::new(Code::Locked, "keyfob is locked").hint("keyfob unlock")),
+        None => Ok(()),
+    }
 }
 
 /// Reports the end of a request that is answered by `Done`.

@@ -10,7 +10,8 @@ use keyfob_ipc::reply::{EntryReport, is_variable};
 use keyfob_ipc::{Code, ControlAsk, Refusal, Reply, Secret, ToolAsk, text};
 use serde::{Serialize, Serializer};
 
-use super::{DONE, Outcome, done, of_kind};
+use super::{DONE, Outcome, WRONG_USE, done, of_kind, refuse_locked};
+use crate::prompt;
 use crate::reach::unexpected;
 use crate::world::World;
 
@@ -30,8 +31,8 @@ pub enum Command {
 ///
 /// On a terminal it asks for the value of KEY, or for each one that the entry names, without showing it; an empty answer leaves
 /// that one as it is. Otherwise standard input is read: with KEY it is the value, without its last line end, else a JSON
-/// object of strings. A value is never an argument: those can be seen by every process. Values that are not given stay, unless you
-/// say --replace.
+/// object of strings, of at most 60 KiB. A value of several lines comes through standard input: pasted at the prompt it is refused. A
+/// value is never an argument: those can be seen by every process. Values that are not given stay, unless you say --replace.
 #[derive(Debug, Args)]
 #[group(skip)]
 #[command(after_long_help = "\
@@ -99,13 +100,15 @@ pub struct List {}
 
 /// Forget the values of a secret.
 ///
-/// Removes them from the keychain, all or the one of KEY. What is in AWS Secrets Manager stays there.
+/// Removes them from the keychain, all or the one of KEY, where they may be the only copy: on a terminal it asks first. What is in
+/// AWS Secrets Manager stays there.
 #[derive(Debug, Args)]
 #[group(skip)]
 #[command(after_long_help = "\
 EXAMPLES
   keyfob secret remove my-secret
   keyfob secret remove my-secret SECRET_KEY1
+  keyfob secret remove my-secret --yes
 
 EXIT CODES
   0 removed, 1 refused, 2 wrong use, 4 agent not reachable,
@@ -116,19 +119,27 @@ pub struct Remove {
     /// The name of one value.
     #[arg(value_name = "KEY")]
     key: Option<String>,
+    /// Do it without asking.
+    #[arg(long)]
+    yes: bool,
 }
 
 pub fn run(command: Command, world: &mut World) -> Outcome {
+    let misused = match &command {
+        Command::Set(Set { name, key, .. }) => named("set", name, key.as_deref()),
+        Command::Get(Get { name, key, .. }) => named("get", name, key.as_deref()),
+        Command::Remove(Remove { name, key, .. }) => named("remove", name, key.as_deref()),
+        Command::List(_) => Ok(()),
+    };
+    if let Err(refusal) = misused {
+        world.printer.refuse(&refusal);
+        return Ok(WRONG_USE);
+    }
     match command {
         Command::Set(options) => set(&options, world),
         Command::Get(options) => get(&options, world),
         Command::List(_) => list::run(world),
-        Command::Remove(options) => {
-            let name = of_kind(KIND, &options.name);
-            named(&name, options.key.as_deref())?;
-            let reply = world.reach.ask_control(ControlAsk::SecretRemove { name, key: options.key })?;
-            done(reply, world)
-        }
+        Command::Remove(options) => remove(options, world),
     }
 }
 
@@ -136,7 +147,6 @@ const KIND: &str = "secret";
 
 fn set(options: &Set, world: &mut World) -> Outcome {
     let name = of_kind(KIND, &options.name);
-    named(&name, options.key.as_deref())?;
     // Asked first, so that nobody types a value that then cannot be kept.
     let entry = entry(&name, world)?;
     let values = values::take(&entry, options.key.as_deref(), world)?;
@@ -145,13 +155,47 @@ fn set(options: &Set, world: &mut World) -> Outcome {
 }
 
 /// A value in the place of a name is not repeated, nor sent anywhere.
-fn named(entry: &str, key: Option<&str>) -> Result<(), Refusal> {
+fn named(verb: &str, entry: &str, key: Option<&str>) -> Result<(), Refusal> {
     if key.is_none_or(is_variable) {
         return Ok(());
     }
     let say =
         "what follows the entry is the name of a value (letters, digits and `_`), and never the value itself";
-    Err(Refusal::new(Code::BadRequest, say).hint(format!("keyfob secret set {} NAME", text::escape(entry))))
+    let entry = text::escape(&of_kind(KIND, entry));
+    Err(Refusal::new(Code::BadRequest, say).hint(format!("keyfob secret {verb} {entry} KEY")))
+}
+
+fn remove(options: Remove, world: &mut World) -> Outcome {
+    let name = of_kind(KIND, &options.name);
+    let asks = world.input.is_terminal && !world.json && world.environment.unattended.is_none();
+    if asks && !options.yes && !agreed(&name, options.key.as_deref(), world)? {
+        return Err(Refusal::new(Code::CalledOff, "nothing was removed"));
+    }
+    done(world.reach.ask_control(ControlAsk::SecretRemove { name, key: options.key })?, world)
+}
+
+fn agreed(name: &str, key: Option<&str>, world: &World) -> Result<bool, Refusal> {
+    // What the configuration names no more may be kept yet.
+    let entry = match entry(name, world) {
+        Err(refusal) if refusal.code == Code::UnknownEntry => None,
+        found => Some(found?),
+    };
+    let Reply::Status(status) = world.reach.look(|| ControlAsk::Status)? else {
+        return Err(unexpected());
+    };
+    refuse_locked(&status)?;
+    let known: Vec<&str> = entry.iter().flat_map(keys).collect();
+    // A value that `keys` names no more may be there yet; a name that is none was perhaps a value.
+    let what = match key {
+        Some(key) if known.contains(&key) => text::escape(key),
+        Some(_) => "that value".to_owned(),
+        None if known.is_empty() => "the values".to_owned(),
+        None => text::escape(&known.join(", ")),
+    };
+    let are = if key.is_none() && known.len() != 1 { "are" } else { "is" };
+    let name = text::escape(entry.as_ref().map_or(name, |entry| &entry.name));
+    let question = format!("Forget {what} of {name}, which {are} kept nowhere else? [y/N] ");
+    Ok(matches!(prompt::now(&question)?.as_str(), "y" | "Y" | "yes"))
 }
 
 fn entry(name: &str, world: &World) -> Result<EntryReport, Refusal> {
@@ -189,7 +233,6 @@ impl Serialize for Shown {
 fn get(options: &Get, world: &mut World) -> Outcome {
     // A bare name could be another entry's.
     let name = of_kind(KIND, &options.name);
-    named(&name, options.key.as_deref())?;
     let ask = || ToolAsk::Secret { name: name.clone(), role_arn: options.role_arn.clone() };
     let Reply::Secret(secret) = world.reach.ask_tool(ask)? else { return Err(unexpected()) };
     let mut values = secret.values;
@@ -229,9 +272,10 @@ mod tests {
 
     #[test]
     fn a_value_in_the_place_of_a_name_is_not_repeated() {
-        assert!(named("secret.x", None).is_ok() && named("secret.x", Some("SECRET_KEY1")).is_ok());
+        assert!(named("set", "x", None).is_ok() && named("set", "x", Some("SECRET_KEY1")).is_ok());
         for value in ["KEY=s3cret", "s3cret!", "", "s3\u{e9}cret"] {
-            let refusal = named("secret.x", Some(value)).unwrap_err();
+            let refusal = named("get", "x", Some(value)).unwrap_err();
+            assert_eq!(refusal.hint, "keyfob secret get secret.x KEY");
             assert!(!refusal.to_string().contains("s3"), "{refusal}");
         }
         let refusal = no_such("secret.x", ["A", "B"].iter());

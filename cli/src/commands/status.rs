@@ -192,10 +192,7 @@ pub fn state_word(entry: &EntryReport, in_job: bool) -> &'static str {
     match entry.state {
         _ if is_without_job(entry) && in_job => "no identity",
         _ if is_without_job(entry) => "no job here",
-        EntryState::SignedOut if entry.kind == "token" => "no token",
-        EntryState::SignedOut if entry.kind == "secret" => "no value",
-        EntryState::SignedOut if matches!(entry.kind.as_str(), "outscale" | "outerbounds") => "no key",
-        EntryState::SignedOut => "signed out",
+        EntryState::SignedOut => missing(entry),
         // A lease is bought, and another program run, when somebody asks for it.
         EntryState::Live if is_obtained(entry) && entry.until.is_none() => "not used yet",
         EntryState::Live => "live",
@@ -203,6 +200,29 @@ pub fn state_word(entry: &EntryReport, in_job: bool) -> &'static str {
         EntryState::Waiting => "waiting",
         EntryState::Refused => "refused",
     }
+}
+
+/// What an entry lacks, or what stands behind it.
+fn missing(entry: &EntryReport) -> &'static str {
+    let code = entry.refusal.as_ref().map(|refusal| refusal.code);
+    match (entry.kind.as_str(), code) {
+        (_, Some(Code::SignInNeeded)) => "signed out",
+        ("token", _) => "no token",
+        ("secret", Some(Code::TokenNeeded)) if entry.facts.contains_key("from") => "no key",
+        ("secret", _) if entry.facts.contains_key("from") => "signed out",
+        ("secret", _) if is_half(entry) => "incomplete",
+        ("secret", _) => "no value",
+        ("outscale" | "outerbounds", _) | ("aws", Some(Code::TokenNeeded)) => "no key",
+        _ => "signed out",
+    }
+}
+
+/// Whether a secret has values, and not all of them: then the next step is about one that it lacks.
+fn is_half(entry: &EntryReport) -> bool {
+    let hint = entry.refusal.as_ref().map(|refusal| refusal.hint.as_str()).unwrap_or_default();
+    let last = hint.strip_prefix("keyfob secret set ").and_then(|rest| rest.split_once(' '));
+    let keys = entry.facts.get("keys").map(String::as_str).unwrap_or_default();
+    last.is_some_and(|(_, key)| keys.split([',', ' ']).any(|known| known == key))
 }
 
 fn is_obtained(entry: &EntryReport) -> bool {
@@ -423,6 +443,25 @@ machine.ci           github-actions           -    -        no job here
         let reason = "machine.ci: no job with an identity runs here. Next: run it in a job\n";
         assert!(in_job.contains(reason), "{in_job}");
         assert!(in_job.contains("  no identity\n") && !in_job.contains("no job here"), "{in_job}");
+    }
+
+    #[test]
+    fn what_is_missing_is_named_by_what_it_is() {
+        let missing = |name, code, hint: &str, facts: &[(&str, &str)]| {
+            let mut entry = entry(name, EntryState::SignedOut);
+            entry.refusal = Some(Refusal::new(code, "why").hint(hint));
+            entry.facts = facts.iter().map(|(name, fact)| ((*name).to_owned(), (*fact).to_owned())).collect();
+            state_word(&entry, false)
+        };
+        let (sign_in, token) = (Code::SignInNeeded, Code::TokenNeeded);
+        let (keys, from) = (&[("keys", "ONE, TWO")], &[("keys", "ONE"), ("from", "aws-secrets-manager")]);
+        assert_eq!(missing("secret.x", token, "keyfob secret set x", keys), "no value");
+        assert_eq!(missing("secret.x", token, "keyfob secret set x TWO", keys), "incomplete");
+        assert_eq!(missing("secret.db", sign_in, "keyfob login okta", from), "signed out");
+        assert_eq!(missing("secret.db", token, "keyfob token add prod", from), "no key");
+        assert_eq!(missing("aws.prod", token, "keyfob token add prod", &[]), "no key");
+        assert_eq!(missing("aws.dev", sign_in, "keyfob login okta", &[]), "signed out");
+        assert_eq!(missing("token.aspect", token, "keyfob token add aspect", &[]), "no token");
     }
 
     #[test]

@@ -151,7 +151,7 @@ fn plain_variables_where_they_are_asked_for_and_for_outscale() {
 #[test]
 fn what_cannot_be_given_is_said_before_anything_runs() {
     let profile = agent();
-    let cases: [(&[&str], i32, &str); 6] = [
+    let cases: [(&[&str], i32, &str); 7] = [
         (&["exec", "dev"], 2, "keyfob exec dev -- COMMAND"),
         (&["exec", "dev", "terraform", "apply"], 2, "Run: keyfob exec dev -- terraform apply"),
         (&["exec", "--", "touch"], 2, "keyfob exec NAME -- touch"),
@@ -162,6 +162,11 @@ fn what_cannot_be_given_is_said_before_anything_runs() {
             "`aws.dev` and `aws.prod` would be in the same variables",
         ),
         (&["exec", "aws.old", "--", "true"], 1, "keyfob exec aws.old --env -- COMMAND"),
+        (
+            &["exec", "aws.old", "my-secret", "--", "true"],
+            1,
+            "keyfob exec aws.old my-secret --env -- COMMAND",
+        ),
     ];
     for (arguments, code, text) in cases {
         let output = exec(&profile, arguments);

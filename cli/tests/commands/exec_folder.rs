@@ -7,11 +7,12 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use keyfob_ipc::Door;
+use keyfob_ipc::{Door, Reply};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::fake::{Act, Profile, err, feed, out};
 use crate::metaflow::{CONFIG, config};
+use crate::{entry, status};
 
 const URL: &str = "https://api.foo.example/v1/perimeters/default/metaflowconfigs/default";
 
@@ -101,6 +102,49 @@ fn both_readers_find_their_files_and_nothing_of_another_configuration() {
     );
     assert!(text.ends_with(&files), "{text}");
     assert!(folders(runtime.path()).is_empty(), "gone with the program");
+}
+
+/// The names of ours that a program has.
+const OURS: &str = "env | grep ^METAFLOW_KEYFOB_ | sort";
+
+#[test]
+fn flows_below_find_this_program_and_the_role_of_the_deployment() {
+    let own = std::fs::canonicalize(env!("CARGO_BIN_EXE_keyfob")).unwrap();
+    let program = format!("METAFLOW_KEYFOB_PROGRAM={}\n", own.display());
+    let role = |name: &str, through: &str, region: Option<&str>| {
+        let mut role = entry(name);
+        role.through = Some(through.to_owned());
+        role.facts.extend(region.map(|region| ("region".to_owned(), region.to_owned())));
+        role
+    };
+    let prod = "outerbounds.prod";
+    let others = [role("aws.dev", "sso.okta", Some("eu-west-1")), role("token.x", prod, None), entry(prod)];
+    let of_caller = "METAFLOW_KEYFOB_AWS=aws.mine\nMETAFLOW_KEYFOB_REGION=eu-mine-1\n";
+    for (roles, expected) in [
+        (
+            vec![role("aws.prod", prod, Some("us-west-2"))],
+            format!("METAFLOW_KEYFOB_AWS=aws.prod\n{program}METAFLOW_KEYFOB_REGION=us-west-2\n"),
+        ),
+        // The service says it, and one of another entry would be wrong.
+        (vec![role("aws.prod", prod, None)], format!("METAFLOW_KEYFOB_AWS=aws.prod\n{program}")),
+        (vec![], of_caller.replacen('\n', &format!("\n{program}"), 1)),
+        (
+            vec![role("aws.a", prod, None), role("aws.b", prod, None)],
+            of_caller.replacen('\n', &format!("\n{program}"), 1),
+        ),
+    ] {
+        let (profile, runtime) = (agent(), runtime());
+        let entries = [&others[..], &roles].concat();
+        profile.answer(Door::Control, move |_, _| {
+            let Reply::Status(mut status) = status() else { panic!("no status") };
+            status.entries.clone_from(&entries);
+            Reply::Status(status).into()
+        });
+        let mut command = command(&profile, runtime.path(), "prod", &["sh", "-c", OURS]);
+        command.env("METAFLOW_KEYFOB_AWS", "aws.mine").env("METAFLOW_KEYFOB_REGION", "eu-mine-1");
+        command.env("METAFLOW_KEYFOB_SERVICE", "token.mine");
+        assert_eq!(out(&feed(command, b"")), expected);
+    }
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! `keyfob import`: the key is in the file or with the agent, at every moment, and nowhere else.
 
 mod failing;
+mod guarded;
+mod orders;
 mod world;
 
 use std::ffi::CString;
@@ -9,7 +11,7 @@ use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 
 use serde_json::json as value;
 
-use self::world::{CONFIG_URL, KEY, PLAIN, World};
+use self::world::{CONFIG_URL, KEY, PLAIN, World, with_program};
 use crate::fake::{err, out};
 use crate::json;
 
@@ -36,6 +38,7 @@ fn a_key_moves_into_a_new_entry_and_back_to_the_byte() {
         "\"METAFLOW_SERVICE_AUTH_KEY\" : \"s3rvice-k3y\"",
         "\"METAFLOW_KEYFOB_SERVICE\" : \"token.metaflow\"",
     );
+    let moved = with_program(&moved, ",\r\n  ", ": ");
     assert_eq!((world.file("config.json"), mode(&world.path("config.json"))), (moved, 0o600));
     assert_eq!(world.agent().held["token.metaflow"], KEY);
     assert!(out(&world.run(&["import"])).contains("nothing that keyfob knows is in plain text"));
@@ -66,8 +69,12 @@ fn a_deployment_of_outerbounds_gets_an_entry_of_its_own() {
     );
     assert_eq!(
         world.file("config_work.json"),
-        format!(
-            "{{\"OBP_METAFLOW_CONFIG_URL\": \"{CONFIG_URL}\", \"METAFLOW_KEYFOB_SERVICE\": \"outerbounds.foo-blue\"}}\n"
+        with_program(
+            &format!(
+                "{{\"OBP_METAFLOW_CONFIG_URL\": \"{CONFIG_URL}\", \"METAFLOW_KEYFOB_SERVICE\": \"outerbounds.foo-blue\"}}\n"
+            ),
+            ", ",
+            ": "
         )
     );
     assert_eq!(world.agent().held["outerbounds.foo-blue"], KEY);
@@ -269,7 +276,7 @@ fn the_key_of_another_entry_is_not_put_into_the_file() {
         "config.json",
         &PLAIN.replace(
             "\"METAFLOW_SERVICE_AUTH_KEY\" : \"s3rvice-k3y\"",
-            "\"METAFLOW_KEYFOB_SERVICE\":\"token.mine\"",
+            "\"METAFLOW_KEYFOB_SERVICE\":\"token.mine\",\"METAFLOW_KEYFOB_SETUP\":\"import\"",
         ),
     );
     let before = world.file("config.json");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::process::Output;
 
-use keyfob_ipc::reply::{EntryReport, EntryState, SecretValues};
+use keyfob_ipc::reply::{EntryReport, EntryState, LockReport, LockedBy, SecretValues};
 use keyfob_ipc::{Code, Door, Refusal, Reply, Secret};
 
 use crate::fake::{Profile, err, out};
@@ -30,6 +30,10 @@ fn people() -> Profile {
             let found = match name {
                 "secret.my-secret" => my_secret(),
                 "secret.db" => db(),
+                "secret.gone" => {
+                    return refused(Refusal::new(Code::UnknownEntry, "there is no entry `secret.gone`"))
+                        .into();
+                }
                 _ => entry("token.aspect"),
             };
             return Reply::Entry(Box::new(found)).into();
@@ -95,15 +99,35 @@ fn several_come_as_an_object_and_may_be_all() {
 fn what_is_wrong_with_values_is_said_without_them_and_sent_nowhere() {
     let profile = people();
     let set = ["secret", "set", "my-secret"];
-    let cases: [(&[&str], &[u8], i32, &str); 11] = [
-        (&[], b"s3cret", 1, "a JSON object of strings. Run: keyfob secret set secret.my-secret\n"),
+    let one = ". Run: keyfob secret set secret.my-secret SECRET_KEY1\n";
+    let cases: [(&[&str], &[u8], i32, &str); 15] = [
+        (&[], b"s3cret", 1, &format!("a JSON object of strings{one}")),
         (&[], b"{\"SECRET_KEY1\": 5, \"s3cret\": 1}", 1, "all different strings"),
         (&[], b"{\"s3cret-1\": \"\"}", 1, "no name of a variable"),
-        (&[], b"{}", 1, "no value was given"),
+        (&[], b"{}", 1, &format!("no value was given{one}")),
+        (&[], &[b'x'; 70_000], 1, &format!("more than 61440 bytes{one}")),
+        (
+            &[],
+            b"{\"SECRET_KEY2\": \"s3cret\\u0000\"}",
+            1,
+            "no variable can. Next: keep it in base64: base64 < FILE | keyfob secret set secret.my-secret SECRET_KEY2\n",
+        ),
         (&["SECRET_KEY1"], b"s3cret\0", 1, "`SECRET_KEY1` holds a NUL"),
-        (&["SECRET_KEY1"], b"s3cret\xff", 1, "no text"),
-        (&["SECRET_KEY1"], &[b'x'; 70_000], 1, "more than 61440 bytes"),
-        (&["SECRET_KEY1=s3cret"], b"", 1, "never the value itself"),
+        (
+            &["SECRET_KEY1"],
+            b"s3cret\xff",
+            1,
+            "no text. Next: keep it in base64: base64 < FILE | keyfob secret set ",
+        ),
+        (&["SECRET_KEY1"], &[b'x'; 70_000], 1, "more than 61440 bytes. Next: a value has at most 16 KiB\n"),
+        (
+            &["SECRET_KEY1=s3cret"],
+            b"",
+            2,
+            "never the value itself. Run: keyfob secret set secret.my-secret KEY\n",
+        ),
+        (&["s3cret=x"], b"", 2, "never the value itself"),
+        (&["-"], b"x", 2, "never the value itself"),
         (&["s3cret"], b"x", 1, "no value of that name; it has SECRET_KEY1, SECRET_KEY2"),
         (&["SECRET_KEY1", "s3cret"], b"", 2, "never an argument: it comes by the hidden prompt or a pipe"),
         (&["--value=s3cret"], b"", 2, "never an argument"),
@@ -184,6 +208,21 @@ fn a_list_names_values_and_places() {
     let names: Vec<_> =
         list.as_array().unwrap().iter().map(|entry| entry["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["secret.my-secret", "secret.db"]);
+    let broken = Profile::with_agent(Door::Control, |_, _| {
+        let Reply::Status(mut status) = status() else { panic!("no status") };
+        status.entries.clear();
+        status.config.errors = vec!["line 4: unknown key `kees`".to_owned()];
+        Reply::Status(status).into()
+    });
+    for json in [&[][..], &["--json"]] {
+        let output = broken.keyfob(&[&["secret", "list"], json].concat(), b"");
+        assert_eq!(output.status.code(), Some(1), "{}", out(&output));
+        assert!(
+            err(&output).contains("line 4: unknown key `kees`. Run: keyfob config check"),
+            "{}",
+            err(&output)
+        );
+    }
     let none = Profile::with_agent(Door::Control, |_, _| status().into());
     assert_eq!(out(&none.keyfob(&["secret", "list"], b"")), "keyfob: the configuration has no secrets\n");
 }
@@ -223,6 +262,87 @@ fn each_value_is_asked_for_unseen_and_an_empty_answer_leaves_it() {
     let (code, screen, _) = session.ends();
     assert_eq!(code, Some(1));
     assert!(screen.contains("CI is set") && !screen.contains("(not shown)"), "{screen}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_value_of_several_lines_that_is_pasted_is_refused_whole() {
+    use crate::terminal::Session;
+    let profile = people();
+    for rest in ["s3cret line\r-----END KEY-----\r".to_owned(), "s3cret line\r".repeat(3000)] {
+        let mut session = Session::start(&profile, &["secret", "set", "my-secret"], &[], false);
+        session.sees("SECRET_KEY1 of secret.my-secret (not shown): ");
+        session.types(&format!("-----BEGIN KEY-----\r{rest}"));
+        let (code, screen, _) = session.ends();
+        assert_eq!(code, Some(1), "{screen}");
+        let hint = ". Run: keyfob secret set secret.my-secret SECRET_KEY1 < FILE\n";
+        assert!(screen.ends_with(&format!("keyfob: the value has several lines{hint}")), "{screen}");
+        assert!(!screen.contains("s3cret") && !screen.contains("SECRET_KEY2 of"), "{screen}");
+    }
+    assert!(profile.asked().iter().all(|ask| ask["secret-set"].is_null()));
+
+    // What is copied with the end of its line, or two, is one line.
+    let mut session = Session::start(&profile, &["secret", "set", "my-secret", "SECRET_KEY2"], &[], false);
+    session.sees("(not shown): ");
+    session.types("one line\r\n\r");
+    let (code, screen, _) = session.ends();
+    assert_eq!(code, Some(0), "{screen}");
+    assert_eq!(
+        profile.asked().last().unwrap()["secret-set"]["values"],
+        json(r#"{"SECRET_KEY2":"one line"}"#)
+    );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn nobody_is_asked_for_what_a_locked_agent_cannot_keep() {
+    use crate::terminal::Session;
+    let profile = Profile::with_agent(Door::Control, |_, ask| {
+        if ask == "status" {
+            let Reply::Status(mut status) = status() else { panic!("no status") };
+            let since = "2026-11-21T07:00:00Z".to_owned();
+            status.lock = Some(LockReport { since, by: LockedBy::Person, is_pause: false });
+            return Reply::Status(status).into();
+        }
+        Reply::Entry(Box::new(my_secret())).into()
+    });
+    let (code, screen, _) = Session::start(&profile, &["secret", "set", "my-secret"], &[], false).ends();
+    assert_eq!((code, screen.as_str()), (Some(5), "keyfob: keyfob is locked. Run: keyfob unlock\n"));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_only_copy_is_forgotten_by_a_person_who_says_so() {
+    use crate::terminal::Session;
+    let profile = people();
+    let removed = || profile.asked().iter().filter(|ask| ask["secret-remove"].is_object()).count();
+    let remove = ["secret", "remove", "my-secret"];
+    for (answer, code, count) in [("\r", 1, 0), ("n\r", 1, 0), ("y\r", 0, 1)] {
+        let mut session = Session::start(&profile, &remove, &[], false);
+        session
+            .sees("Forget SECRET_KEY1, SECRET_KEY2 of secret.my-secret, which are kept nowhere else? [y/N] ");
+        session.types(answer);
+        let (is, screen, _) = session.ends();
+        assert_eq!((is, removed()), (Some(code), count), "{screen}");
+        assert_eq!(screen.contains("nothing was removed"), code == 1, "{screen}");
+    }
+    let mut session = Session::start(&profile, &[&remove[..], &["SECRET_KEY1"]].concat(), &[], false);
+    session.sees("Forget SECRET_KEY1 of secret.my-secret, which is kept nowhere else? [y/N] ");
+    session.types("y\r");
+    assert_eq!((session.ends().0, removed()), (Some(0), 2));
+    // The configuration may not have it any more.
+    let mut session = Session::start(&profile, &["secret", "remove", "gone"], &[], false);
+    session.sees("Forget the values of secret.gone, which are kept nowhere else? [y/N] ");
+    session.types("y\r");
+    assert_eq!((session.ends().0, removed()), (Some(0), 3));
+    // Who says so beforehand is not asked, nor is anybody in a job.
+    for (more, variables) in [(&["--yes"][..], &[][..]), (&[], &[("CI", "1")])] {
+        let before = removed();
+        let session = Session::start(&profile, &[&remove[..], more].concat(), variables, false);
+        let (code, screen, _) = session.ends();
+        assert_eq!((code, removed()), (Some(0), before + 1), "{screen}");
+        assert!(!screen.contains("[y/N]"), "{screen}");
+    }
 }
 
 #[cfg(target_os = "linux")]

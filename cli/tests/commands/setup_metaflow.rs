@@ -141,7 +141,8 @@ fn a_deployment_is_asked_for_its_key_and_its_role() {
     assert!(!config(&profile).exists());
     let output = run(&profile, &["setup", "metaflow", "outerbounds.prod", "--print"], &[]);
     assert_eq!((json(&out(&output)), config(&profile).exists()), (both, false));
-    assert!(err(&output).contains("pip install metaflow-keyfob-outerbounds\n"), "{}", err(&output));
+    let packages = "metaflow-keyfob and metaflow-keyfob-outerbounds, in integrations/ of keyfob's repository";
+    assert!(err(&output).contains(packages) && !err(&output).contains("pip install"), "{}", err(&output));
 
     let profile = agent([prod()[1].clone()]);
     let output = run(&profile, &["setup", "metaflow", "--print"], &[]);
@@ -200,9 +201,51 @@ fn one_of_several_entries_has_to_be_named() {
     }
     let output = run(&profile, &["setup", "metaflow", "no\u{1b}ne"], &[]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(err(&output).contains("the name `no\\u{1b}ne`"), "{}", err(&output));
+    assert!(
+        err(&output)
+            .contains("the name `no\\u{1b}ne`; there is aws.dev, aws.ops, aws.prod, outerbounds.prod"),
+        "{}",
+        err(&output)
+    );
     let output = run(&agent([]), &["setup", "metaflow"], &[]);
     assert!(err(&output).ends_with("Next: add [aws.NAME] to /c.toml\n"), "{}", err(&output));
+}
+
+#[test]
+fn what_a_file_names_already_is_kept_where_it_still_fits() {
+    let profile = agent([&[dev(), of("aws.ops", None, &[])][..], &prod()].concat());
+    for name in ["aws.ops", "outerbounds.prod", "aws.dev"] {
+        let named = set_up(&profile, &[name]);
+        assert_eq!(set_up(&profile, &[]), named);
+    }
+    put(&profile, "{\"METAFLOW_KEYFOB_AWS\": \"aws.old\"}");
+    let output = run(&profile, &["setup", "metaflow"], &[]);
+    assert!(err(&output).starts_with("keyfob: several entries fit: "), "{}", err(&output));
+}
+
+#[test]
+fn one_of_several_roles_of_a_deployment_has_to_be_named() {
+    let [role, deployment] = prod();
+    let batch = of("aws.batch", Some("outerbounds.prod"), &[]);
+    let profile = agent([role, batch, deployment]);
+    for more in [&[][..], &["prod"], &["outerbounds.prod"]] {
+        let output = run(&profile, &[&["setup", "metaflow"], more].concat(), &[]);
+        assert_eq!((output.status.code(), config(&profile).exists()), (Some(1), false));
+        assert_eq!(
+            err(&output),
+            "keyfob: several entries are obtained with `outerbounds.prod`: aws.prod, aws.batch. \
+             Run: keyfob setup metaflow aws.prod\n"
+        );
+    }
+    // Either of them brings the deployment along.
+    for name in ["aws.prod", "batch", "aws.batch"] {
+        let with = set_up(&profile, &[name]);
+        let role = if name == "aws.prod" { "aws.prod" } else { "aws.batch" };
+        assert_eq!(json(&with)["METAFLOW_KEYFOB_AWS"], role);
+        assert_eq!(json(&with)["METAFLOW_KEYFOB_SERVICE"], "outerbounds.prod");
+        assert_eq!(json(&with).get("METAFLOW_DEFAULT_AWS_CLIENT_PROVIDER"), None);
+        assert_eq!((set_up(&profile, &[]), set_up(&profile, &["prod"])), (with.clone(), with), "it is kept");
+    }
 }
 
 #[test]

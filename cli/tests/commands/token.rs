@@ -181,6 +181,50 @@ fn json_of_a_service_that_shows_it_is_passed_on_whole() {
     assert_eq!(profile.asked().len(), 1);
 }
 
+/// An agent with `outerbounds.prod`.
+fn prod() -> Profile {
+    Profile::with_agent(Door::Control, |_, ask| {
+        if ask["token-entry"].is_object() {
+            return Reply::Entry(Box::new(entry("outerbounds.prod"))).into();
+        }
+        if ask == "status" { crate::status().into() } else { done().into() }
+    })
+}
+
+/// What a page offers, as people take it along.
+const PASTES: [&str; 9] = [
+    "foo:eJyrVk+/Lzw9QSk=",
+    "outerbounds configure foo:eJyrVk+/Lzw9QSk=",
+    "  $ outerbounds  configure foo:eJyrVk+/Lzw9QSk= \r\n",
+    "outerbounds configure 'foo:eJyrVk+/Lzw9QSk='\n",
+    "\"foo:eJyrVk+/Lzw9QSk=\"",
+    "'outerbounds configure foo:eJyrVk+/Lzw9QSk='",
+    "outerbounds configure \\\n  foo:eJyrVk+/Lzw9QSk=\n",
+    "$ outerbounds configure \\\r\n  \"foo:eJyrVk+/\\\r\nLzw9QSk=\"\r\n",
+    "outerbounds\tconfigure\\\n foo:eJyrVk+/Lzw9QSk=",
+];
+
+#[test]
+fn the_command_that_the_page_of_outerbounds_offers_is_taken() {
+    for paste in PASTES {
+        let profile = prod();
+        let output = profile.keyfob(&["token", "add", "prod"], paste.as_bytes());
+        assert_eq!(output.status.code(), Some(0), "{paste}: {}", err(&output));
+        let value = profile.asked()[1]["token-add"]["value"].as_str().unwrap().to_owned();
+        assert_eq!(value, "foo:eJyrVk+/Lzw9QSk=", "{paste}");
+    }
+    let profile = prod();
+    for nothing in ["", " \n", "outerbounds configure", "$ outerbounds configure ''"] {
+        let output = profile.keyfob(&["token", "add", "prod"], nothing.as_bytes());
+        assert_eq!(output.status.code(), Some(1), "{nothing}");
+        assert!(err(&output).contains("no string was given"), "{}", err(&output));
+    }
+    assert!(profile.asked().iter().all(|ask| ask["token-add"].is_null()));
+    // Another kind's value is no command.
+    let output = aspect().keyfob(&["token", "add", "aspect"], b"'aw_s3cr3t'");
+    assert_eq!(output.status.code(), Some(1));
+}
+
 #[test]
 fn what_becomes_of_a_token_is_asked_by_its_whole_name() {
     let profile = token_door(&[], |_| done());
@@ -315,6 +359,23 @@ keyfob: done as asked
         );
         assert_eq!(code, Some(0));
         assert_eq!(profile.asked()[2]["token-add"]["value"], "aw_s3cr3t");
+    }
+
+    #[test]
+    fn the_command_of_outerbounds_is_taken_at_the_prompt() {
+        for keys in [
+            "outerbounds configure foo:eJyrVk+/Lzw9QSk=\r",
+            "outerbounds configure \\\r  foo:eJyrVk+/Lzw9QSk=\r",
+        ] {
+            let profile = prod();
+            let mut session = Session::start(&profile, &["token", "add", "prod"], &[], false);
+            session.sees("Configuration string for outerbounds.prod (not shown): ");
+            session.types(keys);
+            let (code, screen, _) = session.ends();
+            assert_eq!(code, Some(0), "{screen}");
+            assert!(!screen.contains("eJyr"), "{screen}");
+            assert_eq!(profile.asked()[2]["token-add"]["value"], "foo:eJyrVk+/Lzw9QSk=");
+        }
     }
 
     #[test]

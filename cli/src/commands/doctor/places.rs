@@ -55,6 +55,8 @@ fn socket(name: &str, path: &Path) -> Check {
 
     use keyfob_ipc::{Code, Refusal};
 
+    use crate::printer::pasteable;
+
     let shown = path.display();
     let wrong = |say: String, hint: String| bad(name, &Refusal::new(Code::PlaceUnsafe, say).hint(hint));
     let metadata = match std::fs::symlink_metadata(path) {
@@ -67,13 +69,16 @@ fn socket(name: &str, path: &Path) -> Check {
     let me = rustix::process::geteuid().as_raw();
     let mode = metadata.mode() & 0o777;
     if !metadata.file_type().is_socket() {
-        wrong(format!("`{shown}` is no socket"), format!("look at it, then rm '{shown}'"))
+        wrong(
+            format!("`{shown}` is no socket"),
+            pasteable("look at it, then rm", path).unwrap_or("look at it, then remove it".to_owned()),
+        )
     } else if metadata.uid() != me {
         let say = format!("the socket `{shown}` belongs to user {}, not to {me}", metadata.uid());
         wrong(say, "keyfob agent restart".to_owned())
     } else if mode & 0o077 != 0 {
         let say = format!("the socket `{shown}` can be used by others (mode {mode:o})");
-        wrong(say, format!("chmod 600 '{shown}'"))
+        wrong(say, pasteable("chmod 600", path).unwrap_or("take that right away".to_owned()))
     } else {
         good(name, format!("`{shown}` is yours alone"))
     }

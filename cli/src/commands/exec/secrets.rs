@@ -2,67 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use keyfob_ipc::reply::{SecretValues, is_variable};
+use keyfob_ipc::reply::{SecretValues, is_variable, steers_programs};
 use keyfob_ipc::{Code, Refusal, text};
 
 use super::variables::Variables;
-
-/// Who may write a secret is not always who runs the program. These decide what a program loads or runs, which configuration it
-/// reads, or which agent it asks; names differ in case alone on Windows, so case does not count.
-const NAMES: &[&str] = &[
-    "PATH",
-    "HOME",
-    "USERPROFILE",
-    "IFS",
-    "ENV",
-    "BASH_ENV",
-    "BASHOPTS",
-    "SHELLOPTS",
-    "PS4",
-    "PROMPT_COMMAND",
-    "ZDOTDIR",
-    "XDG_CONFIG_HOME",
-    "GCONV_PATH",
-    "GLIBC_TUNABLES",
-    "OPENSSL_CONF",
-    "OPENSSL_MODULES",
-    "NODE_OPTIONS",
-    "NODE_PATH",
-    "PERL5OPT",
-    "PERL5LIB",
-    "PERL5DB",
-    "RUBYOPT",
-    "RUBYLIB",
-    "CLASSPATH",
-    "JAVA_TOOL_OPTIONS",
-    "JDK_JAVA_OPTIONS",
-    "_JAVA_OPTIONS",
-    "EDITOR",
-    "VISUAL",
-    "PAGER",
-    "BROWSER",
-    "LESSOPEN",
-    "LESSCLOSE",
-    "SSH_ASKPASS",
-    "GIT_ASKPASS",
-    "GIT_SSH",
-    "GIT_SSH_COMMAND",
-    "GIT_EXEC_PATH",
-    "GIT_EDITOR",
-    "GIT_SEQUENCE_EDITOR",
-    "GIT_PAGER",
-    "GIT_EXTERNAL_DIFF",
-    "GIT_PROXY_COMMAND",
-    "GIT_TEMPLATE_DIR",
-    "PATHEXT",
-    "COMSPEC",
-    "SYSTEMROOT",
-    "PSMODULEPATH",
-];
-
-/// The same for whole families: the loader, Python, the configuration of Git, Metaflow and Outerbounds, and our own.
-const FAMILIES: &[&str] =
-    &["LD_", "DYLD_", "PYTHON", "GIT_CONFIG", "METAFLOW_", "OBP_", "__REMOTE_CONFIG", "KEYFOB_"];
 
 /// Puts the values of these entries into variables. What stands beside them has its own there already.
 ///
@@ -83,8 +26,7 @@ pub fn add(secrets: &[SecretValues], variables: &mut Variables) -> Result<(), Re
                 let say = format!("`{name}` of `{entry}` holds a NUL, which no variable can");
                 return Err(refuse(say).hint(format!("keyfob secret set {entry} {name}")));
             }
-            let folded = name.to_ascii_uppercase();
-            if is_dangerous(&folded) {
+            if steers_programs(name) {
                 let say = format!(
                     "`{entry}` has a value `{name}`, and that variable decides what a program runs or reads"
                 );
@@ -94,7 +36,7 @@ pub fn add(secrets: &[SecretValues], variables: &mut Variables) -> Result<(), Re
                 let say = format!("`{entry}` has a value `{name}`, and so has what is named beside it");
                 return Err(refuse(say).hint(take_it(name)));
             }
-            let key = if cfg!(windows) { folded } else { name.clone() };
+            let key = if cfg!(windows) { name.to_ascii_uppercase() } else { name.clone() };
             if let Some(first) = known.insert(key, &secret.entry) {
                 let say = format!("`{}` and `{entry}` both have a value `{name}`", text::escape(first));
                 return Err(refuse(say).hint("name one of them"));
@@ -105,10 +47,6 @@ pub fn add(secrets: &[SecretValues], variables: &mut Variables) -> Result<(), Re
         variables.set(name, value.expose());
     }
     Ok(())
-}
-
-fn is_dangerous(folded: &str) -> bool {
-    NAMES.contains(&folded) || FAMILIES.iter().any(|family| folded.starts_with(family))
 }
 
 #[cfg(test)]
@@ -161,6 +99,24 @@ mod tests {
             "PYTHONPATH",
             "METAFLOW_HOME",
             "KEYFOB_CONFIG",
+            "XDG_RUNTIME_DIR",
+            "DBUS_SESSION_BUS_ADDRESS",
+            "npm_config_script_shell",
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+            "AWS_CONFIG_FILE",
+            "AWS_SHARED_CREDENTIALS_FILE",
+            "KUBECONFIG",
+            "DOCKER_CONFIG",
+            "RUSTC",
+            "RUSTC_WRAPPER",
+            "GOFLAGS",
+            "DOTNET_STARTUP_HOOKS",
+            "SHELL",
+            "MAKEFLAGS",
+            "SSL_CERT_FILE",
+            "SSL_CERT_DIR",
+            "REQUESTS_CA_BUNDLE",
+            "NODE_EXTRA_CA_CERTS",
         ] {
             let say = refused(&[secret("secret.a", &[name])], &mut Variables::default());
             assert!(say.contains(&format!("`{name}`")), "{say}");

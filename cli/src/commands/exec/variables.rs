@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 use keyfob_ipc::Secret;
-use keyfob_ipc::reply::ExecKeys;
+use keyfob_ipc::reply::{EntryReport, ExecKeys};
 
 use crate::endpoint::Endpoint;
+use crate::metaflow_file::{AWS as AWS_ENTRY, PROGRAM, REGION};
 
 /// Where there is nothing to read. SDKs take an empty name for none and go to the usual place.
 pub(super) const NOWHERE: &str = if cfg!(windows) { "NUL" } else { "/dev/null" };
@@ -58,6 +59,7 @@ const METAFLOW: &[&str] = &[
     "METAFLOW_SERVICE_AUTH_KEY",
     "METAFLOW_SERVICE_HEADERS",
     "METAFLOW_SERVICE_URL",
+    "METAFLOW_SERVICE_INTERNAL_URL",
     "METAFLOW_KEYFOB_SERVICE",
     "OBP_CONFIG_DIR",
     "OB_CURRENT_PERIMETER",
@@ -134,6 +136,20 @@ impl Variables {
         if has_perimeter {
             // Without the file that is then looked for there, this is an error to both readers.
             self.set("OBP_CONFIG_DIR", folder);
+        }
+    }
+
+    /// How the extension of Metaflow finds this program and its entry: what a person's own configuration says of them is not read
+    /// in that folder.
+    pub fn extension(&mut self, program: Option<&str>, role: Option<&EntryReport>) {
+        if let Some(program) = program {
+            self.set(PROGRAM, program);
+        }
+        let Some(role) = role else { return };
+        self.set(AWS_ENTRY, &role.name);
+        match role.facts.get("region") {
+            Some(region) => self.set(REGION, region),
+            None => self.unset(&[REGION]),
         }
     }
 

@@ -3,8 +3,13 @@
 //! A value is given up in one place only after it was had back from the other, so that a crash at any moment leaves it in
 //! one of them or in both; the same command finishes what was begun.
 
+mod configuration;
+mod exposed;
 mod plan;
+mod turn;
 mod undo;
+
+use std::collections::BTreeMap;
 
 use clap::Args;
 use keyfob_ipc::reply::Status;
@@ -12,10 +17,9 @@ use keyfob_ipc::{Code, ControlAsk, Refusal, Reply, Secret, ToolAsk, text};
 use serde::Serialize;
 
 use self::plan::{Aim, Target};
-use super::{Outcome, ask_service};
-use crate::dotfile::Dotfile;
+use super::{Outcome, ask_service, setup};
 use crate::json_file::{Object, Wrong};
-use crate::metaflow_file::{self, HEADER, KEY, MetaflowFile, SERVICE, SETUP};
+use crate::metaflow_file::{self, BOTH, HEADER, IMPORT, KEY, MOVED, MetaflowFile, PROGRAM, SERVICE};
 use crate::printer::sentence;
 use crate::prompt;
 use crate::reach::unexpected;
@@ -26,8 +30,8 @@ use crate::world::World;
 /// Looks for the service key of Metaflow and of Outerbounds (METAFLOW_SERVICE_AUTH_KEY in ~/.metaflowconfig/config*.json, or in
 /// METAFLOW_HOME), shows where each one would go, and asks once. A key goes into an entry of the configuration: the one that
 /// fits, or a new one, whose lines are shown and appended to config.toml. Once the agent has kept the key and given it back, the
-/// member in the file is replaced by METAFLOW_KEYFOB_SERVICE, which names the entry; nothing else in the file changes. Flows
-/// find the key there with the package metaflow-keyfob.
+/// member in the file is replaced by METAFLOW_KEYFOB_SERVICE, which names the entry, and where this program is stands at the end
+/// (METAFLOW_KEYFOB_PROGRAM); nothing else in the file changes. Flows find the key there with the package metaflow-keyfob.
 #[derive(Debug, Args)]
 #[group(skip)]
 #[command(after_long_help = "\
@@ -66,6 +70,9 @@ struct Report {
     left: Vec<Left>,
     /// Lines that the configuration has got.
     appended: String,
+    /// Lines that the configuration has got no more, by entry.
+    #[serde(skip)]
+    taken_back: BTreeMap<String, String>,
     /// The exit code of the first thing that was left.
     #[serde(skip)]
     exit: u8,
@@ -114,16 +121,12 @@ impl Report {
 
 pub fn run(options: &Options, world: &mut World) -> Outcome {
     let mut report = Report::default();
-    let mut files = Vec::new();
-    for path in metaflow_file::all(world)? {
-        match MetaflowFile::read(&path) {
-            Ok(file) => files.push(file),
-            Err(refusal) => report.leave(&text::escape(&path.display().to_string()), refusal),
-        }
-    }
     if options.check {
-        return check(&files, report, world);
+        return check(&files(&mut report, world)?, report, world);
     }
+    // To the end of this run.
+    let _turn = turn::take(world)?;
+    let files = files(&mut report, world)?;
     // A command that was killed while it put keys back may have left one there.
     for path in metaflow_file::left_over(world)? {
         if let Err(error) = std::fs::remove_file(&path) {
@@ -133,6 +136,18 @@ pub fn run(options: &Options, world: &mut World) -> Outcome {
         }
     }
     if options.undo { undo::run(&files, report, world) } else { import(options, files, report, world) }
+}
+
+/// All that can be looked at.
+fn files(report: &mut Report, world: &World) -> Result<Vec<MetaflowFile>, Refusal> {
+    let mut files = Vec::new();
+    for path in metaflow_file::all(world)? {
+        match MetaflowFile::read(&path) {
+            Ok(file) => files.push(file),
+            Err(refusal) => report.leave(&text::escape(&path.display().to_string()), refusal),
+        }
+    }
+    Ok(files)
 }
 
 fn check(files: &[MetaflowFile], mut report: Report, world: &mut World) -> Outcome {
@@ -171,6 +186,7 @@ fn import(options: &Options, mut files: Vec<MetaflowFile>, mut report: Report, w
         return report.finish(world);
     }
     let status = status(world)?;
+    refuse_memory(&status, world)?;
     let aims = plan::aims(&files, &status);
     if !world.json {
         world.printer.result(&plan::shown(&files, &aims, &status.config.path));
@@ -180,11 +196,18 @@ fn import(options: &Options, mut files: Vec<MetaflowFile>, mut report: Report, w
         return Err(if asks(world) { refusal } else { refusal.hint("keyfob import --yes") });
     }
     for (file, aim) in files.iter().zip(aims) {
-        let moved = aim.and_then(|aim| move_in(file, &aim, &mut report, world).map(|()| aim.entry));
+        let moved = aim.and_then(|mut aim| {
+            aim.make_again(&mut report.taken_back);
+            move_in(file, &aim, &mut report, world).map(|exposed| (aim.entry, exposed))
+        });
         match moved {
-            Ok(entry) => {
+            Ok((entry, exposed)) => {
                 if !world.json {
                     world.printer.say(&format!("`{}` has no key any more: {entry} has it", file.shown()));
+                }
+                if let Some(why) = exposed {
+                    let say = format!("the key of `{}` may be known to others ({why})", file.shown());
+                    world.printer.note(&format!("{say}: make a new one where that one is from"));
                 }
                 report.moved.push(Move { file: file.shown(), entry });
             }
@@ -192,7 +215,12 @@ fn import(options: &Options, mut files: Vec<MetaflowFile>, mut report: Report, w
         }
     }
     if !report.moved.is_empty() && !world.json {
-        world.printer.note("flows find it with the package metaflow-keyfob: pip install metaflow-keyfob");
+        world
+            .printer
+            .note("flows find it with the package metaflow-keyfob, in integrations/ of keyfob's repository");
+    }
+    if !report.moved.is_empty() && status.agent.own_profile {
+        world.printer.note(metaflow_file::OWN_PROFILE);
     }
     if let Some(deployment) = report.moved.iter().find(|moved| moved.entry.starts_with("outerbounds.")) {
         let entry = &deployment.entry;
@@ -226,56 +254,150 @@ fn status(world: &World) -> Result<Box<Status>, Refusal> {
     }
 }
 
-/// Moves one key. Until the last step the file is as it was.
-fn move_in(file: &MetaflowFile, aim: &Aim, report: &mut Report, world: &mut World) -> Result<(), Refusal> {
-    if let Target::New(lines) = &aim.target {
-        append(lines, &aim.entry, world)?;
-        report.appended.push_str(lines);
+/// Where a key must outlive the agent.
+fn refuse_memory(status: &Status, world: &World) -> Result<(), Refusal> {
+    if world.environment.job {
+        let say = "below `keyfob run` keys are in memory alone, and one that is moved there would be gone with the job";
+        return Err(Refusal::new(Code::KeychainMissing, say).hint("keyfob import, outside of the job"));
     }
+    if status.keychain.kind != "memory" {
+        return Ok(());
+    }
+    let say = "the keychain is in memory, and a key that is moved there would be gone with the agent";
+    let path = text::escape(&status.config.path);
+    let hint = format!(
+        "write `keychain = \"system\"` or \"file\" under [agent] of {path}, then keyfob agent restart"
+    );
+    Err(Refusal::new(Code::KeychainMissing, say).hint(hint))
+}
+
+/// Moves one key. Until the last step the file is as it was. Returns how others may have got the key before.
+fn move_in(
+    file: &MetaflowFile,
+    aim: &Aim,
+    report: &mut Report,
+    world: &mut World,
+) -> Result<Option<String>, Refusal> {
     let key = key(file)?;
+    let Target::New(lines) = &aim.target else {
+        let is_added = give(file, aim, &key, world)?;
+        return prove_and_replace(file, aim, &key, is_added, world);
+    };
+    let appended = configuration::append(lines, &aim.entry, world)?;
+    let is_added = give(file, aim, &key, world).map_err(|refusal| {
+        // Nobody knows then what the agent has done.
+        if refusal.code != Code::AgentUnreachable && appended.take_back() {
+            report.taken_back.insert(aim.entry.clone(), lines.clone());
+            return refusal;
+        }
+        report.appended.push_str(lines);
+        appended.named(refusal)
+    })?;
+    report.appended.push_str(lines);
+    prove_and_replace(file, aim, &key, is_added, world).map_err(|refusal| appended.named(refusal))
+}
+
+/// Has the entry keep the key. Whether it did not have it before.
+fn give(file: &MetaflowFile, aim: &Aim, key: &Secret<String>, world: &mut World) -> Result<bool, Refusal> {
     match held(&aim.uri, world)? {
-        Some(other) if other == key => {}
+        Some(other) if other == *key => Ok(false),
         Some(_) => {
             let say = format!("`{}` is left: for `{}` another key is held already", file.shown(), aim.uri);
-            return Err(Refusal::new(Code::BadRequest, say).hint(format!("keyfob why {}", aim.uri)));
+            Err(Refusal::new(Code::BadRequest, say).hint(format!("keyfob why {}", aim.uri)))
         }
         None => {
-            let value = aim.value(file, &key);
+            let value = aim.value(file, key);
             let ask = ControlAsk::TokenAdd { name: aim.entry.clone(), value, ends: None };
-            let Reply::Token(_) = ask_service(ask, "the token service", world)? else {
-                return Err(unexpected());
-            };
+            match ask_service(ask, "the token service", world)? {
+                Reply::Token(_) => Ok(true),
+                _ => Err(unexpected()),
+            }
         }
     }
-    if held(&aim.uri, world)?.as_ref() != Some(&key) {
+}
+
+fn prove_and_replace(
+    file: &MetaflowFile,
+    aim: &Aim,
+    key: &Secret<String>,
+    is_added: bool,
+    world: &World,
+) -> Result<Option<String>, Refusal> {
+    if held(&aim.uri, world)?.as_ref() != Some(key) {
         let say = format!("`{}` is left: `{}` does not give its key back", file.shown(), aim.entry);
         return Err(Refusal::new(Code::Internal, say).hint(format!("keyfob why {}", aim.uri)));
     }
     // A person may have taken their time.
     let file = MetaflowFile::read(&file.file.path)?;
-    if self::key(&file)? != key {
+    if self::key(&file)? != *key || file.file.has_other_names() {
         let say = format!("`{}` has changed meanwhile, and is left", file.shown());
         return Err(Refusal::new(Code::BadRequest, say).hint("keyfob import"));
     }
+    let is_moved = is_added || is_moved_by_another(&aim.entry, world)?;
     let Some(object) = &file.object else { return Err(unexpected()) };
-    let other = without_key(&file, object, &aim.entry)
+    // Where this program cannot name itself, flows look for it on the PATH.
+    let program = setup::own_path(world).ok();
+    let other = without_key(object, &aim.entry)
+        .and_then(|other| with_program(&file, &other, program.as_deref(), is_moved))
         .map_err(|wrong| Refusal::new(Code::BadRequest, format!("`{}` {wrong}", file.shown())))?;
-    file.file.replace_private(other.text()).map_err(|error| refuse_write(&file, &error))
+    // The key is about to leave the file: whoever else writes the configuration may have done so since it was given.
+    let status = status(world)?;
+    refuse_memory(&status, world)?;
+    if !status.entries.iter().any(|entry| entry.name == aim.entry) {
+        let say = format!("`{}` is left: the configuration has no {} any more", file.shown(), aim.entry);
+        return Err(Refusal::new(Code::UnknownEntry, say).hint("keyfob import"));
+    }
+    let exposed = exposed::why(&file.file.path);
+    file.file.replace_private(other.text()).map_err(|error| refuse_write(&file, &error))?;
+    Ok(exposed)
+}
+
+/// Whether the entry has its key from an import of another file: then it may go when none of them needs it.
+fn is_moved_by_another(entry: &str, world: &World) -> Result<bool, Refusal> {
+    let is_one =
+        |file: MetaflowFile| file.remembers(MOVED) && file.plain(SERVICE).is_some_and(|name| name == entry);
+    Ok(metaflow_file::all(world)?.iter().any(|path| MetaflowFile::read(path).is_ok_and(is_one)))
 }
 
 /// The entry stands where the key did. One that was there before was of an earlier import, or of `setup metaflow`, and is no
 /// more: then it counts as imported.
-fn without_key(file: &MetaflowFile, object: &Object, entry: &str) -> Result<Object, Wrong> {
+fn without_key(object: &Object, entry: &str) -> Result<Object, Wrong> {
     if !object.has(SERVICE) {
         return object.put_in_place(KEY, SERVICE, entry);
     }
-    let object = object.without(KEY)?.set(SERVICE, entry)?;
-    if !file.remembers("service") {
-        return Ok(object);
+    object.without(KEY)?.set(SERVICE, entry)
+}
+
+/// Flows ask for the key from here on, wherever they are started. What says so must outlive `setup metaflow --remove`.
+fn with_program(
+    file: &MetaflowFile,
+    object: &Object,
+    program: Option<&str>,
+    is_moved: bool,
+) -> Result<Object, Wrong> {
+    let mut words = file.words();
+    words.retain(|word| word != "service");
+    let is_again = file.remembers(IMPORT);
+    let program = program.filter(|_| !is_again && !object.has(PROGRAM));
+    if !is_again {
+        words.push(IMPORT.to_owned());
+        words.extend(program.is_none().then(|| BOTH.to_owned()));
     }
-    let words = file.plain(SETUP).unwrap_or_default();
-    let words: Vec<&str> = words.split(' ').filter(|word| *word != "service").collect();
-    if words.is_empty() { object.without(SETUP) } else { object.set(SETUP, &words.join(" ")) }
+    if is_moved && !file.remembers(MOVED) {
+        words.push(MOVED.to_owned());
+    }
+    match program {
+        Some(program) => metaflow_file::remembering(&object.set(PROGRAM, program)?, &words),
+        None => metaflow_file::remembering(object, &words),
+    }
+}
+
+/// The way back.
+fn without_program(file: &MetaflowFile, object: &Object) -> Result<Object, Wrong> {
+    let mut words = file.words();
+    words.retain(|word| ![IMPORT, BOTH, MOVED].contains(&word.as_str()));
+    let object = metaflow_file::remembering(object, &words)?;
+    if file.remembers(IMPORT) && !file.remembers(BOTH) { object.without(PROGRAM) } else { Ok(object) }
 }
 
 fn refuse_write(file: &MetaflowFile, error: &std::io::Error) -> Refusal {
@@ -300,32 +422,4 @@ fn held(uri: &str, world: &World) -> Result<Option<Secret<String>>, Refusal> {
         Err(refusal) if refusal.code == Code::TokenNeeded => Ok(None),
         Err(refusal) => Err(refusal),
     }
-}
-
-/// Gives the configuration an entry. A file that does not load with it is put back as it was.
-fn append(lines: &str, entry: &str, world: &World) -> Result<(), Refusal> {
-    let path = status(world)?.config.path;
-    let refuse = |error: std::io::Error| {
-        Refusal::new(Code::PlaceUnsafe, format!("`{}` cannot be written ({error})", text::escape(&path)))
-            .hint("add the lines yourself, then keyfob import")
-    };
-    let file = Dotfile::read(path.as_ref()).map_err(refuse)?;
-    let before = file.content.as_deref().unwrap_or_default();
-    let gap = if before.is_empty() {
-        ""
-    } else if before.ends_with(b"\n") {
-        "\n"
-    } else {
-        "\n\n"
-    };
-    file.replace(&[before, gap.as_bytes(), lines.as_bytes()].concat()).map_err(refuse)?;
-    let wrong = match status(world) {
-        Ok(status) if status.entries.iter().any(|other| other.name == entry) => return Ok(()),
-        Ok(_) => Refusal::new(Code::ConfigBroken, format!("the agent does not see the new entry {entry}"))
-            .hint("keyfob agent restart"),
-        Err(refusal) => refusal,
-    };
-    // What went wrong first is what is said.
-    let _ = if file.content.is_some() { file.replace(before) } else { file.remove() };
-    Err(wrong)
 }

@@ -1,5 +1,7 @@
 //! Which entry takes each key.
 
+use std::collections::BTreeMap;
+
 use keyfob_ipc::reply::{EntryReport, Status};
 use keyfob_ipc::{Code, Refusal, Secret};
 
@@ -25,6 +27,13 @@ pub enum Target {
 }
 
 impl Aim {
+    /// The lines of an entry that an earlier key was to make, and that were taken back, are made for this one.
+    pub fn make_again(&mut self, taken_back: &mut BTreeMap<String, String>) {
+        if let (Target::There, Some(lines)) = (&self.target, taken_back.remove(&self.entry)) {
+            self.target = Target::New(lines);
+        }
+    }
+
     /// The value that the entry keeps: the key, or the configuration that Outerbounds wrote, of which the agent takes what it needs.
     pub fn value(&self, file: &MetaflowFile, key: &Secret<String>) -> Secret<String> {
         match &file.object {
@@ -50,6 +59,9 @@ pub fn aims(files: &[MetaflowFile], status: &Status) -> Vec<Result<Aim, Refusal>
 
 fn aim(file: &MetaflowFile, status: &Status, planned: &mut Vec<(Service, String)>) -> Result<Aim, String> {
     let service = file.service()?;
+    if file.file.has_other_names() {
+        return Err("it has a second name (a hard link), where its key would stay".to_owned());
+    }
     let (uri, is_outerbounds) = (service.uri(), service.outerbounds.is_some());
     let there = |entry: String| Aim { entry, target: Target::There, uri: uri.clone(), is_outerbounds };
     if let Some(entry) = status.entries.iter().find(|entry| service.fits(entry)) {
@@ -63,8 +75,7 @@ fn aim(file: &MetaflowFile, status: &Status, planned: &mut Vec<(Service, String)
     if let Some((_, entry)) = planned.iter().find(|(other, _)| *other == service) {
         return Ok(there(entry.clone()));
     }
-    let pattern =
-        service.outerbounds.as_ref().map_or(service.host.clone(), |(domain, _)| format!("*.{domain}"));
+    let pattern = service.pattern();
     let is_taken = |entry: &&EntryReport| entry.hosts.iter().any(|host| host.eq_ignore_ascii_case(&pattern));
     if let Some(entry) = status.entries.iter().find(is_taken) {
         let say = if entry.kind == "outerbounds" {

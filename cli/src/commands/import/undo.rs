@@ -1,18 +1,33 @@
 //! `keyfob import --undo`: keys go back into their files.
+//!
+//! Only what an import has written is undone: it left a mark ([`IMPORT`], and [`MOVED`] where the entry has its key from there).
+//! The mark leaves the file last, so that a run that was ended is finished by the next one.
 
 use keyfob_ipc::reply::{EntryReport, Status};
 use keyfob_ipc::{Code, ControlAsk, Refusal, Reply, ToolAsk, text};
 
 use super::super::{Outcome, ask_service};
-use super::{Move, Report, held, key, refuse_write, status};
-use crate::metaflow_file::{KEY, MetaflowFile, SERVICE};
+use super::{Move, Report, held, key, refuse_write, status, without_program};
+use crate::json_file::{Object, Wrong};
+use crate::metaflow_file::{IMPORT, KEY, MOVED, MetaflowFile, SERVICE, Service};
 use crate::reach::unexpected;
 use crate::world::World;
 
+/// A file that has its key again, and still the mark.
+struct Emptied {
+    file: MetaflowFile,
+    service: Service,
+    entry: String,
+    /// Whether the entry has the same key.
+    is_held: bool,
+}
+
 pub fn run(files: &[MetaflowFile], mut report: Report, world: &mut World) -> Outcome {
-    // One that has both is done up to the last step, or was edited: its key is compared, never replaced.
-    let moved: Vec<&MetaflowFile> =
-        files.iter().filter(|file| file.plain(SERVICE).is_some() || file.has_key()).collect();
+    // What the setup wrote holds no key of the file's.
+    let is_ours = |file: &&MetaflowFile| {
+        file.remembers(IMPORT) || file.plain(SERVICE).is_some() && !file.remembers("service")
+    };
+    let moved: Vec<&MetaflowFile> = files.iter().filter(is_ours).collect();
     if moved.is_empty() {
         if !world.json {
             world.printer.say("no file of Metaflow's has its key here");
@@ -20,71 +35,109 @@ pub fn run(files: &[MetaflowFile], mut report: Report, world: &mut World) -> Out
         return report.finish(world);
     }
     let status = status(world)?;
-    let mut emptied: Vec<(String, String)> = Vec::new();
+    let mut emptied = Vec::new();
     for file in moved {
         match put_back(file, &status, world) {
-            Ok(None) => {}
-            Ok(Some((entry, is_new))) => {
-                if is_new && !world.json {
-                    world.printer.say(&format!("`{}` has its key in plain text again", file.shown()));
+            Ok(back) => {
+                if !file.has_key() {
+                    if !world.json {
+                        world.printer.say(&format!("`{}` has its key in plain text again", file.shown()));
+                    }
+                    report.moved.push(Move { file: file.shown(), entry: back.entry.clone() });
                 }
-                emptied.push((entry.clone(), file.shown()));
-                if is_new {
-                    report.moved.push(Move { file: file.shown(), entry });
-                }
+                emptied.push(back);
             }
             Err(refusal) => report.leave(&file.shown(), refusal),
         }
     }
-    emptied.sort();
-    emptied.dedup_by(|one, other| one.0 == other.0);
-    for (entry, file) in emptied {
-        if let Err(refusal) = forget(&entry, &status, world) {
-            report.leave(&file, refusal);
+    let mut seen = Vec::new();
+    for back in &emptied {
+        let done = if seen.contains(&&back.entry) || !back.is_held {
+            Ok(())
+        } else {
+            seen.push(&back.entry);
+            let is_moved =
+                emptied.iter().any(|other| other.entry == back.entry && other.file.remembers(MOVED));
+            forget(back, is_moved, &status, world)
+        };
+        if let Err(refusal) = done.and_then(|()| finish(&back.file)) {
+            report.leave(&back.file.shown(), refusal);
         }
     }
     report.finish(world)
 }
 
-/// The entry of the file, and whether its key was put back now; `None` where it is no key of an import.
-fn put_back(file: &MetaflowFile, status: &Status, world: &World) -> Result<Option<(String, bool)>, Refusal> {
-    if file.remembers("service") {
-        return Ok(None);
+/// Puts the key of the file's entry back, where it is not there yet.
+fn put_back(file: &MetaflowFile, status: &Status, world: &World) -> Result<Emptied, Refusal> {
+    let left = |code, why: &str| Refusal::new(code, format!("`{}` is left: {why}", file.shown()));
+    if !file.remembers(IMPORT) {
+        let why = format!("its {SERVICE} was written by no import");
+        return Err(left(Code::BadRequest, &why).hint("take that member out, or put the key there yourself"));
     }
+    let service = file.service().map_err(|why| left(Code::BadRequest, &why))?;
     if file.has_key() {
-        return Ok(is_finished(file, status, world).map(|entry| (entry, false)));
+        return interrupted(file, service, status, world);
     }
-    let (Some(object), Some(name)) = (&file.object, file.plain(SERVICE)) else { return Ok(None) };
-    let left = |why: &str| {
-        let say = format!("`{}` is left: {why} `{}`", file.shown(), text::escape(&name));
-        Refusal::new(Code::UnknownEntry, say)
+    let Some(name) = file.entry(SERVICE) else {
+        return Err(left(Code::UnknownEntry, &format!("its {SERVICE} is the name of no entry")));
     };
-    let entry = status.entries.iter().find(|entry| entry.name == name);
-    let entry = entry.ok_or_else(|| left("the configuration has no").hint("keyfob status"))?;
+    let (Some(object), uri) = (&file.object, service.uri()) else { return Err(unexpected()) };
+    let entry = status.entries.iter().find(|entry| entry.name == name).ok_or_else(|| {
+        left(Code::UnknownEntry, &format!("the configuration has no `{name}`")).hint("keyfob status")
+    })?;
     if entry.through.is_some() {
-        return Err(left("no key of its own is held by"));
+        return Err(left(Code::UnknownEntry, &format!("no key of its own is held by `{name}`")));
     }
-    let uri = uri(file, entry);
+    if !service.fits(entry) {
+        let why = format!("`{name}` is not the entry of its service");
+        return Err(left(Code::UnknownEntry, &why).hint(format!("keyfob why {uri}")));
+    }
     refuse_other(&uri, &name, world).map_err(|refusal| refusal.hint(format!("keyfob why {uri}")))?;
-    let value = held(&uri, world)?
-        .ok_or_else(|| left("no key is held by").hint(format!("keyfob token add {name}")))?;
-    let other = object
-        .put_in_place(SERVICE, KEY, value.expose())
-        .map_err(|wrong| Refusal::new(Code::BadRequest, format!("`{}` {wrong}", file.shown())))?;
-    file.file.replace_private(other.text()).map_err(|error| refuse_write(file, &error))?;
-    if key(&MetaflowFile::read(&file.file.path)?)? != value {
+    let value = held(&uri, world)?.ok_or_else(|| {
+        left(Code::UnknownEntry, &format!("no key is held by `{name}`"))
+            .hint(format!("keyfob token add {name}"))
+    })?;
+    write(file, object.put_in_place(SERVICE, KEY, value.expose()))?;
+    let file = MetaflowFile::read(&file.file.path)?;
+    if key(&file)? != value {
         let say = format!("`{}` does not have the key that was written; it is still held", file.shown());
         return Err(Refusal::new(Code::Internal, say).hint("keyfob import --undo"));
     }
-    Ok(Some((name, true)))
+    Ok(Emptied { file, service, entry: name, is_held: true })
 }
 
-/// The entry that has the same key as the file: an earlier run was ended before it could forget it there.
-fn is_finished(file: &MetaflowFile, status: &Status, world: &World) -> Option<String> {
-    let service = file.service().ok()?;
-    let entry = status.entries.iter().find(|entry| entry.through.is_none() && service.fits(entry))?;
-    let is_same = held(&service.uri(), world).ok().flatten() == key(file).ok();
-    is_same.then(|| entry.name.clone())
+/// A file with its mark and its key: an earlier run was ended before the last step.
+fn interrupted(
+    file: &MetaflowFile,
+    service: Service,
+    status: &Status,
+    world: &World,
+) -> Result<Emptied, Refusal> {
+    if file.plain(SERVICE).is_some() {
+        let say = format!("`{}` is left: it has both {KEY} and {SERVICE}", file.shown());
+        return Err(Refusal::new(Code::BadRequest, say).hint("take the wrong one out, then run this again"));
+    }
+    let fits = |entry: &&EntryReport| entry.through.is_none() && service.fits(entry);
+    let entry = status.entries.iter().find(fits).map(|entry| entry.name.clone());
+    let is_held = match &entry {
+        Some(_) => held(&service.uri(), world)? == Some(key(file)?),
+        None => false,
+    };
+    let file = MetaflowFile::read(&file.file.path)?;
+    Ok(Emptied { file, service, entry: entry.unwrap_or_default(), is_held })
+}
+
+/// Takes the mark out.
+fn finish(file: &MetaflowFile) -> Result<(), Refusal> {
+    let file = MetaflowFile::read(&file.file.path)?;
+    let Some(object) = &file.object else { return Err(unexpected()) };
+    write(&file, without_program(&file, object)).map_err(|refusal| refusal.hint("keyfob import --undo"))
+}
+
+fn write(file: &MetaflowFile, object: Result<Object, Wrong>) -> Result<(), Refusal> {
+    let object =
+        object.map_err(|wrong| Refusal::new(Code::BadRequest, format!("`{}` {wrong}", file.shown())))?;
+    file.file.replace_private(object.text()).map_err(|error| refuse_write(file, &error))
 }
 
 /// Another entry may answer for that host by now, whose key would be written.
@@ -95,40 +148,41 @@ fn refuse_other(uri: &str, name: &str, world: &World) -> Result<(), Refusal> {
     if why.entry.is_some_and(|entry| entry.name == name) {
         return Ok(());
     }
-    let say = format!("`{}` does not answer for `{uri}`", text::escape(name));
+    let say = format!("`{name}` does not answer for `{uri}`");
     Err(Refusal::new(Code::UnknownHost, say))
 }
 
-/// Where tools get the key of an entry.
-fn uri(file: &MetaflowFile, entry: &EntryReport) -> String {
-    match file.service() {
-        Ok(service) if service.fits(entry) => service.uri(),
-        _ => {
-            let host = entry.hosts.first().map(String::as_str).unwrap_or_default();
-            let host = host.strip_prefix("*.").map_or(host.to_owned(), |domain| format!("api.{domain}"));
-            format!("https://{host}/")
-        }
-    }
-}
-
-/// Forgets what no file and no other entry needs any more.
-fn forget(entry: &str, status: &Status, world: &mut World) -> Result<(), Refusal> {
-    let paths = crate::metaflow_file::all(world)?;
-    let still = paths.iter().find(|path| {
-        MetaflowFile::read(path).is_ok_and(|file| file.plain(SERVICE).is_some_and(|name| name == entry))
-    });
-    let through = status.entries.iter().find(|other| other.through.as_deref() == Some(entry));
-    let user = match (still, through) {
-        (Some(path), _) => Some(format!("`{}`", text::escape(&path.display().to_string()))),
-        (None, other) => other.map(|other| other.name.clone()),
-    };
-    if let Some(user) = user {
-        world.printer.note(&format!("{entry} keeps the key, too: {user} needs it"));
+/// Forgets a key that an import gave to the entry, and that nothing else needs.
+fn forget(back: &Emptied, is_moved: bool, status: &Status, world: &mut World) -> Result<(), Refusal> {
+    let entry = &back.entry;
+    if let Some(why) = need(back, is_moved, status, world)? {
+        world.printer.note(&format!("{entry} keeps the key, too: {why}"));
         return Ok(());
     }
-    let ask = ControlAsk::TokenRemove { name: entry.to_owned(), keep_at_service: true };
+    let ask = ControlAsk::TokenRemove { name: entry.clone(), keep_at_service: true };
     let Reply::Done { .. } = ask_service(ask, "the agent", world)? else { return Err(unexpected()) };
     let path = text::escape(&status.config.path);
     world.printer.note(&format!("{entry} is forgotten here; its lines in {path} stay"));
     Ok(())
+}
+
+/// Why the entry is to keep its key.
+fn need(back: &Emptied, is_moved: bool, status: &Status, world: &World) -> Result<Option<String>, Refusal> {
+    let entry = &back.entry;
+    if !is_moved {
+        return Ok(Some(format!("it had it before the import (keyfob token remove {entry} forgets it)")));
+    }
+    let names_it = |path: &&std::path::PathBuf| {
+        MetaflowFile::read(path).is_ok_and(|file| file.plain(SERVICE).is_some_and(|name| name == *entry))
+    };
+    if let Some(path) = crate::metaflow_file::all(world)?.iter().find(names_it) {
+        return Ok(Some(format!("`{}` needs it", text::escape(&path.display().to_string()))));
+    }
+    if let Some(other) = status.entries.iter().find(|other| other.through.as_ref() == Some(entry)) {
+        return Ok(Some(format!("{} needs it", other.name)));
+    }
+    let pattern = back.service.pattern();
+    let hosts = status.entries.iter().find(|other| other.name == *entry).map(|entry| &entry.hosts);
+    let other = hosts.and_then(|hosts| hosts.iter().find(|host| !host.eq_ignore_ascii_case(&pattern)));
+    Ok(other.map(|host| format!("it is for `{host}`, too")))
 }

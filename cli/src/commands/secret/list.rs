@@ -3,6 +3,7 @@
 use keyfob_ipc::reply::EntryReport;
 use keyfob_ipc::{ControlAsk, Reply, text};
 
+use super::super::setup::refuse_broken_configuration;
 use super::super::status::{state_paint, state_word};
 use super::super::{DONE, Outcome};
 use super::{KIND, keys};
@@ -15,6 +16,7 @@ pub fn run(world: &mut World) -> Outcome {
     let Reply::Status(status) = world.reach.look(|| ControlAsk::Status)? else {
         return Err(unexpected());
     };
+    refuse_broken_configuration(&status)?;
     let secrets: Vec<&EntryReport> = status.entries.iter().filter(|entry| entry.kind == KIND).collect();
     if world.json {
         world.printer.json(&secrets);

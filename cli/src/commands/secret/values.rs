@@ -9,6 +9,7 @@ use keyfob_ipc::{Code, ControlAsk, Refusal, Reply, Secret, limits, text};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use zeroize::Zeroizing;
 
+use super::super::refuse_locked;
 use super::{keys, no_such};
 use crate::prompt::{self, Ends};
 use crate::reach::unexpected;
@@ -29,52 +30,85 @@ pub fn take(entry: &EntryReport, key: Option<&str>, world: &mut World) -> Result
     if world.input.is_terminal {
         return ask(entry, &key.map_or(known, |key| vec![key]), world);
     }
-    let name = text::escape(&entry.name);
     let values = read(&mut world.input.reader).and_then(|given| match key {
         Some(key) => Ok(Values::from([(key.to_owned(), Secret::from(without_line_end(given.expose())))])),
-        None => object(given.expose()),
+        None => object(given.expose()).map_err(Wrong::Other),
     });
-    let key = key.map(|key| format!(" {key}")).unwrap_or_default();
-    values.and_then(check).map_err(|refusal| refusal.hint(format!("keyfob secret set {name}{key}")))
+    values.and_then(check).map_err(|wrong| hinted(wrong, entry, key))
+}
+
+/// Why values cannot be kept.
+#[derive(Debug)]
+enum Wrong {
+    TooLong(Refusal),
+    NoText(Refusal),
+    Nul(String),
+    Other(Refusal),
+}
+
+/// With the next step, which is another one than what has just failed.
+fn hinted(wrong: Wrong, entry: &EntryReport, key: Option<&str>) -> Refusal {
+    let set = |key: &str| format!("keyfob secret set {} {}", text::escape(&entry.name), text::escape(key));
+    let in_base64 = |key: &str| format!("keep it in base64: base64 < FILE | {}", set(key));
+    let first = keys(entry).next().unwrap_or("KEY");
+    match (wrong, key) {
+        (Wrong::TooLong(refusal), Some(_)) => refusal.hint("a value has at most 16 KiB"),
+        (Wrong::NoText(refusal), Some(key)) => refusal.hint(in_base64(key)),
+        (Wrong::Nul(name), _) => {
+            let shown = text::escape(&name);
+            refuse(&format!("the value of `{shown}` holds a NUL, which no variable can"))
+                .hint(in_base64(&name))
+        }
+        (Wrong::TooLong(refusal) | Wrong::NoText(refusal) | Wrong::Other(refusal), key) => {
+            refusal.hint(set(key.unwrap_or(first)))
+        }
+    }
 }
 
 fn ask(entry: &EntryReport, keys: &[&str], world: &World) -> Result<Values, Refusal> {
     let Reply::Status(status) = world.reach.look(|| ControlAsk::Status)? else {
         return Err(unexpected());
     };
+    refuse_locked(&status)?;
     status.keychain.refusal.map_or(Ok(()), Err)?;
     let name = text::escape(&entry.name);
     let mut values = Values::new();
     for key in keys {
-        let value =
-            prompt::hidden(&format!("{} of {name} (not shown): ", text::escape(key)), Ends::WithLine)?;
+        let key = text::escape(key);
+        let value = prompt::hidden(&format!("{key} of {name} (not shown): "), Ends::Alone);
+        let value = value.map_err(|refusal| match refusal.code {
+            Code::TokenInvalid => refusal.hint(format!("keyfob secret set {name} {key} < FILE")),
+            _ => refusal,
+        })?;
         if !value.expose().is_empty() {
-            values.insert((*key).to_owned(), value);
+            values.insert(key, value);
         }
     }
-    check(values).map_err(|refusal| refusal.hint(format!("keyfob secret set {name}")))
+    check(values).map_err(|wrong| hinted(wrong, entry, keys.first().copied()))
 }
 
 /// What can be kept; nothing of it is repeated.
-fn check(values: Values) -> Result<Values, Refusal> {
+fn check(values: Values) -> Result<Values, Wrong> {
     if values.is_empty() {
-        return Err(refuse("no value was given"));
+        return Err(Wrong::Other(refuse("no value was given")));
     }
     match values.iter().find(|(_, value)| value.expose().contains('\0')) {
-        Some((name, _)) => Err(refuse(&format!("the value of `{name}` holds a NUL, which no variable can"))),
+        Some((name, _)) => Err(Wrong::Nul(name.clone())),
         None => Ok(values),
     }
 }
 
 /// Standard input, whole.
-fn read(input: &mut impl Read) -> Result<Secret<String>, Refusal> {
+fn read(input: &mut impl Read) -> Result<Secret<String>, Wrong> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(LONGEST + 1));
     let read = input.take(LONGEST as u64 + 1).read_to_end(&mut bytes);
-    read.map_err(|error| refuse(&format!("standard input cannot be read ({error})")))?;
+    read.map_err(|error| Wrong::Other(refuse(&format!("standard input cannot be read ({error})"))))?;
     if bytes.len() > LONGEST {
-        return Err(refuse(&format!("standard input has more than {LONGEST} bytes")));
+        return Err(Wrong::TooLong(refuse(&format!("standard input has more than {LONGEST} bytes"))));
     }
-    std::str::from_utf8(&bytes).map(Secret::from).map_err(|_| refuse("standard input is no text"))
+    std::str::from_utf8(&bytes)
+        .map(Secret::from)
+        .map_err(|_| Wrong::NoText(refuse("standard input is no text")))
 }
 
 /// `echo` and editors end with one that is not meant.
@@ -160,9 +194,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_kept_is_refused_unseen() {
-        assert_eq!(check(Values::new()).unwrap_err().say, "no value was given");
-        let refusal = check(Values::from([("A".to_owned(), Secret::from("s3cret\0"))])).unwrap_err();
-        assert!(refusal.say.contains("`A`") && !refusal.say.contains("s3cret"), "{refusal}");
+        assert!(matches!(check(Values::new()), Err(Wrong::Other(_))));
+        let nul = check(Values::from([("A".to_owned(), Secret::from("s3cret\0"))]));
+        assert!(matches!(nul, Err(Wrong::Nul(name)) if name == "A"));
         assert!(read(&mut &vec![b'x'; LONGEST][..]).is_ok());
         assert!(read(&mut &vec![b'x'; LONGEST + 1][..]).is_err());
         assert!(read(&mut &b"\xff"[..]).is_err());

@@ -9,9 +9,12 @@ use keyfob_ipc::reply::{EntryReport, Status};
 use keyfob_ipc::{Code, ControlAsk, Refusal, Reply, text};
 
 pub use self::stale::look;
-use super::{DONE, Outcome, plain_path, program, refuse_broken_configuration, refuse_write, report};
+use super::{DONE, Outcome, own_path, refuse_broken_configuration, refuse_write, report};
 use crate::json_file::{Object, Wrong};
-use crate::metaflow_file::{self, KEY, MetaflowFile, SERVICE, SETUP};
+use crate::metaflow_file::{
+    self, AWS, BOTH, IMPORT, KEY, MOVED, MetaflowFile, PROGRAM, REGION, SERVICE, SETUP,
+};
+use crate::printer::pasteable;
 use crate::reach::unexpected;
 use crate::world::World;
 
@@ -25,14 +28,15 @@ pub struct Options {
     common: super::Options,
 }
 
-const AWS: &str = "METAFLOW_KEYFOB_AWS";
-const REGION: &str = "METAFLOW_KEYFOB_REGION";
-const PROGRAM: &str = "METAFLOW_KEYFOB_PROGRAM";
 const PROVIDER: &str = "METAFLOW_DEFAULT_AWS_CLIENT_PROVIDER";
 /// The name of our provider.
 const OWN: &str = "keyfob";
 
 const COMMAND: &str = "keyfob setup metaflow";
+
+// Where they are, and no command that installs them by these names: from an index of packages they could be anybody's.
+const PACKAGE: &str = "metaflow-keyfob, in integrations/ of keyfob's repository (see its README)";
+const BOTH_PACKAGES: &str = "metaflow-keyfob and metaflow-keyfob-outerbounds, in integrations/ of keyfob's repository (see its README)";
 
 /// What goes into the file.
 struct Plan {
@@ -51,11 +55,10 @@ pub fn run(options: &Options, world: &mut World) -> Outcome {
         return Err(unexpected());
     };
     refuse_broken_configuration(&status)?;
-    let entry = chosen(options.name.as_deref(), &status, &file)?;
-    let mut plan = plan(entry, &status, &file, world)?;
+    let chosen = chosen(options.name.as_deref(), &status, &file)?;
+    let mut plan = plan(chosen, &status, &file, world)?;
     if status.agent.own_profile {
-        let say = "Metaflow must run with the same KEYFOB_ variables and HOME as this command";
-        plan.notes.push(say.to_owned());
+        plan.notes.push(metaflow_file::OWN_PROFILE.to_owned());
     }
     if options.common.print {
         let members: BTreeMap<_, _> = plan.members.iter().map(|(name, value)| (*name, value)).collect();
@@ -73,8 +76,40 @@ pub fn run(options: &Options, world: &mut World) -> Outcome {
     report(&file.file.path, changed, &format!("{verb}: {}", plan.summary), &plan.notes, world)
 }
 
-/// The entry that is named, or the only one that fits: a role of AWS, or a deployment, which its own roles belong to.
-fn chosen<'a>(
+/// Whom Metaflow is to ask.
+#[derive(Clone, Copy)]
+struct Chosen<'a> {
+    role: Option<&'a EntryReport>,
+    deployment: Option<&'a EntryReport>,
+}
+
+/// The entry that is named and what belongs to it: a deployment has its role, and such a role its deployment.
+fn chosen<'a>(name: Option<&str>, status: &'a Status, file: &MetaflowFile) -> Result<Chosen<'a>, Refusal> {
+    let entry = entry(name, status, file)?;
+    if entry.kind != "outerbounds" {
+        let is_through =
+            |other: &&EntryReport| other.kind == "outerbounds" && Some(&other.name) == entry.through.as_ref();
+        return Ok(Chosen { role: Some(entry), deployment: status.entries.iter().find(is_through) });
+    }
+    let is_behind = |role: &&EntryReport| role.kind == "aws" && role.through.as_ref() == Some(&entry.name);
+    let roles: Vec<&EntryReport> = status.entries.iter().filter(is_behind).collect();
+    let kept = file.plain(AWS).and_then(|kept| roles.iter().find(|role| role.name == kept).copied());
+    match (kept, roles.as_slice()) {
+        (None, [first, _, ..]) => {
+            let say = format!("several entries are obtained with `{}`: {}", entry.name, listed(&roles));
+            Err(Refusal::new(Code::AmbiguousEntry, say).hint(format!("{COMMAND} {}", first.name)))
+        }
+        (kept, roles) => Ok(Chosen { role: kept.or(roles.first().copied()), deployment: Some(entry) }),
+    }
+}
+
+fn listed(entries: &[&EntryReport]) -> String {
+    entries.iter().map(|entry| entry.name.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+/// The entry that is named, else the one that the file has already, else the only one that fits: a role of AWS, or a deployment,
+/// which its own roles belong to.
+fn entry<'a>(
     name: Option<&str>,
     status: &'a Status,
     file: &MetaflowFile,
@@ -83,11 +118,21 @@ fn chosen<'a>(
     let named = |entry: &&EntryReport| name.is_none_or(|name| entry.name == name || bare(entry) == name);
     let is_behind =
         |entry: &EntryReport| entry.through.as_ref().is_some_and(|name| name.starts_with("outerbounds."));
+    if let (None, Some(kept)) = (name, file.plain(AWS))
+        && let Some(role) = of_kind("aws").find(|entry| entry.name == kept)
+    {
+        return Ok(role);
+    }
     let mut deployments: Vec<&EntryReport> = of_kind("outerbounds").filter(named).collect();
     if let (None, Ok(service)) = (name, file.service())
         && let Some(fits) = deployments.iter().find(|entry| service.fits(entry))
     {
         return Ok(fits);
+    }
+    if let (None, Some(kept)) = (name, file.plain(SERVICE))
+        && let Some(deployment) = deployments.iter().find(|entry| entry.name == kept)
+    {
+        return Ok(deployment);
     }
     let names: Vec<String> = deployments.iter().map(|entry| bare(entry).to_owned()).collect();
     // A bare name that a deployment and its role have is the deployment's.
@@ -97,21 +142,24 @@ fn chosen<'a>(
     deployments.extend(roles);
     match deployments.as_slice() {
         [one] => Ok(one),
-        [] => Err(match name {
-            Some(name) => Refusal::new(
+        [] => Err(match (name, of_kind("aws").chain(of_kind("outerbounds")).collect::<Vec<_>>()) {
+            (Some(name), all) if !all.is_empty() => Refusal::new(
                 Code::UnknownEntry,
-                format!("no `aws` or `outerbounds` entry has the name `{}`", text::escape(name)),
+                format!(
+                    "no `aws` or `outerbounds` entry has the name `{}`; there is {}",
+                    text::escape(name),
+                    listed(&all)
+                ),
             )
-            .hint("keyfob status"),
-            None => Refusal::new(
+            .hint(format!("{COMMAND} {}", if let [one] = all[..] { &one.name } else { "NAME" })),
+            _ => Refusal::new(
                 Code::UnknownEntry,
                 "the configuration has neither an `aws` nor an `outerbounds` entry",
             )
             .hint(format!("add [aws.NAME] to {}", status.config.path)),
         }),
         [first, ..] => {
-            let all: Vec<&str> = deployments.iter().map(|entry| entry.name.as_str()).collect();
-            let say = format!("several entries fit: {}", all.join(", "));
+            let say = format!("several entries fit: {}", listed(&deployments));
             Err(Refusal::new(Code::AmbiguousEntry, say).hint(format!("{COMMAND} {}", first.name)))
         }
     }
@@ -121,23 +169,14 @@ fn bare(entry: &EntryReport) -> &str {
     entry.name.split_once('.').map_or(&entry.name, |(_, name)| name)
 }
 
-fn plan(entry: &EntryReport, status: &Status, file: &MetaflowFile, world: &World) -> Result<Plan, Refusal> {
-    let is_deployment = entry.kind == "outerbounds";
-    let is_outerbounds = is_deployment || file.is_of_outerbounds();
+fn plan(chosen: Chosen<'_>, status: &Status, file: &MetaflowFile, world: &World) -> Result<Plan, Refusal> {
+    let Chosen { role, deployment } = chosen;
+    let is_outerbounds = deployment.is_some() || file.is_of_outerbounds();
     let mut notes = Vec::new();
-    let role = if is_deployment {
-        let role = status
-            .entries
-            .iter()
-            .find(|role| role.kind == "aws" && role.through.as_ref() == Some(&entry.name));
-        if role.is_none() {
-            let say = "gives no AWS credentials yet: add [aws.NAME] with `outerbounds =";
-            notes.push(format!("`{}` {say} \"{}\"`, then run this again", entry.name, bare(entry)));
-        }
-        role
-    } else {
-        Some(entry)
-    };
+    if let (None, Some(entry)) = (role, deployment) {
+        let say = "gives no AWS credentials yet: add [aws.NAME] with `outerbounds =";
+        notes.push(format!("`{}` {say} \"{}\"`, then run this again", entry.name, bare(entry)));
+    }
     let mut members = Vec::new();
     if !is_outerbounds {
         refuse_other_provider(file)?;
@@ -147,10 +186,14 @@ fn plan(entry: &EntryReport, status: &Status, file: &MetaflowFile, world: &World
         members.push((AWS, role.name.clone()));
         members.extend(role.facts.get("region").map(|region| (REGION, region.clone())));
     }
-    members.push((PROGRAM, plain_path(&program(world, None)?)?));
-    let service = if is_deployment { Some(entry) } else { service(status, file) };
+    members.push((PROGRAM, own_path(world)?));
+    let service = deployment.or_else(|| service(status, file));
     // What an import put in the place of a key is the import's.
     let imported = file.plain(SERVICE).filter(|_| !file.remembers("service"));
+    let named = |imported: &str| match metaflow_file::is_entry(imported) {
+        true => imported.to_owned(),
+        false => format!("its {SERVICE}"),
+    };
     let service = service.map(|service| service.name.clone()).filter(|_| !file.has_key());
     let is_own = service.is_some() && imported.is_none();
     if file.has_key() {
@@ -164,13 +207,15 @@ fn plan(entry: &EntryReport, status: &Status, file: &MetaflowFile, world: &World
     } else if let (Some(other), Some(service)) = (&imported, &service)
         && other != service
     {
-        let (other, file) = (text::escape(other), file.shown());
+        let (other, file) = (named(other), file.shown());
         notes.push(format!(
             "`{file}` gets its key from {other}, since `keyfob import`, and not from {service}"
         ));
     }
-    let package = if is_outerbounds { "metaflow-keyfob-outerbounds" } else { "metaflow-keyfob" };
-    notes.push(format!("Metaflow needs the package, too, once in each environment: pip install {package}"));
+    notes.push(format!(
+        "Metaflow needs a package in each of its environments, too: {}",
+        if is_outerbounds { BOTH_PACKAGES } else { PACKAGE }
+    ));
     notes.extend(
         world
             .environment
@@ -179,6 +224,7 @@ fn plan(entry: &EntryReport, status: &Status, file: &MetaflowFile, world: &World
             .map(|name| format!("{name} is set, which Metaflow takes before its file: unset {name}")),
     );
     let role = role.map(|role| role.name.clone());
+    let imported = imported.as_deref().map(named);
     let asked: Vec<String> = role.into_iter().chain(imported.or(service)).collect();
     members.extend(remembered(file, is_own));
     let summary = format!("Metaflow asks keyfob for {}", text::escape(&asked.join(" and ")));
@@ -191,7 +237,7 @@ fn service<'a>(status: &'a Status, file: &MetaflowFile) -> Option<&'a EntryRepor
     status.entries.iter().find(|entry| service.fits(entry))
 }
 
-/// What `--remove` could not tell from the rest of the file.
+/// What nobody could tell from the rest of the file.
 fn remembered(file: &MetaflowFile, service: bool) -> Option<(&'static str, String)> {
     let mut words = Vec::new();
     if file.remembers("file") || file.file.content.is_none() {
@@ -201,6 +247,12 @@ fn remembered(file: &MetaflowFile, service: bool) -> Option<(&'static str, Strin
     }
     if service {
         words.push("service");
+    }
+    if file.remembers(IMPORT) {
+        words.extend([IMPORT, BOTH]);
+    }
+    if file.remembers(MOVED) {
+        words.push(MOVED);
     }
     (!words.is_empty()).then(|| (SETUP, words.join(" ")))
 }
@@ -220,8 +272,9 @@ fn refuse_other_provider(file: &MetaflowFile) -> Result<(), Refusal> {
 fn others_can_read(file: &MetaflowFile) -> Option<String> {
     use std::os::unix::fs::MetadataExt as _;
     let mode = std::fs::metadata(&file.file.path).ok()?.mode() & 0o777;
-    (mode & 0o077 != 0)
-        .then(|| format!("other users can read that file (mode {mode:o}): chmod 600 '{}'", file.shown()))
+    let next = pasteable("chmod 600", &file.file.path);
+    let next = next.unwrap_or("take that right away".to_owned());
+    (mode & 0o077 != 0).then(|| format!("other users can read that file (mode {mode:o}): {next}"))
 }
 
 #[cfg(windows)]
@@ -254,9 +307,17 @@ fn ours(file: &MetaflowFile) -> Vec<&'static str> {
     let is_own = |name: &&str| match *name {
         PROVIDER => file.plain(PROVIDER).is_some_and(|provider| provider == OWN),
         SERVICE => file.remembers("service"),
+        // The import's, until that is undone.
+        PROGRAM if file.remembers(IMPORT) => false,
+        SETUP if file.remembers(IMPORT) => file.words() != of_import(file),
         name => file.object.as_ref().is_some_and(|object| object.has(name)),
     };
     ALL.into_iter().filter(is_own).collect()
+}
+
+/// What only the import remembers.
+fn of_import(file: &MetaflowFile) -> Vec<String> {
+    file.words().into_iter().filter(|word| [IMPORT, MOVED].contains(&word.as_str())).collect()
 }
 
 fn remove(file: &MetaflowFile, world: &mut World) -> Outcome {
@@ -267,7 +328,11 @@ fn remove(file: &MetaflowFile, world: &mut World) -> Outcome {
     };
     let mut rest = Object::read(object.text()).map_err(|wrong| refuse_edit(file, &wrong))?;
     for name in ours {
-        rest = rest.without(name).map_err(|wrong| refuse_edit(file, &wrong))?;
+        rest = match name {
+            SETUP if file.remembers(IMPORT) => metaflow_file::remembering(&rest, &of_import(file)),
+            name => rest.without(name),
+        }
+        .map_err(|wrong| refuse_edit(file, &wrong))?;
     }
     let is_empty = rest.names().next().is_none();
     match is_empty {

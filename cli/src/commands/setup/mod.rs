@@ -23,8 +23,8 @@ use crate::world::World;
 
 /// Point tools at keyfob.
 ///
-/// Writes the tool's own configuration: a few lines between two marks, from the entries of the keyfob configuration.
-/// Everything else in the file stays as it is. Run it again after an edit of the configuration; a second run changes
+/// Writes the tool's own configuration, from the entries of the keyfob configuration: a few lines between two marks, or members of
+/// its JSON (`setup metaflow`). Everything else in the file stays as it is. Run it again after an edit of the configuration; a second run changes
 /// nothing.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -67,7 +67,11 @@ EXIT CODES
     /// [aws.NAME], or a deployment, [outerbounds.NAME], whose service key and role are asked for then. A key that is in the
     /// file in plain text stays there until `keyfob import`.
     ///
-    /// Metaflow needs a package, too: metaflow-keyfob, or metaflow-keyfob-outerbounds where Outerbounds' own is installed.
+    /// Where the file names an entry already, that one is kept unless you name another. Of several roles that are obtained with a
+    /// deployment you name one: the deployment comes with it.
+    ///
+    /// Metaflow needs a package, too: metaflow-keyfob, and metaflow-keyfob-outerbounds where Outerbounds' own is installed. Both are in
+    /// integrations/ of keyfob's repository.
     #[command(after_long_help = "\
 EXAMPLES
   keyfob setup metaflow
@@ -190,7 +194,10 @@ impl Place<'_> {
 }
 
 /// A configuration that never loaded has no entries either, but that is not what is wrong with it.
-fn refuse_broken_configuration(status: &Status) -> Result<(), Refusal> {
+///
+/// # Errors
+/// [`Code::ConfigBroken`] with the first error.
+pub fn refuse_broken_configuration(status: &Status) -> Result<(), Refusal> {
     match status.config.errors.first() {
         Some(error) if status.entries.is_empty() => Err(Refusal::new(
             Code::ConfigBroken,
@@ -309,6 +316,14 @@ fn program(world: &World, name: Option<&str>) -> Result<PathBuf, Refusal> {
         Some(name) => own.with_file_name(format!("{name}{}", std::env::consts::EXE_SUFFIX)),
         None => own,
     })
+}
+
+/// Where keyfob is, for configuration files.
+///
+/// # Errors
+/// Nobody knows, or it is no Unicode text.
+pub fn own_path(world: &World) -> Result<String, Refusal> {
+    plain_path(&program(world, None)?)
 }
 
 /// A path as configuration files want it: forward slashes on Windows too.

@@ -38,7 +38,7 @@ pub enum Command {
 ///
 /// An entry of OUTSCALE, such as `outscale.monitoring`, gets the access key with which the agent makes keys: on a terminal both
 /// halves are asked for, else they are read as ACCESS:SECRET, in two lines, or as JSON. One of Outerbounds, such as
-/// `outerbounds.prod`, gets the string that its page offers to copy, or the JSON in it.
+/// `outerbounds.prod`, gets the string that its page offers to copy, the whole command `outerbounds configure ...`, or the JSON in it.
 #[derive(Debug, Args)]
 #[group(skip)]
 #[command(after_long_help = "\
@@ -53,7 +53,7 @@ EXIT CODES
   0 kept, 1 refused, 2 wrong use, 4 agent not reachable,
   5 waiting for an unlock or an approval")]
 pub struct Add {
-    /// The entry: `token.aspect` or `aspect`.
+    /// The entry: `token.aspect`, `outscale.monitoring`, `outerbounds.prod`, or the bare name.
     name: String,
     /// When it ends, if its service cannot tell: 2027-03-01, or a time of RFC 3339.
     #[arg(long, value_name = "DATE", value_parser = date)]

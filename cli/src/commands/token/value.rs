@@ -6,6 +6,7 @@ use keyfob_ipc::reply::{EntryReport, EntryState};
 use keyfob_ipc::{Code, ControlAsk, Refusal, Reply, Secret, text};
 use zeroize::Zeroizing;
 
+use super::super::refuse_locked;
 use crate::browser;
 use crate::prompt::{self, Ends};
 use crate::reach::unexpected;
@@ -45,7 +46,10 @@ pub fn take(entry: &EntryReport, occasion: Occasion, world: &mut World) -> Resul
     } else {
         read(&mut world.input.reader).map_err(|refusal| refusal.hint(copy_again(entry, occasion)))?
     };
-    let value = Secret::from(given.expose().trim());
+    let value = match entry.kind == OUTERBOUNDS {
+        true => without_command(given.expose()),
+        false => Secret::from(given.expose().trim()),
+    };
     check(value.expose(), entry).map_err(|refusal| refusal.hint(copy_again(entry, occasion)))?;
     Ok(value)
 }
@@ -55,6 +59,7 @@ fn refuse_in_vain(entry: &EntryReport, occasion: Occasion, world: &World) -> Res
     let Reply::Status(status) = world.reach.look(|| ControlAsk::Status)? else {
         return Err(unexpected());
     };
+    refuse_locked(&status)?;
     status.keychain.refusal.map_or(Ok(()), Err)?;
     // A token that has ended is still held, and has an end.
     if occasion != Occasion::Add && entry.state == EntryState::SignedOut && entry.until.is_none() {
@@ -122,9 +127,36 @@ pub(super) fn read(input: &mut impl Read) -> Result<Secret<String>, Refusal> {
     std::str::from_utf8(&bytes).map(Secret::from).map_err(|_| refuse("is no text"))
 }
 
+/// What the page of Outerbounds offers is a command, which people copy as a shell would have it: behind its prompt, in quotes, in
+/// several lines. What the string in it is worth is the agent's to say.
+fn without_command(given: &str) -> Secret<String> {
+    let mut text = Zeroizing::new(given.trim().to_owned());
+    if !text.starts_with('{') {
+        for end in ["\\\r\n", "\\\n", "\\\r"] {
+            text = Zeroizing::new(text.replace(end, ""));
+        }
+    }
+    let line = unquoted(text.strip_prefix("$ ").unwrap_or(&text));
+    let argument = ["outerbounds", "configure"].iter().try_fold(line, |rest, word| {
+        let rest = rest.trim_start().strip_prefix(word)?;
+        (rest.is_empty() || rest.starts_with(char::is_whitespace)).then_some(rest)
+    });
+    Secret::from(unquoted(argument.unwrap_or(line)))
+}
+
+fn unquoted(text: &str) -> &str {
+    let text = text.trim();
+    let inside = |quote| text.strip_prefix(quote)?.strip_suffix(quote);
+    inside('\'').or_else(|| inside('"')).unwrap_or(text).trim()
+}
+
 /// What the agent checks too; here it saves the way. Nothing of the value is repeated.
 fn check(value: &str, entry: &EntryReport) -> Result<(), Refusal> {
     let refuse = |why: String| Err(Refusal::new(Code::TokenInvalid, why));
+    if entry.kind == OUTERBOUNDS {
+        // The agent bounds and reads it.
+        return if value.is_empty() { refuse("no string was given".to_owned()) } else { Ok(()) };
+    }
     if value.is_empty() {
         return refuse("no token was given".to_owned());
     }

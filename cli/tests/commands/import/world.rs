@@ -17,9 +17,13 @@ pub const PLAIN: &str = "{\r\n  \"METAFLOW_SERVICE_URL\" : \"https://meta.acme.d
                      \"METAFLOW_SERVICE_AUTH_KEY\" : \"s3rvice-k3y\",\r\n  \"a\": [1,\t2]}";
 pub const CONFIG_URL: &str = "https://api.foo.obp.outerbounds.com/v1/perimeters/blue/metaflowconfigs/default";
 
+type Hook = Box<dyn FnMut(&str, usize) -> Option<Refusal> + Send>;
+
 /// An agent that reads the configuration at each question, as the real one does.
-#[derive(Default)]
 pub struct Agent {
+    /// Its kind.
+    pub keychain: &'static str,
+    pub own_profile: bool,
     pub held: BTreeMap<String, String>,
     /// Instead of any other answer to questions of this kind.
     pub refuses: BTreeMap<&'static str, Refusal>,
@@ -27,6 +31,9 @@ pub struct Agent {
     pub garbles: bool,
     /// Somebody writes this into that file while the agent keeps a key.
     pub edits: Option<(std::path::PathBuf, String)>,
+    /// What happens at each question, of which it gets the kind and how many of it there were.
+    pub hook: Option<Hook>,
+    pub seen: BTreeMap<String, usize>,
     /// The configuration does not load with a new entry in it.
     pub is_picky: bool,
 }
@@ -95,15 +102,37 @@ impl World {
     }
 }
 
+impl Default for Agent {
+    fn default() -> Self {
+        Self {
+            keychain: "system",
+            held: BTreeMap::new(),
+            refuses: BTreeMap::new(),
+            garbles: false,
+            edits: None,
+            own_profile: false,
+            hook: None,
+            seen: BTreeMap::new(),
+            is_picky: false,
+        }
+    }
+}
+
 impl Agent {
     fn answer(&mut self, ask: &Value, config: &str, path: &str) -> Act {
         let kind = ask.as_str().unwrap_or_else(|| ask.as_object().unwrap().keys().next().unwrap());
         if let Some(refusal) = self.refuses.get(kind) {
             return refused(refusal.clone()).into();
         }
+        let seen = self.seen.entry(kind.to_owned()).or_default();
+        *seen += 1;
+        if let Some(refusal) = self.hook.as_mut().and_then(|hook| hook(kind, *seen)) {
+            return refused(refusal).into();
+        }
         let what = &ask[kind];
         match kind {
             "status" => self.status(config, path),
+            "doctor" => Reply::Checks(vec![]),
             "token-add" => {
                 self.edits.iter().for_each(|(path, text)| fs::write(path, text).unwrap());
                 let given = what["value"].as_str().unwrap();
@@ -134,6 +163,8 @@ impl Agent {
         let Reply::Status(mut status) = status() else { panic!("no status") };
         status.entries = entries(config);
         status.config.path = path.to_owned();
+        status.keychain.kind = self.keychain.to_owned();
+        status.agent.own_profile = self.own_profile;
         if self.is_picky && !status.entries.is_empty() {
             status.config.errors = vec!["line 3: a key is twice in a table".to_owned()];
         }
@@ -153,6 +184,15 @@ impl Agent {
     }
 }
 
+/// The same file when it says where the program is, for an import.
+pub fn with_program(file: &str, space: &str, colon: &str) -> String {
+    let own = fs::canonicalize(env!("CARGO_BIN_EXE_keyfob")).unwrap();
+    let end = file.rfind('}').unwrap();
+    let members = [("PROGRAM", own.display().to_string()), ("SETUP", "import moved".to_owned())];
+    let members = members.map(|(name, value)| format!("{space}\"METAFLOW_KEYFOB_{name}\"{colon}\"{value}\""));
+    format!("{}{}{}", &file[..end], members.concat(), &file[end..])
+}
+
 /// The few forms that the tests and the command write.
 fn entries(config: &str) -> Vec<EntryReport> {
     let mut entries: Vec<EntryReport> = Vec::new();
@@ -160,7 +200,9 @@ fn entries(config: &str) -> Vec<EntryReport> {
         let text = line.split('"').nth(1).unwrap_or_default().to_owned();
         match (line.split([' ', '.']).next().unwrap(), entries.last_mut()) {
             ("[token" | "[outerbounds" | "[aws", _) => entries.push(entry(line.trim_matches(['[', ']']))),
-            ("hosts", Some(entry)) => entry.hosts.push(text),
+            ("hosts", Some(entry)) => {
+                entry.hosts.extend(line.split('"').skip(1).step_by(2).map(str::to_owned));
+            }
             ("outerbounds", Some(entry)) => entry.through = Some(format!("outerbounds.{text}")),
             ("domain", Some(entry)) => {
                 entry.hosts.push(format!("*.{text}"));

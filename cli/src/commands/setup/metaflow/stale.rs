@@ -5,9 +5,10 @@ use std::path::Path;
 use keyfob_ipc::reply::{Check, Health, Status};
 use keyfob_ipc::text;
 
-use super::super::{plain_path, program};
+use super::super::own_path;
 use super::{AWS, COMMAND, PROGRAM};
-use crate::metaflow_file::{self, KEY, MetaflowFile, SERVICE};
+use crate::metaflow_file::{self, BOTH, IMPORT, KEY, MetaflowFile, SERVICE};
+use crate::printer::pasteable;
 use crate::world::World;
 
 /// Nothing where no file of Metaflow's has to do with keyfob or with a plain key.
@@ -46,20 +47,32 @@ fn stale(
     let shown = file.shown();
     let attention = |say: String, hint: String| Some((Health::Attention, say, hint));
     let is_current = metaflow_file::current(world).is_ok_and(|current| current == path);
-    let again = if is_current { COMMAND.to_owned() } else { format!("{COMMAND} --file '{shown}'") };
+    let again = if is_current {
+        COMMAND.to_owned()
+    } else {
+        let command = format!("{COMMAND} --file");
+        pasteable(&command, &file.file.path).unwrap_or(format!("{command} FILE"))
+    };
     let entries: Vec<String> = [AWS, SERVICE].into_iter().filter_map(|name| file.plain(name)).collect();
     if let Some(program_there) = file.plain(PROGRAM) {
         let there = text::escape(&program_there);
+        let again = match file.remembers(IMPORT) && !file.remembers(BOTH) {
+            true => "keyfob import --undo, then keyfob import".to_owned(),
+            false => again.clone(),
+        };
         if !Path::new(&program_there).is_file() {
             return attention(format!("`{shown}` runs `{there}`, which is not there"), again);
         }
-        if program(world, None).and_then(|own| plain_path(&own)).is_ok_and(|own| own != program_there) {
+        if own_path(world).is_ok_and(|own| own != program_there) {
             return attention(format!("`{shown}` runs another keyfob than this one, `{there}`"), again);
         }
     }
     let is_gone = |name: &&String| !status.entries.iter().any(|entry| entry.name == **name);
     if let Some(gone) = entries.iter().find(is_gone) {
-        let gone = text::escape(gone);
+        if !metaflow_file::is_entry(gone) {
+            let say = format!("`{shown}` asks for an entry by what can be the name of none");
+            return attention(say, again);
+        }
         return attention(
             format!("`{shown}` asks for `{gone}`, which is no entry of the configuration"),
             format!("add [{gone}] to {}, or {again} NAME", status.config.path),
