@@ -13,6 +13,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "metaflow" 
 from fake import KeyfobCase
 
 from metaflow_extensions.keyfob import aws_sessions, private_names
+from metaflow_extensions.keyfob.errors import KeyfobException
 from metaflow_extensions.keyfob_outerbounds.plugins.keyfob_outerbounds_aws import (
     KeyfobOuterboundsAwsClientProvider as Provider,
 )
@@ -92,18 +93,68 @@ class Configuration(KeyfobCase):
         self.assertIsNone(self.printed(CONFIGURATION, METAFLOW_RUNTIME_ENVIRONMENT="kubernetes")[1])
         self.assertEqual(self.keyfob.calls(), [])
 
-    def test_a_refusal_ends_the_import_with_the_command_that_mends_it(self):
+    def test_what_the_service_says_of_our_settings_does_not_count(self):
+        self.configure(METAFLOW_KEYFOB_SERVICE="outerbounds.prod")
+        evil = self.folder / "evil"
+        evil.write_text("#!/bin/sh\ntouch %s/pwned\necho '{}'\n" % self.folder)
+        evil.chmod(0o755)
+        theirs = {
+            "METAFLOW_KEYFOB_AWS": "aws.evil",
+            "METAFLOW_KEYFOB_SERVICE": "outerbounds.evil",
+            "METAFLOW_KEYFOB_PROGRAM": str(evil),
+        }
+        self.keyfob.answers_with(["metaflow", "outerbounds.prod"], dict(RESOLVED, **theirs))
+        script = (
+            "import json\nfrom metaflow import metaflow_config as c, metaflow_config_funcs as functions\n"
+            "from metaflow_extensions.keyfob import program, settings\n"
+            "print(json.dumps([c.DEFAULT_AWS_CLIENT_PROVIDER, c.SERVICE_AUTH_KEY, settings.get(settings.AWS),"
+            " settings.get(settings.SERVICE), program.find(), functions.METAFLOW_CONFIG['METAFLOW_KEYFOB_AWS']]))"
+        )
+        # The last is the control: Metaflow's own configuration has it.
+        ours = ["obp", KEY, None, "outerbounds.prod", str(self.keyfob.path), "aws.evil"]
+        self.assertEqual(self.printed(script), ours)
+        self.assertFalse((self.folder / "pwned").exists())
+
+    def refused(self):
         # As a file is after `keyfob import`: the address is there, the key is not.
         self.configure(
             METAFLOW_KEYFOB_SERVICE="outerbounds.prod", OBP_METAFLOW_CONFIG_URL="https://api.example.test/v1"
         )
         said = "keyfob: no key is held for `outerbounds.prod`. Run: keyfob token add prod\n"
         self.keyfob.answers_with(["metaflow"], RESOLVED, explanation=said, code=3)
-        run = self.python("import metaflow")
-        self.assertNotEqual(run.returncode, 0)
-        self.assertEqual(run.stderr.rstrip().splitlines()[-1], "Run: keyfob token add prod")
+
+    SHOWN = "    Keyfob:\n    no key is held for `outerbounds.prod`.\n    Run: keyfob token add prod\n"
+
+    def test_a_refusal_ends_a_program_as_metaflow_ends_one_with_the_command_that_mends_it(self):
+        self.refused()
+        (self.folder / "flow.py").write_text("from metaflow import FlowSpec\n")
+        command = str(pathlib.Path(sys.executable).with_name("metaflow"))
+        for program in [["flow.py", "run"], [command, "status"], ["-c", "import metaflow"]]:
+            run = self.run_python(*program)
+            self.assertEqual((run.returncode, run.stdout, run.stderr), (1, "", self.SHOWN))
+        self.assertEqual(len(self.keyfob.calls()), 3)
+
+    def test_whoever_catches_the_refusal_has_it_and_every_other_exception_is_shown_as_ever(self):
+        self.refused()
+        caught = (
+            "import sys\nbefore = sys.excepthook\n"
+            "try:\n    import metaflow\nexcept Exception as failure:\n    caught = failure\n"
+            "print(type(caught).__name__, str(caught).splitlines()[-1])\n"
+        )
+        run = self.python(caught + "raise KeyError('another')")
+        self.assertEqual(run.stdout, "KeyfobException Run: keyfob token add prod\n")
+        self.assertIn("Traceback", run.stderr)
+        self.assertIn("KeyError: 'another'", run.stderr)
+        # Wherever it is shown, that is done once, and what was there before is in force again.
+        run = self.python(
+            caught
+            + "sys.excepthook(type(caught), caught, None)\nprint(sys.excepthook is before)\n"
+            + "sys.excepthook(type(caught), caught, None)"
+        )
+        self.assertEqual(run.stdout.splitlines()[-1], "True")
+        self.assertTrue(run.stderr.startswith(self.SHOWN), run.stderr)
+        self.assertEqual(run.stderr.count(self.SHOWN), 1)
         self.assertNotIn(KEY, run.stdout + run.stderr)
-        self.assertEqual(len(self.keyfob.calls()), 1)
 
 
 class AwsProvider(KeyfobCase):
@@ -126,8 +177,16 @@ class AwsProvider(KeyfobCase):
         self.assertEqual(self.asked(role_arn="__cspr__"), asked)
         os.environ["OBP_ASSUME_ROLE_ARN"] = OTHER
         self.assertEqual(self.asked(role_arn="__cspr__"), asked + ["--role-arn", OTHER])
+        for option in ["--task-role", "-x"]:
+            self.assertRaises(KeyfobException, Provider.get_client, "sts", role_arn=option)
         with unittest.mock.patch.dict(aws_sessions._credentials, clear=True):
             self.assertEqual(self.asked(), asked + ["--task-role"])
+
+    def test_the_region_is_the_one_that_the_service_chose(self):
+        del os.environ["METAFLOW_KEYFOB_REGION"]
+        self.keyfob.answers_with(["why", "aws.prod", "--json"], {"entry": {"facts": {"region": "us-west-2"}}})
+        script = "import json\nfrom metaflow import get_aws_client\nprint(json.dumps(get_aws_client('sts').meta.region_name))"
+        self.assertEqual(self.printed(script), "us-west-2")
 
     def test_functions_for_a_persons_code_get_the_role_of_the_customers_side(self):
         script = (

@@ -98,8 +98,12 @@ class KeyfobCase(unittest.TestCase):
 
     def python(self, script, **variables):
         """Runs a script in a process of its own, below the folder of this test."""
+        return self.run_python("-c", script, **variables)
+
+    def run_python(self, *arguments, **variables):
+        """The same for anything that Python runs."""
         return subprocess.run(
-            [sys.executable, "-c", script],
+            [sys.executable, *arguments],
             cwd=self.folder,
             env=dict(os.environ, **variables),
             stdin=subprocess.DEVNULL,

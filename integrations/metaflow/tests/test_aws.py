@@ -6,11 +6,13 @@ import threading
 
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, NoRegionError
 
 from fake import KeyfobCase, everything_about
 
-from metaflow_extensions.keyfob import aws_sessions
+from test_remote import POD
+
+from metaflow_extensions.keyfob import aws_sessions, remote
 from metaflow_extensions.keyfob.errors import KeyfobException
 from metaflow_extensions.keyfob.plugins.keyfob_aws import KeyfobAwsClientProvider
 
@@ -55,6 +57,7 @@ class AwsClients(KeyfobCase):
         super().setUp()
         aws_sessions._begin_anew()
         self.addCleanup(aws_sessions._begin_anew)
+        remote._said = False
         os.environ.update(METAFLOW_KEYFOB_AWS="aws.dev", METAFLOW_KEYFOB_REGION="eu-west-1")
         self.keyfob.answers_with(["credential-process", "aws.dev"], keys())
 
@@ -121,6 +124,54 @@ class AwsClients(KeyfobCase):
         self.assertEqual(self.client(client_params=given).meta.region_name, "ap-south-1")
         os.environ["AWS_DEFAULT_REGION"] = "us-west-2"
         self.assertEqual(self.client().meta.region_name, "us-west-2")
+
+    WHY = ["why", "aws.dev", "--json"]
+
+    def test_a_region_that_nobody_set_is_the_one_that_came_with_the_keys(self):
+        del os.environ["METAFLOW_KEYFOB_REGION"]
+        before = dict(os.environ)
+        self.keyfob.answers_with(["why"], {"entry": {"facts": {"region": "eu-west-3"}}})
+        for module in ["sts", "s3", "sts"]:
+            self.assertEqual(self.client(module).meta.region_name, "eu-west-3")
+        # Before there are keys nobody knows it; and one question serves the process.
+        self.assertEqual(self.keyfob.arguments(), [["credential-process", "aws.dev"], self.WHY])
+        self.assertEqual(self.client(role_arn=ROLE).meta.region_name, "eu-west-3")
+        self.assertEqual(dict(os.environ), before)
+
+    def test_a_region_that_anybody_set_is_not_asked_for(self):
+        self.keyfob.answers_with(["why"], {"entry": {"facts": {"region": "eu-west-3"}}})
+        self.client()
+        del os.environ["METAFLOW_KEYFOB_REGION"]
+        self.client(client_params={"region_name": "ap-south-1"})
+        self.client(session_vars={"region": (None, None, "sa-east-1", None)})
+        os.environ["AWS_DEFAULT_REGION"] = "us-west-2"
+        self.client()
+        self.assertEqual(self.keyfob.calls(), [])
+
+    def test_a_region_that_nobody_tells_is_said_by_boto3_itself(self):
+        del os.environ["METAFLOW_KEYFOB_REGION"]
+        self.keyfob.answers_with(["why"], explanation="keyfob: no. Run: keyfob status\n", code=1)
+        # STS and S3 have places without a region.
+        with self.assertRaises(NoRegionError):
+            self.client("secretsmanager")
+        for answer in [{}, {"entry": None}, {"entry": []}, {"entry": {"facts": {"region": 7}}}, {"entry": {"facts": {}}}]:
+            aws_sessions._begin_anew()
+            self.keyfob.answers_with(["why"], answer)
+            with self.assertRaises(NoRegionError):
+                self.client("secretsmanager")
+        # The control: the next process is told.
+        aws_sessions._begin_anew()
+        self.keyfob.answers_with(["why"], {"entry": {"facts": {"region": "eu-west-3"}}})
+        self.assertEqual(self.client("secretsmanager").meta.region_name, "eu-west-3")
+
+    def test_without_a_region_and_keys_it_is_the_keys_that_are_missing(self):
+        del os.environ["METAFLOW_KEYFOB_REGION"]
+        said = "keyfob: nobody is signed in to okta. Run: keyfob login okta\n"
+        self.keyfob.answers_with(["credential-process"], keys(), explanation=said, code=3)
+        with self.assertRaises(KeyfobException) as caught:
+            self.client()
+        self.assertEqual(str(caught.exception).splitlines()[-1], "Run: keyfob login okta")
+        self.assertNotIn(SECRET, everything_about(caught.exception))
 
     def test_a_session_variable_is_passed_on(self):
         client = self.client(session_vars={"region": (None, None, "sa-east-1", None)})
@@ -190,10 +241,20 @@ class AwsClients(KeyfobCase):
         self.assertIn("aws-batch", said.getvalue())
 
     def test_a_pod_is_remote_too(self):
-        os.environ.update(METAFLOW_KUBERNETES_WORKLOAD="1", AWS_ACCESS_KEY_ID="AKIAPOD", AWS_SECRET_ACCESS_KEY="x")
+        os.environ.update(POD, AWS_ACCESS_KEY_ID="AKIAPOD", AWS_SECRET_ACCESS_KEY="x")
         os.environ.update(AWS_DEFAULT_REGION="eu-west-1", AWS_SESSION_TOKEN="y")
         with contextlib.redirect_stderr(io.StringIO()):
             self.assertEqual(signed_by(self.client())[0], "AKIAPOD")
+
+    def test_a_variable_of_pods_alone_leads_to_no_other_keys(self):
+        os.environ.update(METAFLOW_KUBERNETES_WORKLOAD="1", AWS_ACCESS_KEY_ID="AKIAPOD", AWS_SECRET_ACCESS_KEY="x")
+        os.environ["AWS_SESSION_TOKEN"] = "y"
+        self.assertEqual(signed_by(self.client())[0], "AKIAFIRST")
+
+    def test_a_role_that_reads_as_an_option_is_refused(self):
+        with self.assertRaises(KeyfobException):
+            self.client(role_arn="--task-role")
+        self.assertEqual(self.keyfob.calls(), [])
 
     def test_metaflow_finds_the_provider_by_its_configuration(self):
         script = (

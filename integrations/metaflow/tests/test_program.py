@@ -1,5 +1,8 @@
 import json
 import os
+import pathlib
+import shutil
+import tempfile
 import time
 from unittest import mock
 
@@ -54,6 +57,86 @@ class TheProgram(KeyfobCase):
         os.environ["PATH"] = str(self.folder)
         self.keyfob.answers_with(["status"], {})
         self.assertEqual(program.ask(["status"]).expose(), {})
+
+    def standing_in(self, members):
+        """Goes to a folder with a foreign `keyfob` in it and in its `bin`, with a PATH of these members."""
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        there = pathlib.Path(folder.name)
+        for place in [there, there / "bin"]:
+            place.mkdir(exist_ok=True)
+            (place / "keyfob").write_text("#!/bin/sh\necho '{}' > %s/pwned\necho '{}'\n" % there)
+            (place / "keyfob").chmod(0o755)
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(there)
+        os.environ["PATH"] = os.pathsep.join(members)
+        return there
+
+    def test_a_relative_program_is_refused_from_the_file_and_the_environment(self):
+        there = self.standing_in([str(self.folder)])
+        for relative in ["bin/keyfob", "./keyfob", "keyfob", "-keyfob"]:
+            del os.environ[settings.PROGRAM]
+            self.configure(METAFLOW_KEYFOB_PROGRAM=relative)
+            for _ in ["the file", "the environment"]:
+                with self.subTest(relative):
+                    told = str(self.refusal())
+                    self.assertIn(settings.PROGRAM, told)
+                    self.assertTrue(told.splitlines()[-1].startswith("Next: "), told)
+                    self.assertIn("=/", told.splitlines()[-1])
+                os.environ[settings.PROGRAM] = relative
+        self.assertFalse((there / "pwned").exists())
+        # The control: a lookup that takes it runs what stands here.
+        self.assertIsNotNone(shutil.which("bin/keyfob"))
+
+    def test_a_home_of_the_person_may_be_written_as_a_tilde(self):
+        os.environ.update({"HOME": str(self.folder), settings.PROGRAM: "~/keyfob"})
+        self.assertEqual(program.find(), str(self.keyfob.path))
+        os.environ["HOME"] = "."
+        self.assertIn(settings.PROGRAM, str(self.refusal()))
+
+    def test_the_working_folder_is_no_place_of_the_path(self):
+        del os.environ[settings.PROGRAM]
+        for members in [[""], ["."], ["bin"], ["", "/nowhere"], ["./bin", "../x"]]:
+            with self.subTest(members):
+                there = self.standing_in(members)
+                told = str(self.refusal())
+                self.assertIn("not on the PATH", told)
+                self.assertIn("relative", told)
+                self.assertFalse((there / "pwned").exists())
+                # The control. It takes a PATH with nothing in it for none.
+                self.assertIsNotNone(shutil.which("keyfob", path=os.environ["PATH"] or os.pathsep))
+        self.standing_in(["", ".", "bin", str(self.folder)])
+        self.assertEqual(program.find(), str(self.keyfob.path))
+
+    def test_what_a_service_wrote_for_a_run_sets_nothing_of_ours(self):
+        folder = self.folder / "keyfob-exec-0123456789abcdef"
+        folder.mkdir()
+        service = {settings.PROGRAM: "/evil", settings.AWS: "aws.evil", settings.SERVICE: "token.evil"}
+        (folder / "config.json").write_text(json.dumps(service))
+        del os.environ[settings.PROGRAM]
+        for home in [str(folder), "%s/" % folder, "%s/." % folder]:
+            os.environ["METAFLOW_HOME"] = home
+            for name in service:
+                self.assertIsNone(settings.get(name), (home, name))
+        # The control: the same file in a folder of the person.
+        shutil.copy(str(folder / "config.json"), str(self.folder))
+        os.environ["METAFLOW_HOME"] = str(self.folder)
+        self.assertEqual(settings.get(settings.AWS), "aws.evil")
+
+    def test_a_setting_that_reads_as_an_option_is_refused_wherever_it_comes_from(self):
+        for name in [settings.AWS, settings.REGION, settings.SERVICE]:
+            os.environ[name] = "--help"
+            with self.subTest(name), self.assertRaises(KeyfobException) as caught:
+                settings.get(name)
+            self.assertIn(name, str(caught.exception))
+            del os.environ[name]
+            self.configure(**{name: "--help"})
+            with self.subTest(name), self.assertRaises(KeyfobException):
+                settings.get(name)
+        project = {settings.AWS: "--help"}
+        self.configure()
+        with mock.patch("metaflow.metaflow_config_funcs.METAFLOW_LOCAL_CONFIG", project, create=True):
+            self.assertRaises(KeyfobException, settings.get, settings.AWS)
 
     def test_the_environment_counts_before_the_file(self):
         self.configure(METAFLOW_KEYFOB_PROGRAM="/of/the/file", METAFLOW_KEYFOB_AWS="aws.file")

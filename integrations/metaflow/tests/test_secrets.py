@@ -31,6 +31,10 @@ class Secrets(KeyfobCase):
         asked = [["secret", "get", "a.b.c", "--json", "--role-arn", ROLE], ["secret", "get", "db", "--json"]]
         self.assertEqual(self.keyfob.arguments(), asked)
 
+    def test_a_role_that_reads_as_an_option_is_refused(self):
+        self.assertIn("--json", self.refusal(role="--json"))
+        self.assertEqual(self.keyfob.calls(), [])
+
     def test_a_refusal_ends_with_the_command_that_mends_it(self):
         said = "keyfob: no entry is called `secret.db`. Run: keyfob secret list\n"
         self.keyfob.answers_with(["secret"], explanation=said, code=1)

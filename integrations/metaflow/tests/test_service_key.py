@@ -2,6 +2,8 @@ import contextlib
 import io
 import json
 import os
+import subprocess
+import sys
 import threading
 
 from fake import KeyfobCase, everything_about
@@ -82,6 +84,60 @@ class ServiceKey(KeyfobCase):
             thread.join()
         self.assertEqual(len(self.keyfob.calls()), 1)
 
+    def test_a_process_that_is_forked_while_another_thread_asks_has_the_key_too(self):
+        told = subprocess.run(
+            [sys.executable, "-c", self.FORK], env=os.environ, capture_output=True, text=True, timeout=60
+        )
+        self.assertEqual(told.returncode, 0, told.stderr)
+        self.assertEqual(json.loads(told.stdout), [HEADERS, HEADERS])
+
+    # The alarm is there for a child that waits for a lock which nobody holds any more.
+    FORK = (
+        "import json, os, signal, sys, threading\n"
+        "import metaflow\n"
+        "from metaflow_extensions.keyfob import program, service_key\n"
+        "from metaflow_extensions.keyfob.hidden import Hidden\n"
+        "asks, forked, parent = threading.Event(), threading.Event(), os.getpid()\n"
+        "def ask(*arguments):\n"
+        "    asks.set()\n"
+        "    if os.getpid() == parent:\n"
+        "        forked.wait()\n"
+        "    return Hidden({'headers': {'x-api-key': [%r]}})\n"
+        "program.ask = ask\n"
+        "both = [service_key.LiveHeaders({'other': '1'}, %r) for _ in range(2)]\n"
+        "thread = threading.Thread(target=both[0].copy)\n"
+        "thread.start()\n"
+        "asks.wait()\n"
+        "child = os.fork()\n"
+        "if child == 0:\n"
+        "    signal.alarm(20)\n"
+        "    sys.stdout.write(json.dumps([dict(headers) for headers in both]))\n"
+        "    sys.stdout.flush()\n"
+        "    os._exit(0)\n"
+        "forked.set()\n"
+        "thread.join()\n"
+        "sys.exit(0 if os.waitpid(child, 0)[1] == 0 else 'the child never came back')\n"
+    ) % (KEY, URL)
+
+    def test_a_header_is_never_without_its_name_while_it_is_renewed(self):
+        self.headers.copy()
+        seen = []
+
+        def watch(frame, event, argument):
+            if frame.f_code.co_name == "_take":
+                seen.append(service_key.HEADER in self.headers)
+            return watch
+
+        self.clock.now = 300.0
+        before = sys.gettrace()
+        sys.settrace(watch)
+        try:
+            self.headers.copy()
+        finally:
+            sys.settrace(before)
+        self.assertTrue(seen)
+        self.assertTrue(all(seen))
+
     def test_a_refusal_is_said_raised_at_once_and_asked_again_later(self):
         said = "keyfob: no token is held for `token.metaflow`. Run: keyfob token add metaflow\n%s\n" % KEY
         self.keyfob.answers_with(["get"], explanation=said, code=3)
@@ -134,6 +190,14 @@ class ServiceKey(KeyfobCase):
         self.assertEqual(
             self.printed(self.READ, METAFLOW_SERVICE_HEADERS=set_headers), [False, {"x-api-key": "remote"}]
         )
+        self.assertEqual(self.keyfob.calls(), [])
+
+    def test_a_setting_that_reads_as_an_option_ends_the_import(self):
+        self.configure(METAFLOW_SERVICE_URL=URL, METAFLOW_KEYFOB_SERVICE="--outerbounds.prod")
+        run = self.python("import metaflow")
+        self.assertNotEqual(run.returncode, 0)
+        self.assertIn("METAFLOW_KEYFOB_SERVICE", run.stderr)
+        self.assertEqual(run.stderr.splitlines()[-1].strip(), "Run: keyfob setup metaflow")
         self.assertEqual(self.keyfob.calls(), [])
 
     def test_nothing_changes_where_no_entry_is_set_up_or_no_agent_is(self):

@@ -14,6 +14,9 @@ _S3_RETRIES = {"max_attempts": 10, "mode": "adaptive"}
 
 _lock = threading.Lock()
 _credentials = {}
+# By entry, what the service chose; None where it said nothing.
+_regions = {}
+_region_lock = threading.Lock()
 
 
 def client(arguments, module, with_error, session_vars, client_params):
@@ -33,9 +36,10 @@ def client(arguments, module, with_error, session_vars, client_params):
     session = botocore.session.Session(session_vars=session_vars or {})
     # Whatever keys the environment has, these are meant.
     session._credentials = credentials(arguments)
-    region = settings.get(settings.REGION)
-    if region and not parameters.get("region_name") and not session.get_config_variable("region"):
-        session.set_config_variable("region", region)
+    if not parameters.get("region_name") and not session.get_config_variable("region"):
+        region = settings.get(settings.REGION) or _chosen_region(arguments)
+        if region:
+            session.set_config_variable("region", region)
     made = boto3.session.Session(botocore_session=session).client(module, **parameters)
     return (made, ClientError) if with_error else made
 
@@ -61,6 +65,31 @@ def entry():
             "no entry is set up for AWS (%s)" % settings.AWS, "Run: keyfob setup metaflow"
         )
     return name
+
+
+def _chosen_region(arguments):
+    """The region of an entry by the word of whoever gave its keys, asked once. None is no error: boto3 says what it lacks.
+
+    It is not handed to child processes: their entry may be another one.
+    """
+    name = arguments[0]
+    with _region_lock:
+        if name not in _regions:
+            # Nobody has chosen one before there are keys.
+            credentials(arguments).get_frozen_credentials()
+            try:
+                answer = program.ask(["why", name, "--json"])
+            except KeyfobException:
+                return None
+            _regions[name] = _region_of(answer.expose())
+        return _regions[name]
+
+
+def _region_of(answer):
+    entry = answer.get("entry")
+    facts = entry.get("facts") if isinstance(entry, dict) else None
+    region = facts.get("region") if isinstance(facts, dict) else None
+    return region if isinstance(region, str) and region else None
 
 
 def _fetch(arguments):
@@ -119,9 +148,11 @@ def _s3_retries():
 
 def _begin_anew():
     # Another thread may have held a lock when this process was forked off.
-    global _lock, _credentials
+    global _lock, _credentials, _region_lock, _regions
     _lock = threading.Lock()
     _credentials = {}
+    _region_lock = threading.Lock()
+    _regions = {}
 
 
 if hasattr(os, "register_at_fork"):

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import sys
 
 from . import private_names, remote, settings
 
@@ -16,13 +17,18 @@ def resolve():
     Raises nothing: Metaflow would drop an exception at this point, and go on without. `check` raises it later.
     """
     global _failure
-    name = settings.get(settings.SERVICE)
+    from .errors import KeyfobException
+
+    try:
+        name = settings.get(settings.SERVICE)
+    except KeyfobException as failure:
+        _failure = failure.with_traceback(None)
+        return
     if name is None or not name.startswith("outerbounds.") or remote.platform():
         return
     if os.environ.get(private_names.RESOLVED_CONFIGURATION) or not installed():
         return
     from . import program
-    from .errors import KeyfobException
 
     try:
         configuration = program.ask(["metaflow", name])
@@ -33,9 +39,29 @@ def resolve():
 
 
 def check():
-    """Raises why there is no configuration."""
+    """Raises why there is no configuration.
+
+    Metaflow shows its exceptions without a traceback, but for those of its import, which nobody catches. This one is shown alike.
+    """
     if _failure is not None:
+        _show_as_metaflow_does(_failure)
         raise _failure
+
+
+def _show_as_metaflow_does(failure):
+    """For the end of this process by this very exception, and for nothing else."""
+    before = sys.excepthook
+
+    def show(kind, exception, traceback):
+        if sys.excepthook is show:
+            sys.excepthook = before
+        if exception is not failure:
+            before(kind, exception, traceback)
+            return
+        lines = ["%s:" % failure.headline] + failure.message.splitlines()
+        sys.stderr.write("".join("    %s\n" % line for line in lines))
+
+    sys.excepthook = show
 
 
 def installed():

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import shutil
 import subprocess
 import threading
@@ -41,19 +42,50 @@ def ask(arguments, request=None, error=KeyfobException):
     return answer
 
 
+def option(name, value):
+    """`--NAME VALUE` as arguments. What would be read as an option of its own is refused."""
+    if value.startswith("-"):
+        raise KeyfobException("`%s` is no value for `--%s`" % (value, name), "Run: keyfob --help")
+    return ["--" + name, value]
+
+
 def find(error=KeyfobException):
-    """The path of the program."""
+    """The absolute path of the program. One that depends on the working folder would be another in each repository."""
     named = settings.get(settings.PROGRAM)
-    program = shutil.which(os.path.expanduser(named or "keyfob"))
+    if named:
+        program, what = _named(named)
+    else:
+        program, what = _of_path()
     if program is None:
-        what = "the program `keyfob` is not on the PATH"
-        if named:
-            what = "`%s` (%s) is no program that can be run" % (named, settings.PROGRAM)
         raise error(
-            what,
-            "Next: install Keyfob, or name its program: export %s=/path/to/keyfob" % settings.PROGRAM,
+            what, "Next: install Keyfob, or name its program: export %s=/path/to/keyfob" % settings.PROGRAM
         )
     return program
+
+
+def _named(named):
+    """The program that is meant, or None and why not."""
+    path = os.path.expanduser(named)
+    if not _is_absolute(path):
+        return None, "`%s` (%s) is no absolute path" % (named, settings.PROGRAM)
+    return shutil.which(path), "`%s` (%s) is no program that can be run" % (named, settings.PROGRAM)
+
+
+def _of_path():
+    """As `which`, which on Windows looks in the working folder first, and takes empty and relative members everywhere."""
+    members = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    name = "keyfob.exe" if os.name == "nt" else "keyfob"
+    for member in filter(_is_absolute, members):
+        program = shutil.which(os.path.join(member, name))
+        if program:
+            return program, None
+    what = "the program `keyfob` is not on the PATH"
+    return None, what if all(map(_is_absolute, members)) else what + ", whose empty and relative members do not count"
+
+
+def _is_absolute(path):
+    # On Windows `os.path` took a path without a drive for one, up to Python 3.12.
+    return pathlib.PurePath(path).is_absolute()
 
 
 class _Outcome:

@@ -1,8 +1,10 @@
 """The header that the metadata service wants, from keyfob whenever Metaflow is about to send it."""
 
+import os
 import sys
 import threading
 import time
+import weakref
 
 from . import program, remote, settings
 from .errors import KeyfobServiceKeyException
@@ -25,6 +27,10 @@ def headers():
     return LiveHeaders(SERVICE_HEADERS, SERVICE_URL)
 
 
+# All of them, by identity: a `dict` has no hash.
+_living = weakref.WeakValueDictionary()
+
+
 class LiveHeaders(dict):
     """Fills itself when it is read, however it is read, and asks nobody before that.
 
@@ -39,6 +45,7 @@ class LiveHeaders(dict):
         self._lock = threading.Lock()
         self._until = None
         self._refused = None
+        _living[id(self)] = self
 
     def _fill(self):
         with self._lock:
@@ -76,8 +83,10 @@ class LiveHeaders(dict):
         }
         if not taken:
             return False
-        super().pop(HEADER, None)
+        # In this order: a process that is forked off in between finds a header to ask for.
         super().update(taken)
+        if HEADER not in taken:
+            super().pop(HEADER, None)
         return True
 
     @staticmethod
@@ -119,3 +128,13 @@ class LiveHeaders(dict):
 
     def __reduce__(self):
         raise TypeError("headers with a key stay in this process")
+
+
+def _begin_anew():
+    # Another thread may have held a lock when this process was forked off.
+    for headers in list(_living.values()):
+        headers._lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)

@@ -6,6 +6,7 @@ Outerbounds the configuration that Metaflow sees is another one, and early in it
 
 import json
 import os
+import re
 import sys
 
 # The `[aws.*]` entry whose credentials AWS clients get.
@@ -19,10 +20,23 @@ PROGRAM = "METAFLOW_KEYFOB_PROGRAM"
 
 # Bytes of a configuration file; more is not read.
 _LONGEST_FILE = 1024 * 1024
+# The folder that `keyfob exec` makes: its file has what a service said, and a service sets nothing of ours. That command
+# gives the settings in the environment.
+_OF_SERVICE = re.compile("keyfob-exec-[0-9a-f]{16}")
 
 
 def get(name):
-    """The value of a setting, or None."""
+    """The value of a setting, or None. One that a program would read as an option is refused."""
+    value = _find(name)
+    # Of the program an absolute path alone is taken (`program.find`).
+    if value is not None and value.startswith("-") and name != PROGRAM:
+        from .errors import KeyfobException
+
+        raise KeyfobException("`%s` (%s) cannot begin with `-`" % (value, name), "Run: keyfob setup metaflow")
+    return value
+
+
+def _find(name):
     value = os.environ.get(name)
     if value is None and name != PROGRAM:
         value = _of_project(name)
@@ -47,7 +61,10 @@ def _of_project(name):
 
 
 def _of_file(name):
-    content = _read(path())
+    file_path = os.path.abspath(path())
+    if _OF_SERVICE.fullmatch(os.path.basename(os.path.dirname(file_path))):
+        return None
+    content = _read(file_path)
     return content.get(name) if isinstance(content, dict) else None
 
 

@@ -2,7 +2,7 @@
 
 import os
 
-from metaflow_extensions.keyfob import aws_sessions, private_names, remote
+from metaflow_extensions.keyfob import aws_sessions, private_names, program, remote
 
 
 class KeyfobOuterboundsAwsClientProvider(object):
@@ -32,6 +32,6 @@ def role_arguments(role_arn, environment):
     if not role_arn:
         return ["--task-role"]
     if role_arn != private_names.CUSTOMER_ROLE:
-        return ["--role-arn", role_arn]
+        return program.option("role-arn", role_arn)
     decorated = environment.get(private_names.ASSUMED_ROLE)
-    return ["--role-arn", decorated] if decorated else []
+    return program.option("role-arn", decorated) if decorated else []

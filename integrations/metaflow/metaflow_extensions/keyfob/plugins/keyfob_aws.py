@@ -1,6 +1,6 @@
 """AWS clients for Metaflow, with credentials of the entry that `keyfob setup metaflow` named."""
 
-from metaflow_extensions.keyfob import aws_sessions, remote
+from metaflow_extensions.keyfob import aws_sessions, program, remote
 
 
 class KeyfobAwsClientProvider(object):
@@ -16,7 +16,7 @@ class KeyfobAwsClientProvider(object):
 
             remote.say_once("the role of the task")
             return Boto3ClientProvider.get_client(module, with_error, role_arn, session_vars, client_params)
-        role = ["--role-arn", role_arn] if role_arn else []
+        role = program.option("role-arn", role_arn) if role_arn else []
         return aws_sessions.client(
             [aws_sessions.entry()] + role, module, with_error, session_vars, client_params
         )

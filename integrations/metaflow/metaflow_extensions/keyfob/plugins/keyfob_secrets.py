@@ -34,7 +34,7 @@ class KeyfobSecretsProvider(SecretsProvider):
         arguments = ["secret", "get", secret_id, "--json"]
         # What Outerbounds says where nobody has named a role.
         if role and role != private_names.CUSTOMER_ROLE:
-            arguments += ["--role-arn", role]
+            arguments += program.option("role-arn", role)
         values = program.ask(arguments)
         problem = _problem_with(values)
         if problem:
