@@ -57,11 +57,15 @@ fn each_secret_that_cannot_be_had_ends_in_the_command_that_mends_it() {
         go(&bench, Metaflow::Newest, &json!(source)).ok();
     }
     let cases = [
-        (json!("keyfob.nothing"), "`secret.nothing`", "keyfob status"),
-        (json!("keyfob.empty"), "`secret.empty`", "keyfob secret set empty"),
-        (json!("keyfob.name"), "`no name`", "AWS Secrets Manager"),
-        (json!("keyfob.nul"), "zero byte", "AWS Secrets Manager"),
-        (json!({"type": "keyfob", "id": "well", "role": REFUSING_ROLE}), "RefusingRole", "trust policy"),
+        (json!("keyfob.nothing"), "`secret.nothing`", "Run: keyfob secret list"),
+        (json!("keyfob.empty"), "`secret.empty`", "Run: keyfob secret set empty A"),
+        (json!("keyfob.name"), "`no name`", "Run: keyfob why secret.name"),
+        (json!("keyfob.nul"), "zero byte", "Run: keyfob why secret.nul"),
+        (
+            json!({"type": "keyfob", "id": "well", "role": REFUSING_ROLE}),
+            "sts:AssumeRole.",
+            "Run: keyfob permissions aws.dev",
+        ),
     ];
     keyfob_e2e::at_once(cases, |(source, sentence, mends)| {
         let output = go(&bench, Metaflow::Newest, &source);
@@ -71,7 +75,7 @@ fn each_secret_that_cannot_be_had_ends_in_the_command_that_mends_it() {
         &bench,
         &go(&bench, Metaflow::Oldest, &json!("keyfob.nothing")),
         "`secret.nothing`",
-        "keyfob status",
+        "Run: keyfob secret list",
     );
 }
 

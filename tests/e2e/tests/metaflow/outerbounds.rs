@@ -79,12 +79,10 @@ fn entry(company: &Company, more: &str) -> String {
     format!("[outerbounds.prod]\ndomain = \"{DOMAIN}\"\nendpoint_url = \"{url}\"\n{more}")
 }
 
-/// `[aws.prod]` of that deployment.
+/// `[aws.prod]` of that deployment, which says in which region it is.
 fn role(company: &Company) -> String {
     let sts = &company.addresses().sts_url;
-    format!(
-        "[aws.prod]\nouterbounds = \"prod\"\nregion = \"eu-west-1\"\nendpoint_url = \"{sts}\"\nmay_assume = [\"{FLOW_ROLE}\"]\n"
-    )
+    format!("[aws.prod]\nouterbounds = \"prod\"\nendpoint_url = \"{sts}\"\nmay_assume = [\"{FLOW_ROLE}\"]\n")
 }
 
 #[track_caller]

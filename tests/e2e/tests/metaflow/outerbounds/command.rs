@@ -80,6 +80,26 @@ fn below_exec_the_real_command_finds_its_configuration_in_memory_and_it_is_gone_
     assert_eq!(lines[5], "0", "the key is in no variable");
 }
 
+/// The folder hides the person's own configuration, and the flow has no other: neither the program nor the entry is named by it.
+#[test]
+fn a_flow_below_exec_has_its_keys_of_the_agent_too() {
+    let deployment = Deployment::new();
+    let flow = deployment.flow("artifacts").command(&["run"]);
+    let mut command = deployment.bench.profile.keyfob(&["exec", "outerbounds.prod", "--"]);
+    command.arg(flow.get_program()).args(flow.get_args());
+    if let Some(folder) = flow.get_current_dir() {
+        command.current_dir(folder);
+    }
+    let variables = flow.get_envs().filter_map(|(name, value)| Some((name, value?)));
+    command.envs(variables);
+    crate::service::through(&mut command, &deployment.bench.profile, deployment.bench.company.fronts());
+    let output = run(command).ok();
+    assert_eq!(output.said("RESULT"), ["2 squares"], "{output:?}");
+    assert_eq!(super::sts_calls(&deployment.bench.company), 1);
+    assert!(!super::flows::token_file().exists(), "their provider wrote a token");
+    deployment.bench.assert_nothing_leaked(&[&output]);
+}
+
 #[test]
 fn what_a_killed_exec_left_is_swept_by_the_next() {
     let deployment = Deployment::new();

@@ -12,7 +12,7 @@ use super::{Deployment, sts_calls};
 use crate::{FLOW_ROLE, OTHER_ROLE, digest};
 
 /// What Outerbounds' own provider would leave behind for user `ada`.
-fn token_file() -> PathBuf {
+pub(super) fn token_file() -> PathBuf {
     PathBuf::from(format!("/tmp/obp_token.{}", &digest("ada")[..16]))
 }
 
