@@ -459,12 +459,19 @@ impl Config {
             let there: Vec<String> = of_kind().map(|entry| entry.name.to_string()).collect();
             format!("there is no entry `{kind}.{name}`; there is {}", there.join(", "))
         };
+        // What mends it is a command, as everywhere; before it there is something to write.
+        let hint = if kind == "secret" {
+            format!("keyfob secret set {name}")
+        } else {
+            format!("keyfob token add {name}")
+        };
         let lines = format!("[{kind}.{name}] {least}");
         let file = self.file.as_ref().map(|file| keyfob_ipc::text::escape(&file.display().to_string()));
-        let hint = file
-            .map(|file| format!("add to {file}: {lines}"))
-            .filter(|hint| AROUND + say.chars().count() + hint.chars().count() <= LINE)
-            .unwrap_or_else(|| format!("add to the configuration: {lines}"));
+        let whole = |file: &str| format!("{say}; first add to {file}: {lines}");
+        let say = file
+            .map(|file| whole(&file))
+            .filter(|whole| AROUND + whole.chars().count() + hint.chars().count() <= LINE)
+            .unwrap_or_else(|| whole("the configuration"));
         Some(Refusal::new(Code::UnknownEntry, say).hint(hint))
     }
 

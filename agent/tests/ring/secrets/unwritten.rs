@@ -18,17 +18,19 @@ fn whoever_names_an_entry_before_it_is_written_reads_the_lines_to_add() {
         [("secret.my-secret", Ask::Anything), ("my-secret", Ask::Secret), ("secret.my-secret", Ask::Exec)]
     {
         let told = refused("", own, name, ask);
-        assert_eq!(told.0, "there is no entry `secret.my-secret`");
-        assert_eq!(told.1, format!("add to /home/ada/.config/keyfob/config.toml: {lines}"));
+        let first = format!("first add to /home/ada/.config/keyfob/config.toml: {lines}");
+        assert_eq!(told.0, format!("there is no entry `secret.my-secret`; {first}"));
+        assert_eq!(told.1, "keyfob secret set my-secret");
     }
     let told = refused("", own, "outerbounds.prod", Ask::Value);
-    assert!(told.1.ends_with(": [outerbounds.prod] domain = \"foo.obp.outerbounds.com\""), "{told:?}");
+    assert!(told.0.ends_with(": [outerbounds.prod] domain = \"foo.obp.outerbounds.com\""), "{told:?}");
+    assert_eq!(told.1, "keyfob token add prod");
     assert_eq!(refused("", own, "prod", Ask::Outerbounds), told);
     // One line holds it, however long the path is.
     let long = format!("/{}/config.toml", "x".repeat(150));
     for file in [None, Some(long.as_str())] {
         let told = refused("", file, "my-secret", Ask::Secret);
-        assert_eq!(told.1, format!("add to the configuration: {lines}"));
+        assert!(told.0.ends_with(&format!("; first add to the configuration: {lines}")), "{told:?}");
     }
     // What is no name of an entry is not told to be one.
     for name in ["a b", "secret.a\u{1b}", "secret.", "aws.dev", "outerbounds.prod"] {
@@ -49,8 +51,12 @@ fn a_name_that_is_near_is_offered_in_place_of_lines() {
     assert_eq!(told("prd", Ask::Outerbounds), meant("prd", "prod", "outerbounds.prod"));
     // Of names that are far only the kind is the same.
     let (say, hint) = told("secret.other-thing", Ask::Anything);
-    assert_eq!(say, "there is no entry `secret.other-thing`; there is secret.build");
-    assert!(hint.contains("[secret.other-thing] keys = "), "{hint}");
+    assert!(
+        say.starts_with("there is no entry `secret.other-thing`; there is secret.build; first add "),
+        "{say}"
+    );
+    assert!(say.contains("[secret.other-thing] keys = "), "{say}");
+    assert_eq!(hint, "keyfob secret set other-thing");
 }
 
 #[test]

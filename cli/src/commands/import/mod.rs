@@ -302,8 +302,15 @@ fn give(file: &MetaflowFile, aim: &Aim, key: &Secret<String>, world: &mut World)
     match held(&aim.uri, world)? {
         Some(other) if other == *key => Ok(false),
         Some(_) => {
-            let say = format!("`{}` is left: for `{}` another key is held already", file.shown(), aim.uri);
-            Err(Refusal::new(Code::BadRequest, say).hint(format!("keyfob why {}", aim.uri)))
+            let say = format!(
+                "`{}` is left: for `{}` another key is held already, and which of the two is the newer one is not known here",
+                file.shown(),
+                aim.uri
+            );
+            // The one that is held then is that of the file.
+            let hint =
+                format!("keyfob token add {}, with the key of the file, then keyfob import", aim.entry);
+            Err(Refusal::new(Code::BadRequest, say).hint(hint))
         }
         None => {
             let value = aim.value(file, key);

@@ -57,8 +57,8 @@ fn each_secret_that_cannot_be_had_ends_in_the_command_that_mends_it() {
         go(&bench, Metaflow::Newest, &json!(source)).ok();
     }
     let cases = [
-        (json!("keyfob.nothing"), "`secret.nothing`", "Run: keyfob secret list"),
-        (json!("keyfob.empty"), "`secret.empty`", "Run: keyfob secret set empty A"),
+        (json!("keyfob.nothing"), "`secret.nothing`", "Run: keyfob secret set nothing"),
+        (json!("keyfob.empty"), "`secret.empty`", "Run: keyfob secret set empty"),
         (json!("keyfob.name"), "`no name`", "Run: keyfob why secret.name"),
         (json!("keyfob.nul"), "zero byte", "Run: keyfob why secret.nul"),
         (
@@ -75,7 +75,7 @@ fn each_secret_that_cannot_be_had_ends_in_the_command_that_mends_it() {
         &bench,
         &go(&bench, Metaflow::Oldest, &json!("keyfob.nothing")),
         "`secret.nothing`",
-        "Run: keyfob secret list",
+        "Run: keyfob secret set nothing",
     );
 }
 

@@ -1,7 +1,7 @@
 //! `keyfob import`: keys that stand in plain text in Metaflow's own files.
 
 use std::fs;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 
 use keyfob_e2e::needles::{self, Search};
 use keyfob_e2e::real::Flow;
@@ -23,12 +23,8 @@ fn bench() -> Bench {
         bench.company.fronts().proxy_url(),
         authority.display()
     );
-    bench.profile.configure(&[&config.replace("\"memory\"", "\"file\""), &*network].concat());
-    let passphrase = bench.profile.path().join("passphrase");
-    let mut options = fs::OpenOptions::new();
-    let mut file = options.write(true).create_new(true).mode(0o600).open(&passphrase).expect("a new file");
-    std::io::Write::write_all(&mut file, b"correct horse battery staple\n").expect("room");
-    bench.profile.set("KEYFOB_PASSPHRASE_FILE", &passphrase);
+    bench.profile.configure(&[config, network].concat());
+    bench.keep_on_disk();
     bench.company.sign_in(&bench.profile, "okta");
     bench
 }

@@ -15,6 +15,8 @@ mod secrets;
 mod service;
 
 use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -77,6 +79,19 @@ impl Bench {
         let bucket = format!("flows-{}", number(&company));
         moto.make_bucket(&bucket);
         Self { profile, company, moto, bucket, secrets: Vec::new() }
+    }
+
+    /// Makes the keychain an encrypted file, before any agent runs: into one in memory no key is moved.
+    #[track_caller]
+    fn keep_on_disk(&mut self) {
+        let config = fs::read_to_string(self.profile.config()).expect("the configuration");
+        self.profile.configure(&config.replace("\"memory\"", "\"file\""));
+        let passphrase = self.profile.path().join("passphrase");
+        let mut options = fs::OpenOptions::new();
+        let mut file =
+            options.write(true).create_new(true).mode(0o600).open(&passphrase).expect("a new file");
+        file.write_all(b"correct horse battery staple\n").expect("room");
+        self.profile.set("KEYFOB_PASSPHRASE_FILE", &passphrase);
     }
 
     /// A new value that must be nowhere but where it belongs.

@@ -65,6 +65,7 @@ fn a_secret_of_the_deployment_is_given_before_and_after_the_import_of_its_key() 
         // What `keyfob import` is to find: the deployment is known, its key stands in the file.
         [super::entry(company, ""), super::role(company)].concat()
     });
+    deployment.bench.keep_on_disk();
     let value = deployment.bench.marked("a value of the deployment");
     let kept = STANDARD.encode(json!({ "SECRET_KEY1": STANDARD.encode(&value) }).to_string());
     let name = format!("obp-{}", deployment.bench.bucket);
