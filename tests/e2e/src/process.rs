@@ -56,6 +56,18 @@ fn holder(line: &str, inode: &str) -> Option<u32> {
     (file.rsplit(':').next() == Some(inode)).then(|| process.parse().ok())?
 }
 
+/// Copies a program that is to be run at once. By another process: one of ours that is forked off at that moment, by a test beside
+/// this one, would keep the new file open for writing, and what is open for writing cannot be run (`ETXTBSY`).
+///
+/// # Panics
+/// When it cannot be copied.
+#[track_caller]
+pub fn copy_program(from: impl AsRef<Path>, to: impl AsRef<Path>) {
+    let mut copy = std::process::Command::new("cp");
+    copy.arg("--").arg(from.as_ref()).arg(to.as_ref());
+    assert!(copy.status().expect("cp can be run").success(), "{} is not copied", from.as_ref().display());
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

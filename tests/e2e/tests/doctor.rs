@@ -100,7 +100,7 @@ fn doctor_names_an_agent_of_another_version_beside_it() {
     let folder = profile.path().join("bin");
     fs::create_dir(&folder).expect("a new folder");
     for name in ["keyfob", "keyfobd"] {
-        fs::copy(Stage::get().bin(name), folder.join(name)).expect("room");
+        keyfob_e2e::process::copy_program(Stage::get().bin(name), folder.join(name));
     }
     let run = |arguments: &[&str]| {
         let mut command = profile.command(folder.join("keyfob"));

@@ -93,7 +93,7 @@ fn case_13_in_a_path_with_a_space_it_is_refused_by_setup_and_works_in_quotes() {
     let folder = profile.path().join("Program Space");
     fs::create_dir(&folder).expect("room for a folder");
     let keyfob = folder.join("keyfob");
-    fs::copy(Stage::get().bin("keyfob"), &keyfob).expect("room for a program");
+    keyfob_e2e::process::copy_program(Stage::get().bin("keyfob"), &keyfob);
     let mut setup = profile.command(&keyfob);
     setup.args(["setup", "aws"]);
     let refused = run(setup, "");

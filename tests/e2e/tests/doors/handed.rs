@@ -170,7 +170,7 @@ impl Installed {
         let programs = profile.path().join("bin");
         make(&programs, 0o755);
         let installed = Self { profile, programs };
-        fs::copy(Stage::get().bin("keyfob"), installed.programs.join("keyfob")).expect("our own folder");
+        process::copy_program(Stage::get().bin("keyfob"), installed.programs.join("keyfob"));
         installed.replace();
         installed.run(&["agent", "start"]).ok();
         let agent = installed.profile.agent_pid();
@@ -186,7 +186,7 @@ impl Installed {
 
     fn replace(&self) {
         self.put(|new| {
-            fs::copy(Stage::get().bin("keyfobd"), new).expect("our own folder");
+            process::copy_program(Stage::get().bin("keyfobd"), new);
         });
     }
 

@@ -34,7 +34,7 @@ impl Installed {
         let profile = Profile::new(config);
         let programs = profile.path().join("bin");
         fs::DirBuilder::new().mode(0o755).create(&programs).expect("a new folder");
-        fs::copy(Stage::get().bin("keyfob"), programs.join("keyfob")).expect("a copy");
+        process::copy_program(Stage::get().bin("keyfob"), programs.join("keyfob"));
         let installed = Self { profile, programs };
         installed.replace();
         installed
@@ -106,7 +106,7 @@ impl Installed {
 }
 
 fn copy_agent(to: &Path) {
-    fs::copy(Stage::get().bin("keyfobd"), to).expect("a copy");
+    process::copy_program(Stage::get().bin("keyfobd"), to);
 }
 
 /// When a process was started (proc(5), field 22): it stays when the process becomes another program.
@@ -308,7 +308,7 @@ fn a_program_that_cannot_be_started_after_all_leaves_the_old_one_serving() {
     let (count, _) = under_calls(&installed, &calls, || {
         // It takes its interpreter away when it is asked.
         let interpreter = installed.programs.join("interpreter");
-        fs::copy("/bin/sh", &interpreter).unwrap();
+        process::copy_program("/bin/sh", &interpreter);
         let text = format!("#!{0}\necho keyfobd 9 >&2\nrm {0}\n", interpreter.display());
         installed.script(&text, 0o755);
         wait_for("a word about it", SOON, || told(&installed.profile, "cannot be started") == 1);

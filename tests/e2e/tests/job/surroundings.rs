@@ -13,7 +13,7 @@ use crate::{SOON, Shell, agent_of, config, keyfob};
 
 fn copy(name: &str, to: &Path) {
     let new = to.with_extension("new");
-    fs::copy(Stage::get().bin(name), &new).expect("a copy");
+    keyfob_e2e::process::copy_program(Stage::get().bin(name), &new);
     fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).expect("a file of ours");
     fs::rename(new, to).expect("a file of ours");
 }
