@@ -6,7 +6,7 @@ use keyfob_e2e::{Company, Output, Profile, at_once, wait_for, wait_for_some};
 use keyfob_sandbox::sts::StsError;
 use keyfob_sandbox::{Endpoint, Fault};
 
-use crate::refused;
+use crate::{WAITED, refused, refused_within};
 
 /// Until the last try of a flight is over.
 const LANDED: Duration = Duration::from_secs(40);
@@ -25,7 +25,7 @@ fn landed(profile: &Profile) -> Output {
         let output = profile.credential_process("dev");
         let is_pending = output.stderr.contains("the credential is being renewed");
         if is_pending {
-            refused(output, 1);
+            refused_within(WAITED, output, 1);
             return None;
         }
         Some(output)
