@@ -52,6 +52,8 @@ const DARK: Duration = Duration::from_secs(60);
 pub enum Input {
     /// The page asks.
     Page(PageAsk, Answering),
+    /// The window is being closed: it cannot be raised any more, and another cannot be made yet.
+    WindowClosing,
     /// The window was closed; the page is gone.
     WindowClosed,
     /// The window has come to the front, or has left it.
@@ -201,7 +203,8 @@ impl<S: Shell> Running<S> {
     fn take(&mut self, input: Input) -> bool {
         match input {
             Input::Page(ask, answering) => self.page_asks(ask, Owed::new(answering, &self.texts)),
-            Input::WindowClosed => self.window.closed(),
+            Input::WindowClosing => self.window.closing(),
+            Input::WindowClosed => self.window_closed(),
             Input::WindowFocused(is_focused) => self.window.focused(is_focused),
             Input::Menu(MenuAct::Quit) => {
                 self.shell.quit();

@@ -19,6 +19,8 @@ pub(super) struct Window {
     is_in_front: bool,
     /// Whether this page has asked for the ledger: lines are for those who look at it.
     pub(super) wants_activity: bool,
+    /// Whether it is on its way out, and whether somebody has asked for it since.
+    closing: Option<IsWanted>,
     /// Where the next page begins.
     begins: (View, Option<Deed>),
     /// What the page has drawn.
@@ -31,6 +33,9 @@ pub(super) struct Window {
     pub(super) next_change: Option<Timestamp>,
 }
 
+/// Whether somebody wants the window again.
+type IsWanted = bool;
+
 impl Window {
     /// Whether the person has it before them.
     pub(super) fn is_looked_at(&self) -> bool {
@@ -41,9 +46,21 @@ impl Window {
         self.is_in_front = is_focused;
     }
 
-    pub(super) fn closed(&mut self) {
+    /// From here on nothing reaches its page. What begins is for the next one.
+    pub(super) fn closing(&mut self) {
         (self.has_page, self.is_in_front, self.wants_activity, self.told) = (false, false, false, None);
         self.begins = (View::default(), None);
+        self.closing = Some(false);
+    }
+
+    /// Whether it was asked for while it was on its way out.
+    fn closed(&mut self) -> IsWanted {
+        let is_wanted = self.closing.unwrap_or_default();
+        if !is_wanted {
+            self.closing();
+        }
+        self.closing = None;
+        is_wanted
     }
 }
 
@@ -59,7 +76,7 @@ impl<S: Shell> Running<S> {
 
     /// Shows the window with this view, and lets it begin this there.
     fn go(&mut self, view: View, deed: Option<Deed>) {
-        self.shell.show_window();
+        self.show_window();
         if self.window.has_page {
             self.shell.tell_page(&News::Go { view, deed });
         } else {
@@ -69,8 +86,22 @@ impl<S: Shell> Running<S> {
 
     /// Whoever starts the program again wants to see it, as it is.
     pub(super) fn raised(&mut self) {
-        self.shell.show_window();
+        self.show_window();
         self.connect(false);
+    }
+
+    /// Shows it, or waits with that until the last one is gone: its web view takes a moment to come down.
+    fn show_window(&mut self) {
+        match &mut self.window.closing {
+            Some(is_wanted) => *is_wanted = true,
+            None => self.shell.show_window(),
+        }
+    }
+
+    pub(super) fn window_closed(&mut self) {
+        if self.window.closed() {
+            self.shell.show_window();
+        }
     }
 
     pub(super) fn clicked(&mut self, act: MenuAct) {

@@ -53,6 +53,7 @@ pub fn show(app: &AppHandle, data: &Path, inputs: &Sender<Input>) -> tauri::Resu
     let inputs = inputs.clone();
     window.on_window_event(move |event| match event {
         WindowEvent::Focused(is_in_front) => send(&inputs, Input::WindowFocused(*is_in_front)),
+        WindowEvent::CloseRequested { .. } => send(&inputs, Input::WindowClosing),
         WindowEvent::Destroyed => {
             send(&inputs, Input::WindowClosed);
             #[cfg(target_os = "linux")]

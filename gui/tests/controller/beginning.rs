@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use keyfob_gui::controller::Input;
-use keyfob_gui::page::{AgentState, News, PageAsk, PageReply};
+use keyfob_gui::page::{AgentState, News, PageAsk, PageReply, View};
 use keyfob_gui::view::tray::{Icon, MenuAct};
 use keyfob_ipc::reply::{EntryState, Event};
 use keyfob_ipc::start::Launch;
@@ -256,4 +256,29 @@ fn quitting_leaves_the_agent_alone() {
     assert!(window > 0);
     let mut client = Client::connect(&scene.places, Door::Control).unwrap();
     client.ask(ControlAsk::Status, DEADLINE).unwrap();
+}
+
+#[test]
+fn a_window_that_is_asked_for_while_it_closes_opens_again_where_it_was_asked_for() {
+    let scene = Scene::new();
+    let _agent = scene.agent();
+    let story = Story::with_window(&scene);
+    let windows = || story.shell.seen().windows;
+    let before = windows();
+    story.send(Input::WindowClosing);
+    story.send(Input::Menu(MenuAct::Open(View::Settings)));
+    story.send(Input::Raised);
+    story.settle();
+    assert_eq!(windows(), before, "the one that closes cannot be raised");
+    story.send(Input::WindowClosed);
+    assert_eq!(story.open_window().view, View::Settings);
+    assert_eq!(windows(), before + 1);
+    let is_go = |news: &News| matches!(news, News::Go { .. });
+    assert!(!story.shell.seen().news.iter().any(is_go), "nothing is told to the last page");
+    // The control: one that nobody asks for stays closed, and the next one begins anew.
+    story.send(Input::WindowClosing);
+    story.send(Input::WindowClosed);
+    let begun = story.open_window();
+    assert_eq!((begun.view, begun.deed), (View::Overview, None));
+    assert_eq!(windows(), before + 1);
 }
