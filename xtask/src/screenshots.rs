@@ -40,7 +40,8 @@ fn take(checkout: &Checkout, stage: &Stage, parts: &Parts, filter: Option<&str>)
     }
     let ring = Ring::open(checkout, stage, parts)?;
     let pictures = ring.home().join("screenshots");
-    let outcome = ring.run(&photographer, filter, &[(FOLDER_OF_PICTURES, &pictures)]);
+    let outcome =
+        ring.run(&photographer, &filter.into_iter().collect::<Vec<_>>(), &[(FOLDER_OF_PICTURES, &pictures)]);
     let copied = outcome.and_then(|(status, _)| {
         if !status.success() {
             return Err(failure(PHOTOGRAPHER, status));

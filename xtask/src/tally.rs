@@ -7,12 +7,14 @@ use std::thread;
 use crate::failure::{Doing as _, Failure};
 
 /// Counts over every runner of this run.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tally {
     /// Tests that passed.
     pub passed: u64,
     /// Tests that failed or ran out of time.
     pub failed: u64,
+    /// The names of those that failed, where their runner is libtest.
+    pub failures: Vec<String>,
 }
 
 impl Tally {
@@ -20,10 +22,17 @@ impl Tally {
     pub fn add(&mut self, other: Self) {
         self.passed += other.passed;
         self.failed += other.failed;
+        self.failures.extend(other.failures);
     }
 
-    /// Counts a line if it is the closing line of libtest, nextest or vitest.
+    /// Counts a line if it is the closing line of libtest, nextest or vitest; keeps the name of a failure.
     fn read(&mut self, line: &str) {
+        if let Some(name) =
+            line.trim_end().strip_suffix(" ... FAILED").and_then(|line| line.strip_prefix("test "))
+        {
+            self.failures.push(name.to_owned());
+            return;
+        }
         let line = line.trim_start();
         if line.starts_with("test result: ") || line.starts_with("Summary [") {
             self.passed += number_before(line, " passed");
@@ -86,7 +95,21 @@ mod tests {
         tally.read("     Summary [   0.011s] 41 tests run: 39 passed, 1 failed, 1 timed out, 3 skipped\n");
         tally.read(" Test Files  1 failed | 3 passed (4)\n");
         tally.read("      Tests  1 failed | 20 passed | 2 skipped (23)\n");
-        assert_eq!(tally, Tally { passed: 71, failed: 5 });
+        assert_eq!(tally, Tally { passed: 71, failed: 5, failures: Vec::new() });
+    }
+
+    #[test]
+    fn what_failed_is_known_by_name() {
+        let mut tally = Tally::default();
+        for line in [
+            "test doors::a ... ok\n",
+            "test doors::b ... FAILED\n",
+            "    c ... FAILED\n",
+            "test d ... FAILED, too\n",
+        ] {
+            tally.read(line);
+        }
+        assert_eq!(tally.failures, ["doors::b"]);
     }
 
     #[test]
