@@ -254,7 +254,7 @@ impl Agent {
         Holdings::behind(self.latch.gate(), (self.keychains)(kind))
     }
 
-    fn holdings_in(&self, kind: KeychainKind) -> Holdings {
+    pub(crate) fn holdings_in(&self, kind: KeychainKind) -> Holdings {
         let mut applied = self.applied();
         let make = || self.make_holdings(kind);
         applied.holdings.entry(kind).or_insert_with(make).clone()
@@ -449,7 +449,7 @@ impl Agent {
     /// Itself, for people.
     pub fn about(&self) -> About {
         About {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            version: keyfob_ipc::VERSION.to_owned(),
             protocol: keyfob_ipc::PROTOCOL,
             pid: std::process::id(),
             started: rfc3339(self.started),

@@ -92,6 +92,10 @@ pub fn point(_: Point) {}
 #[cfg(feature = "testing")]
 pub use armed::{VARIABLE, arm};
 
+/// What a program with the feature `testing` carries: `cargo xtask dist` ships none that does.
+#[cfg(feature = "testing")]
+pub const MARK: &str = "KEYFOB-TESTING-ONLY";
+
 #[cfg(feature = "testing")]
 mod armed {
     use std::sync::OnceLock;

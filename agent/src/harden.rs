@@ -2,6 +2,9 @@
 
 #[cfg(unix)]
 pub mod handover;
+#[cfg(any(target_os = "macos", test))]
+#[cfg(unix)]
+pub mod launchd;
 #[cfg(unix)]
 mod unix;
 #[cfg(windows)]

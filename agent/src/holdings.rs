@@ -351,6 +351,34 @@ impl Holdings {
         .await
     }
 
+    /// Forgets everything that is held for this profile, also for entries that are configured no more.
+    ///
+    /// # Errors
+    /// The keychain's; then some of it may still be held, and the next call removes that.
+    pub async fn clear(&self) -> Result<(), Refusal> {
+        self.gate.check()?;
+        let this = self.clone();
+        in_a_task(async move {
+            let slots: Vec<_> = {
+                let slots = this.slots.lock().unwrap_or_else(PoisonError::into_inner);
+                slots.values().cloned().collect()
+            };
+            // What is being written is in the keychain before that is emptied; what comes later finds nothing to go on from.
+            let mut turns = Vec::with_capacity(slots.len());
+            for slot in &slots {
+                turns.push(slot.turn.lock().await);
+            }
+            this.keychain.clear().await.map_err(|error| this.refuse(&error))?;
+            for slot in &slots {
+                slot.epoch.fetch_add(1, Ordering::SeqCst);
+                this.see(slot, Seen::Absent);
+            }
+            this.stir();
+            Ok(())
+        })
+        .await
+    }
+
     fn slot(&self, name: &EntryName) -> Arc<Slot> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(slot) = slots.get(name) {

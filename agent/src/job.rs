@@ -485,7 +485,12 @@ mod tests {
     /// A log that is a pipe, and both of its ends.
     #[cfg(unix)]
     fn pipe(patience: Duration) -> (std::fs::File, std::fs::File, Masks) {
-        let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::NONBLOCK).unwrap();
+        use std::os::fd::OwnedFd;
+        let (reader, writer) = io::pipe().unwrap();
+        let (reader, writer) = (OwnedFd::from(reader), OwnedFd::from(writer));
+        for end in [&reader, &writer] {
+            rustix::io::ioctl_fionbio(end, true).unwrap();
+        }
         let neighbour = std::fs::File::from(writer);
         let masks = Masks::patiently(neighbour.try_clone().unwrap(), patience);
         (std::fs::File::from(reader), neighbour, masks)
@@ -505,6 +510,7 @@ mod tests {
     }
 
     /// Far more than any of it takes on a machine that has much else to do.
+    #[cfg(unix)]
     const AT_MOST: Duration = Duration::from_secs(60);
 
     #[cfg(unix)]

@@ -49,6 +49,9 @@ pub trait Keychain: Send + Sync {
     /// Removes an item; an absent one is as good as removed.
     fn remove<'a>(&'a self, item: &'a str) -> Pending<'a, Result<(), KeychainError>>;
 
+    /// Removes every item of this profile, also of entries that no configuration has any more.
+    fn clear(&self) -> Pending<'_, Result<(), KeychainError>>;
+
     /// Opens a keychain that has a passphrase of its own for as long as this process runs.
     ///
     /// # Errors

@@ -255,6 +255,7 @@ impl Agent {
     ///
     /// # Errors
     /// Why it cannot be: the lock ends with this program.
+    #[cfg(unix)]
     pub(crate) async fn keep_lock(&self) -> Result<(), String> {
         let _turn = self.latch.turn().await;
         let Some(locked) = self.latch.standing().filter(|locked| !locked.is_kept) else { return Ok(()) };
@@ -269,6 +270,7 @@ impl Agent {
     }
 
     /// Whether the next program would find it locked as it is now. Not while somebody locks or unlocks.
+    #[cfg(unix)]
     pub(crate) fn is_lock_kept(&self) -> bool {
         self.latch.is_at_rest() && self.latch.standing().is_none_or(|locked| locked.is_kept)
     }

@@ -26,6 +26,8 @@ use keyfob_agent::lock::SystemBus;
 use keyfob_agent::notices::{Desktop, Notifier};
 use keyfob_agent::person::Person;
 use keyfob_agent::single::{Single, Taken};
+#[cfg(unix)]
+use keyfob_agent::upgrade::Awaited;
 use keyfob_agent::{harden, job, log};
 use keyfob_ipc::place::fingerprint;
 use keyfob_ipc::{Code, Places, Refusal, Surroundings, start};
@@ -62,7 +64,7 @@ fn main() -> ExitCode {
     match std::env::args().nth(1).as_deref() {
         None => {}
         Some("--version" | "-V") => {
-            return say(concat!("keyfobd ", env!("CARGO_PKG_VERSION"), "\n"), ExitCode::SUCCESS);
+            return say(&format!("keyfobd {}\n", keyfob_ipc::VERSION), ExitCode::SUCCESS);
         }
         Some("--help" | "-h") => return say(USAGE, ExitCode::SUCCESS),
         Some(_) => return say(USAGE, ExitCode::from(2)),
@@ -72,6 +74,9 @@ fn main() -> ExitCode {
         Ok(ambient) => ambient,
         Err(code) => return code,
     };
+    // So that it is in the program.
+    #[cfg(feature = "testing")]
+    std::hint::black_box(keyfob_agent::fault::MARK);
     #[cfg(feature = "testing")]
     if let Ok(point) = std::env::var(keyfob_agent::fault::VARIABLE) {
         keyfob_agent::fault::arm(point);
@@ -107,7 +112,17 @@ fn cleansed() -> Result<Vec<(OsString, OsString)>, ExitCode> {
         let point = all.iter().filter(|(name, _)| name == keyfob_agent::fault::VARIABLE);
         allowed.into_iter().chain(point.cloned()).collect()
     };
-    if allowed.len() == all.len() {
+    #[cfg(target_os = "macos")]
+    let (allowed, has_doors) = match beginning::with_doors_of_launchd(&allowed) {
+        Ok(None) => (allowed, false),
+        Ok(Some(with_doors)) => (with_doors, true),
+        Err(error) => {
+            return Err(say(&format!("keyfob: the doors cannot be taken ({error})\n"), ExitCode::FAILURE));
+        }
+    };
+    #[cfg(not(target_os = "macos"))]
+    let has_doors = false;
+    if allowed.len() == all.len() && !has_doors {
         return Ok(Vec::new());
     }
     #[cfg(unix)]
@@ -150,7 +165,7 @@ fn run(places: &Places, hardening: &[Measure], mut start: Start) -> Result<(), R
     };
     log::open(&places.log());
     let held: Vec<_> = hardening.iter().filter(|one| one.held.is_ok()).map(|one| one.name).collect();
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), pid = std::process::id(), hardened = ?held, "the agent starts");
+    tracing::info!(version = keyfob_ipc::VERSION, pid = std::process::id(), hardened = ?held, "the agent starts");
     for Measure { name, held } in hardening {
         if let Err(reason) = held {
             tracing::warn!(reason, "this did not take hold: {name}");
@@ -245,10 +260,19 @@ async fn until_told_to_stop(
                 None => std::future::pending().await,
             }
         };
-        tokio::select! {
+        let awaited = tokio::select! {
             () = &mut stop => return,
-            _ = guard.keep() => {}
-            () = awaited => {}
+            _ = guard.keep() => continue,
+            awaited = awaited => awaited,
+        };
+        if awaited == Awaited::Nothing {
+            // A job is in the middle until it ends.
+            if is_job {
+                upgrade = None;
+                continue;
+            }
+            tracing::info!("the program of this agent was removed, and so it ends");
+            return guard.take_doors_along();
         }
         if let Some(upgrade) = &mut upgrade {
             upgrade.take_over(agent, rooms, guard, &start.heirs).await;

@@ -32,11 +32,11 @@ impl Person {
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
 
     #[test]
-    #[cfg(unix)]
     fn nothing_but_who_and_where_is_passed_on() {
         let person = Person::read(|name| Some(format!("of {name}").into()));
         let all: Vec<_> = person

@@ -13,6 +13,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 
 /// The lock. The system lets go of it when the process ends, however that comes.
 pub struct Single {
+    #[cfg_attr(windows, expect(dead_code, reason = "held, and handed over to nobody"))]
     lock: File,
     #[cfg(unix)]
     place: PathBuf,

@@ -5,6 +5,8 @@
 //! and becomes the new program in the same process, with the doors and the lock kept open. Callers who come in between
 //! wait in the doors' queues. What lives in memory alone waits outside of the process until the new program has closed itself
 //! to debuggers ([`estate`]). Where anything fails, the old program goes on.
+//!
+//! Where its file is gone and nothing comes in its place, the agent was uninstalled: then it ends when nothing is in the middle.
 
 pub mod estate;
 mod program;
@@ -39,6 +41,9 @@ const FIRST_WORD: Duration = Duration::from_millis(300);
 
 /// Between two tries.
 const AGAIN: Duration = Duration::from_secs(2);
+
+/// How long the file may be away. Package managers and `cp -f` take it away before another one comes, but not for so long.
+const AWAY: Duration = Duration::from_secs(10);
 
 /// Names of what is handed over (`LISTEN_FDNAMES`, sd_listen_fds(3)). A service manager hands over doors alone.
 const OWN: &str = "-own";
@@ -97,6 +102,15 @@ impl Handed {
     }
 }
 
+/// What the agent has waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Awaited {
+    /// Another version is there, works, and nothing stands in its way.
+    Another,
+    /// The program was removed, and nothing keeps it running.
+    Nothing,
+}
+
 /// Watches the agent's own file, and becomes what is put in its place.
 pub struct Upgrade {
     program: PathBuf,
@@ -106,6 +120,8 @@ pub struct Upgrade {
     ready: Option<Stamp>,
     /// A try that did not find its moment.
     not_before: Option<Instant>,
+    /// Since when nothing is under the program's name.
+    away: Option<Instant>,
     /// Why the one that is ready waits, as it was said.
     said: Option<String>,
     sight: Sight,
@@ -125,6 +141,7 @@ impl Upgrade {
             refused: None,
             ready: None,
             not_before: None,
+            away: None,
             said: None,
             sight: Sight::new(),
             reserve,
@@ -132,13 +149,23 @@ impl Upgrade {
         })
     }
 
-    /// Returns when another version is there, works, and nothing stands in its way.
-    pub async fn awaited(&mut self, agent: &Arc<Agent>, rooms: &Rooms) {
+    /// Returns when there is something to be done, and nothing stands in its way.
+    pub async fn awaited(&mut self, agent: &Arc<Agent>, rooms: &Rooms) -> Awaited {
         if let Some(not_before) = self.not_before.take() {
             tokio::time::sleep_until(not_before.into()).await;
         }
         loop {
             self.sight.look_at(&View::of(&self.program).into_iter().collect::<Vec<_>>());
+            if let Some(left) = self.patience() {
+                if left.is_zero() && is_quiet(agent, rooms) {
+                    return Awaited::Nothing;
+                }
+                // Sooner where it comes back, which takes a moment.
+                if tokio::time::timeout(left.max(LOOK), self.sight.stirred()).await.is_ok() {
+                    while tokio::time::timeout(SETTLED, self.sight.stirred()).await.is_ok() {}
+                }
+                continue;
+            }
             match self.fresh() {
                 None => {
                     self.sight.stirred().await;
@@ -146,7 +173,7 @@ impl Upgrade {
                 }
                 Some(fresh) if self.ready == Some(fresh) => {
                     if self.wait_for_a_moment(agent, rooms, fresh).await {
-                        return;
+                        return Awaited::Another;
                     }
                 }
                 Some(fresh) => match program::check(&self.program).await {
@@ -164,6 +191,16 @@ impl Upgrade {
                 },
             }
         }
+    }
+
+    /// How much longer nothing may be under the program's name; `None` while something is there, or cannot be looked at.
+    fn patience(&mut self) -> Option<Duration> {
+        if self.program.symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
+            let since = *self.away.get_or_insert_with(Instant::now);
+            return Some(AWAY.saturating_sub(since.elapsed()));
+        }
+        self.away = None;
+        None
     }
 
     /// What is under the program's name, if that is not what runs, and was not refused.

@@ -84,6 +84,8 @@ pub struct Environment {
     pub metaflow: Vec<&'static str>,
     /// Names of proxy variables that are set.
     pub proxies: Vec<&'static str>,
+    /// `XDG_CONFIG_HOME`, an absolute path: where programs of the desktop look for what starts at sign-in.
+    pub config_home: Option<PathBuf>,
     /// `SystemRoot` (Windows).
     pub system_root: Option<PathBuf>,
 }
@@ -127,6 +129,7 @@ impl Environment {
             metaflow_profile: filled("METAFLOW_PROFILE").and_then(|value| value.into_string().ok()),
             metaflow: METAFLOW.into_iter().filter(|name| filled(name).is_some()).collect(),
             proxies: PROXIES.into_iter().filter(|name| filled(name).is_some()).collect(),
+            config_home: filled("XDG_CONFIG_HOME").map(PathBuf::from).filter(|path| path.is_absolute()),
             system_root: filled("SystemRoot").map(PathBuf::from),
         }
     }

@@ -54,6 +54,9 @@ pub struct Surroundings {
     pub browser: Option<String>,
     /// Where programs leave their configuration: `XDG_CONFIG_HOME` or `.config` in the home folder.
     pub config_home: Option<PathBuf>,
+    /// Where the configuration of all people on this system lies, the first first: `XDG_CONFIG_DIRS` or `/etc/xdg`. Nowhere but
+    /// on Linux.
+    pub config_of_the_system: Vec<PathBuf>,
     /// The home folder.
     pub home: Option<PathBuf>,
     /// `SystemRoot` (Windows).

@@ -6,7 +6,7 @@
 #![cfg_attr(windows, windows_subsystem = "windows")]
 
 use std::alloc::System;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -29,6 +29,9 @@ static WIPING: ZeroAlloc<System> = ZeroAlloc(System);
 
 fn main() -> ExitCode {
     leave_no_core();
+    // So that it is in the program.
+    #[cfg(feature = "testing")]
+    std::hint::black_box(environment::MARK);
     let program = match keyfob_ipc::start::own_file() {
         Ok(program) => program,
         Err(error) => {
@@ -99,9 +102,19 @@ fn surroundings() -> Surroundings {
     Surroundings {
         browser: filled("BROWSER").and_then(|value| value.into_string().ok()),
         config_home: folder("XDG_CONFIG_HOME").or_else(|| home.as_ref().map(|home| home.join(".config"))),
+        config_of_the_system: config_of_the_system(filled("XDG_CONFIG_DIRS").as_deref()),
         home,
         system_root: folder("SystemRoot"),
     }
+}
+
+/// `told` as the XDG Base Directory Specification has it: absolute paths, else the usual one.
+fn config_of_the_system(told: Option<&OsStr>) -> Vec<PathBuf> {
+    if !cfg!(target_os = "linux") {
+        return Vec::new();
+    }
+    let folders = std::env::split_paths(told.unwrap_or("/etc/xdg".as_ref()));
+    folders.filter(|folder| folder.is_absolute()).collect()
 }
 
 /// In the same process on Unix, so that whoever started this one waits for the right one.

@@ -298,6 +298,8 @@ pub enum ControlAsk {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         key: Option<String>,
     },
+    /// Removes every keychain item of this profile, also of entries that are configured no more.
+    Purge,
     /// Ends the agent, once running renewals are stored.
     Stop,
 }

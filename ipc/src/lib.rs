@@ -33,5 +33,10 @@ pub use secret::Secret;
 
 /// The protocol version that this build speaks (`v` in every frame).
 pub const PROTOCOL: u16 = 1;
+/// The version of the programs. `cargo xtask dist` makes the next one of the same sources, to try an upgrade out.
+pub const VERSION: &str = match option_env!("KEYFOB_VERSION") {
+    Some(version) => version,
+    None => env!("CARGO_PKG_VERSION"),
+};
 /// The oldest protocol version that this build still understands: the one before, once there is one.
 pub const OLDEST_PROTOCOL: u16 = 1;

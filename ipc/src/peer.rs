@@ -34,11 +34,11 @@ pub use unix::{check_folder, is_ours};
 
 #[cfg(all(test, windows))]
 pub(crate) use platform::tests::{pipe_name, serve};
+#[cfg(windows)]
+pub(crate) use platform::{Apart, read_within, spawn_apart, write_within};
 pub use platform::{Process, caller_of, folders, server_is_ours, this_user};
 #[cfg(windows)]
 pub use platform::{check_folder, is_ours, only_this_user};
-#[cfg(windows)]
-pub(crate) use platform::{keep_standard_streams, read_within, write_within};
 pub use program::{FileId, Program};
 
 /// The folders of this user by the system's own word ([`folders`]), absolute; `None` where the system does not tell.

@@ -9,11 +9,15 @@ use std::ffi::{OsStr, OsString};
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
+#[cfg(unix)]
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::client::{Client, Door, NoClient};
 use crate::limits;
+#[cfg(windows)]
+use crate::peer::Apart as Child;
 use crate::place::{Places, is_own_runtime};
 use crate::refusal::{Code, Refusal};
 
@@ -314,19 +318,30 @@ pub fn way_to_write(folder: &Path, error: &std::io::Error) -> String {
     }
 }
 
+/// The agent makes a session of its own (setsid) and closes inherited descriptors first thing in its main.
+#[cfg(unix)]
 fn spawn(launch: &Launch) -> Result<Child, Refusal> {
     let mut command = prepared(launch);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    spawn_apart(&mut command).map_err(|error| cannot_start(launch, &error))
+    command.spawn().map_err(|error| cannot_start(launch, &error))
+}
+
+#[cfg(windows)]
+fn spawn(launch: &Launch) -> Result<Child, Refusal> {
+    crate::peer::spawn_apart(&launch.program, &launch.environment, stays(launch))
+        .map_err(|error| cannot_start(launch, &error))
 }
 
 /// The agent's program in its environment, in a folder that stays.
 fn prepared(launch: &Launch) -> Command {
     let mut command = Command::new(&launch.program);
-    command.env_clear().envs(launch.environment.iter().map(|(name, value)| (name, value))).current_dir(
-        if cfg!(windows) { launch.program.parent().unwrap_or(Path::new("")) } else { Path::new("/") },
-    );
+    command.env_clear().envs(launch.environment.iter().map(|(name, value)| (name, value)));
+    command.current_dir(stays(launch));
     command
+}
+
+fn stays(launch: &Launch) -> &Path {
+    if cfg!(windows) { launch.program.parent().unwrap_or(Path::new("")) } else { Path::new("/") }
 }
 
 fn cannot_start(launch: &Launch, error: &std::io::Error) -> Refusal {
@@ -336,40 +351,16 @@ fn cannot_start(launch: &Launch, error: &std::io::Error) -> Refusal {
     )
 }
 
-/// The agent makes a session of its own (setsid) and closes inherited descriptors first thing in its main.
-#[cfg(unix)]
-fn spawn_apart(command: &mut Command) -> std::io::Result<Child> {
-    command.spawn()
-}
-
-/// Without our streams, our console with its Ctrl-C, and our job: a build tool ends its job with all that is in it.
-#[cfg(windows)]
-fn spawn_apart(command: &mut Command) -> std::io::Result<Child> {
-    use std::os::windows::process::CommandExt as _;
-    use windows_sys::Win32::System::Threading::{
-        CREATE_BREAKAWAY_FROM_JOB, CREATE_NEW_PROCESS_GROUP, DETACHED_PROCESS,
-    };
-    let apart = DETACHED_PROCESS | CREATE_NEW_PROCESS_GROUP;
-    crate::peer::keep_standard_streams();
-    match command.creation_flags(apart | CREATE_BREAKAWAY_FROM_JOB).spawn() {
-        // A job may forbid to leave it. Then the agent ends with the build, and the next call starts another.
-        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-            command.creation_flags(apart).spawn()
-        }
-        other => other,
-    }
-}
-
 /// The agent has no terminal to complain to: where it cannot start, it leaves the refusal in a file. Where the state folder
 /// takes none, it is beside the sockets.
 fn failure_files(places: &Places) -> Vec<PathBuf> {
-    let mut folders = vec![&places.state];
-    // A person does what the file says.
-    #[cfg(unix)]
-    if crate::peer::is_ours(&places.runtime) {
-        folders.push(&places.runtime);
-    }
-    folders.into_iter().map(|folder| folder.join("start-failure.json")).collect()
+    let folders = [
+        Some(&places.state),
+        // A person does what the file says.
+        #[cfg(unix)]
+        Some(&places.runtime).filter(|runtime| crate::peer::is_ours(runtime)),
+    ];
+    folders.into_iter().flatten().map(|folder| folder.join("start-failure.json")).collect()
 }
 
 fn forget_failure(places: &Places) {

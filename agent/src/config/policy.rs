@@ -85,7 +85,7 @@ fn read_allow(
             None => {
                 let shown = escape(text.get_ref());
                 let say = format!(
-                    "{place}: `{shown}` is not the absolute path of a program; write \"/usr/bin/terraform\" or \"{BAZEL_SERVER}\""
+                    "{place}: `{shown}` is not the absolute path of a program; write {EXAMPLE} or \"{BAZEL_SERVER}\""
                 );
                 problems.push(Problem::at(text, say));
             }
@@ -93,6 +93,9 @@ fn read_allow(
     }
     allow
 }
+
+/// A program as it stands in the file.
+const EXAMPLE: &str = if cfg!(windows) { "'C:\\Programs\\terraform.exe'" } else { "\"/usr/bin/terraform\"" };
 
 fn allowed(text: &str) -> Option<Allowed> {
     if text == BAZEL_SERVER {

@@ -8,7 +8,7 @@ use keyfob_ipc::{AdminAct, Code, ControlAsk, Flow, Refusal, Secret};
 use super::connection::{Connection, Incoming};
 use crate::agent::Agent;
 use crate::asker::Asker;
-use crate::config::{Ask, Config, Entry, EntryName};
+use crate::config::{Ask, Config, Entry, EntryName, KeychainKind};
 use crate::consent::Seat;
 use crate::footing::Footing;
 use crate::holding::Holding;
@@ -100,6 +100,7 @@ fn act(ask: &ControlAsk) -> Option<(&'static str, Option<&str>)> {
         ControlAsk::SecretRemove { name, .. } => ("secret-remove", Some(name)),
         ControlAsk::Lock => ("lock", None),
         ControlAsk::Unlock { .. } => ("unlock", None),
+        ControlAsk::Purge => ("purge", None),
         ControlAsk::Stop => ("stop", None),
         ControlAsk::Status
         | ControlAsk::About
@@ -160,6 +161,7 @@ fn works_locked(ask: &ControlAsk) -> bool {
         | ControlAsk::OutscaleBootstrap { .. }
         | ControlAsk::SecretSet { .. }
         | ControlAsk::SecretRemove { .. }
+        | ControlAsk::Purge
         | ControlAsk::ConfigConfirm { .. } => false,
     }
 }
@@ -332,6 +334,7 @@ impl Agent {
             ControlAsk::Doctor => Ok(Reply::Checks(self.doctor().await)),
             ControlAsk::Lock => self.lock(LockedBy::Person).await.map(done),
             ControlAsk::Unlock { passphrase } => self.unlock(asker, is_window, passphrase).await.map(done),
+            ControlAsk::Purge => self.purge().await.map(done),
             ControlAsk::Stop => {
                 self.save_before_the_end().await?;
                 self.stop.notify_one();
@@ -406,6 +409,21 @@ impl Agent {
             format!("signed out of `{}`", entry.name)
         } else {
             format!("signed out of `{}` here; the provider could not be told", entry.name)
+        })
+    }
+
+    /// Forgets everything that is held: in the keychain that is configured, and in the desktop's, which may have been it before. That one
+    /// first: where it is locked, nothing has happened yet.
+    async fn purge(self: &Arc<Self>) -> Result<String, Refusal> {
+        let is_missing = match self.holdings_in(KeychainKind::System).clear().await {
+            Err(refusal) if refusal.code == Code::KeychainMissing => true,
+            other => other.map(|()| false)?,
+        };
+        self.holdings().clear().await?;
+        Ok(if is_missing {
+            "nothing of keyfob's is held any more; the desktop's keychain is not here, and was not looked into".to_owned()
+        } else {
+            "the keychain has nothing of keyfob's any more".to_owned()
         })
     }
 

@@ -127,7 +127,7 @@ impl Guard {
     ) -> Result<Self, keyfob_ipc::Refusal> {
         let record = Record {
             pid: std::process::id(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            version: keyfob_ipc::VERSION.to_owned(),
             agent: doors.tool.address.clone(),
             control: doors.control.address.clone(),
         };
@@ -206,6 +206,14 @@ impl Guard {
     #[cfg(unix)]
     pub fn to_hand_over(&self) -> ([&Opened; 2], &std::fs::File) {
         ([&self.doors[0].open, &self.doors[1].open], self.single.lock())
+    }
+
+    /// From here on the doors of a service manager are as our own: behind them no agent would come any more.
+    #[cfg(unix)]
+    pub fn take_doors_along(&mut self) {
+        for door in &mut self.doors {
+            door.open.is_own = true;
+        }
     }
 
     /// Removes the names that are ours and takes the record back: callers start the next agent, which waits for our lock.

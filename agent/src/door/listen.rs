@@ -139,7 +139,11 @@ pub fn inherited(handed: &mut Handed, places: &Places) -> Result<Option<Doors>, 
     let [tool, control] = [("agent", 0), ("control", 1)].map(|(name, usual)| handed.door(name, usual));
     let wrong = |name: &str| {
         let say = format!("the service manager did not hand over the socket `{name}`");
-        Refusal::new(Code::PlaceUnsafe, say).hint("systemctl --user restart keyfobd.socket")
+        Refusal::new(Code::PlaceUnsafe, say).hint(if cfg!(target_os = "macos") {
+            "keyfob agent enable"
+        } else {
+            "systemctl --user restart keyfobd.socket"
+        })
     };
     let open = |found: Option<(OwnedFd, bool)>, name: &str| {
         found.and_then(|(socket, is_own)| handed_over(socket, is_own)).ok_or_else(|| wrong(name))

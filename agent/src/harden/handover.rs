@@ -20,7 +20,7 @@ use zeroize::Zeroize as _;
 pub const HANDED: usize = 4;
 
 /// The first of them (sd_listen_fds(3)).
-const FIRST: RawFd = 3;
+pub(super) const FIRST: RawFd = 3;
 
 /// What the next program says once it is closed to others.
 pub const READY: u8 = b'r';
@@ -69,7 +69,7 @@ pub fn adopt(count: usize) -> io::Result<(Vec<OwnedFd>, Reserve)> {
     Ok((adopted, reserve))
 }
 
-fn is_open(number: RawFd) -> bool {
+pub(super) fn is_open(number: RawFd) -> bool {
     // SAFETY: this asks about a number, open or not, and changes nothing.
     unsafe { libc::fcntl(number, libc::F_GETFD) != -1 }
 }

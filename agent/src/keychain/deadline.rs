@@ -61,6 +61,10 @@ impl Keychain for Deadline {
         Box::pin(self.within(self.inner.remove(item)))
     }
 
+    fn clear(&self) -> Pending<'_, Result<(), KeychainError>> {
+        Box::pin(self.within(self.inner.clear()))
+    }
+
     fn unlock<'a>(&'a self, passphrase: &'a Secret<String>) -> Pending<'a, Result<(), KeychainError>> {
         Box::pin(self.within(self.inner.unlock(passphrase)))
     }
@@ -122,6 +126,10 @@ mod tests {
             Box::pin(std::future::pending())
         }
 
+        fn clear(&self) -> Pending<'_, Result<(), KeychainError>> {
+            Box::pin(std::future::pending())
+        }
+
         fn unlock<'a>(&'a self, _: &'a Secret<String>) -> Pending<'a, Result<(), KeychainError>> {
             Box::pin(std::future::pending())
         }
@@ -136,6 +144,7 @@ mod tests {
         assert_eq!(keychain.load("token.a").await, Err(KeychainError::Slow));
         assert_eq!(keychain.store("token.a", &value).await, Err(KeychainError::Slow));
         assert_eq!(keychain.remove("token.a").await, Err(KeychainError::Slow));
+        assert_eq!(keychain.clear().await, Err(KeychainError::Slow));
         assert_eq!(keychain.unlock(&Secret::from("open")).await, Err(KeychainError::Slow));
     }
 

@@ -96,6 +96,14 @@ impl Keychain for FileKeychain {
         Box::pin(self.with(move |vault| vault.remove(&item)))
     }
 
+    /// Without the passphrase, too: whoever may remove the files needs none.
+    fn clear(&self) -> Pending<'_, Result<(), KeychainError>> {
+        Box::pin(self.with(|vault| {
+            vault.door = Door::Unopened;
+            vault.folder.empty()
+        }))
+    }
+
     fn unlock<'a>(&'a self, passphrase: &'a Secret<String>) -> Pending<'a, Result<(), KeychainError>> {
         let passphrase = passphrase.clone();
         Box::pin(self.with(move |vault| vault.unlock(&passphrase)))

@@ -63,6 +63,11 @@ impl Keychain for MemoryKeychain {
         Box::pin(std::future::ready(Ok(())))
     }
 
+    fn clear(&self) -> Pending<'_, Result<(), KeychainError>> {
+        self.with(HashMap::clear);
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     fn unlock<'a>(&'a self, _passphrase: &'a Secret<String>) -> Pending<'a, Result<(), KeychainError>> {
         Box::pin(std::future::ready(Err(KeychainError::Failed(
             "a memory keychain has no passphrase".to_owned(),

@@ -118,6 +118,7 @@ impl Latch {
     }
 
     /// Whether nobody locks or unlocks at this moment.
+    #[cfg(unix)]
     pub(super) fn is_at_rest(&self) -> bool {
         self.turn.try_lock().is_ok()
     }

@@ -100,6 +100,16 @@ impl Start {
     }
 }
 
+/// The environment with the doors that launchd opened for this process in it, which are open at the numbers that it says from then
+/// on: to begin anew with. `None` where launchd opened none, or they are here already.
+#[cfg(target_os = "macos")]
+pub fn with_doors_of_launchd(
+    environment: &[(OsString, OsString)],
+) -> std::io::Result<Option<Vec<(OsString, OsString)>>> {
+    let is_taken = handed_over() == 0 && keyfob_agent::harden::launchd::take_doors(&[c"agent", c"control"])?;
+    Ok(is_taken.then(|| announced(environment.to_vec(), &["agent", "control"])))
+}
+
 /// Becomes this same program with that environment. What the surroundings said waits outside meanwhile, and never is in an
 /// environment again. Returns only where that failed.
 #[cfg(unix)]
@@ -111,16 +121,17 @@ pub fn begin_anew(
         Ok(program) => program,
         Err(error) => return error,
     };
+    let count = handed_in(&environment);
     let estate = Estate::of_variables(ambient);
     let mut keeper = None;
     if let Some(mut bytes) = estate.to_bytes().filter(|_| !estate.is_empty()) {
         match handover::Keeper::start(&mut bytes)
-            .and_then(|started| hand_to_ourselves(&started).map(|_| started))
+            .and_then(|started| hand_to_ourselves(&started, count).map(|()| started))
         {
             Ok(started) => keeper = Some(started),
             Err(error) => return error,
         }
-        environment = announced(environment, handed_over());
+        environment = with_ambient(environment, count);
     }
     let mut command = std::process::Command::new(program);
     command.env_clear().envs(environment);
@@ -134,9 +145,9 @@ pub fn begin_anew(
 
 /// Nothing but what was handed over is open yet, so it is the one after these.
 #[cfg(unix)]
-fn hand_to_ourselves(keeper: &handover::Keeper) -> std::io::Result<()> {
+fn hand_to_ourselves(keeper: &handover::Keeper, count: u32) -> std::io::Result<()> {
     let socket = keeper.socket();
-    if u32::try_from(socket.as_raw_fd()).ok() != Some(3 + handed_over()) {
+    if u32::try_from(socket.as_raw_fd()).ok() != Some(3 + count) {
         return Err(std::io::Error::other("descriptors are open that nobody has handed over"));
     }
     Ok(rustix::io::fcntl_setfd(socket, rustix::io::FdFlags::empty())?)
@@ -144,13 +155,19 @@ fn hand_to_ourselves(keeper: &handover::Keeper) -> std::io::Result<()> {
 
 /// The environment with one more descriptor in it than the `count` that were handed over.
 #[cfg(unix)]
-fn announced(mut environment: Vec<(OsString, OsString)>, count: u32) -> Vec<(OsString, OsString)> {
+fn with_ambient(environment: Vec<(OsString, OsString)>, count: u32) -> Vec<(OsString, OsString)> {
     let named = environment.iter().find(|(name, _)| count > 0 && name == "LISTEN_FDNAMES");
-    let named = named.and_then(|(_, names)| names.to_str()).unwrap_or_default().split(':');
+    let named = named.and_then(|(_, names)| names.to_str()).unwrap_or_default().to_owned();
     // Nameless ones are doors by their order.
     let count = usize::try_from(count).unwrap_or_default();
-    let mut names: Vec<&str> = named.chain(std::iter::repeat("unknown")).take(count).collect();
+    let mut names: Vec<&str> = named.split(':').chain(std::iter::repeat("unknown")).take(count).collect();
     names.push(keyfob_agent::upgrade::AMBIENT);
+    announced(environment, &names)
+}
+
+/// The environment for a process with these descriptors, one after the other, and no others.
+#[cfg(unix)]
+fn announced(mut environment: Vec<(OsString, OsString)>, names: &[&str]) -> Vec<(OsString, OsString)> {
     let handed = [
         ("LISTEN_PID", std::process::id().to_string()),
         ("LISTEN_FDS", names.len().to_string()),
@@ -200,6 +217,13 @@ pub fn handed_over() -> u32 {
     handed_to(std::process::id(), number("LISTEN_PID"), number("LISTEN_FDS"))
 }
 
+/// As [`handed_over`], of a process with this environment.
+#[cfg(unix)]
+fn handed_in(environment: &[(OsString, OsString)]) -> u32 {
+    let number = |wanted: &str| environment.iter().find(|(name, _)| name == wanted)?.1.to_str()?.parse().ok();
+    handed_to(std::process::id(), number("LISTEN_PID"), number("LISTEN_FDS"))
+}
+
 /// Whatever a service starts inherits its variables. The descriptors are for the process that they name.
 fn handed_to(me: u32, process: Option<u32>, count: Option<u32>) -> u32 {
     count.filter(|_| process == Some(me)).unwrap_or(0)
@@ -217,7 +241,7 @@ mod tests {
             all.map(|(name, value)| (OsString::from(name), OsString::from(value))).to_vec()
         };
         let names = |environment, count| {
-            let all = announced(environment, count);
+            let all = with_ambient(environment, count);
             let value = |wanted: &str| {
                 let mut found = all.iter().filter(|(name, _)| name == wanted);
                 let value = found.next().unwrap().1.clone().into_string().unwrap();
@@ -232,6 +256,22 @@ mod tests {
         assert_eq!(names(environment("2", ""), 2), is("3", ":unknown:ambient"));
         // They were for another process.
         assert_eq!(names(environment("2", "agent:control"), 0), is("1", "ambient"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn doors_of_launchd_are_announced_as_those_of_systemd_are() {
+        let before = [("HOME", "/h"), ("LISTEN_FDS", "9"), ("LISTEN_PID", "1"), ("LISTEN_FDNAMES", "x")];
+        let before = before.map(|(name, value)| (OsString::from(name), OsString::from(value))).to_vec();
+        assert_eq!(handed_in(&before), 0, "they were for another process");
+        let after = announced(before, &["agent", "control"]);
+        assert_eq!(handed_in(&after), 2);
+        assert_eq!(after.len(), 4, "{after:?}");
+        assert!(after.contains(&("LISTEN_FDNAMES".into(), "agent:control".into())), "{after:?}");
+        // What the surroundings say of a job comes after them.
+        let both = with_ambient(after, 2);
+        assert!(both.contains(&("LISTEN_FDNAMES".into(), "agent:control:ambient".into())), "{both:?}");
+        assert_eq!(handed_in(&both), 3);
     }
 
     #[test]

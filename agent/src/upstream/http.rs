@@ -137,7 +137,7 @@ impl Http {
                 // The buffers of a connection hold what went through it last. And a call that is broken off on one that the other
                 // side had given up could have spent something.
                 .pool_max_idle_per_host(0)
-                .user_agent(concat!("keyfob/", env!("CARGO_PKG_VERSION")))
+                .user_agent(format!("keyfob/{}", keyfob_ipc::VERSION))
         };
         let (mut outside, mut loopback) = (base(), base().no_proxy());
         if let Some(proxy) = &network.proxy {

@@ -101,6 +101,10 @@ impl Keychain for Vault {
         Box::pin(self.call(|state| state.item = None))
     }
 
+    fn clear(&self) -> Pending<'_, Result<(), KeychainError>> {
+        Box::pin(self.call(|state| state.item = None))
+    }
+
     fn unlock<'a>(&'a self, _passphrase: &'a Secret<String>) -> Pending<'a, Result<(), KeychainError>> {
         Box::pin(std::future::ready(Ok(())))
     }

@@ -345,9 +345,21 @@ fn config_file(folder: &TempDir) -> PathBuf {
     folder.path().join("config.toml")
 }
 
+/// A configuration with programs as this system names them.
+pub fn with_paths(config: &str) -> String {
+    if cfg!(unix) {
+        return config.to_owned();
+    }
+    config
+        .replace("[\"/bin/cat\"", "[\"/windows/system32/cmd.exe\", \"/c\", \"type\"")
+        .replace("[\"/", "[\"C:/")
+        .replace("'/usr/", "'C:/usr/")
+        .replace("ca_file = \"/", "ca_file = \"C:/")
+}
+
 fn text(config: &str, sandbox: &Sandbox) -> String {
     let addresses = sandbox.addresses();
-    config
+    with_paths(config)
         .replace("ISSUER", &addresses.issuer_url)
         .replace("STS", &addresses.sts_url)
         .replace("SIGNIN", &addresses.signin_url)

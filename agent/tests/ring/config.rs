@@ -6,7 +6,7 @@ use keyfob_agent::config::{Config, Limits, load};
 use keyfob_ipc::reply::{ConfigReport, Reply};
 use keyfob_ipc::{Code, ControlAsk};
 
-use crate::company::{CLUSTER, CONFIG, Company, HOUR};
+use crate::company::{CLUSTER, CONFIG, Company, HOUR, with_paths};
 
 const REAL: Limits = Limits { plain_loopback: false };
 
@@ -48,7 +48,8 @@ fn the_configuration_of_the_readme_loads() {
 #[test]
 fn every_key_loads() {
     let config = load(
-        r#"
+        &with_paths(
+            r#"
 [agent]
 keychain = "file"
 unknown_host = "error"
@@ -91,6 +92,7 @@ region = "us-gov-west-1"
 session_name = "ada"
 endpoint_url = "https://sts.us-gov-west-1.amazonaws.com"
 "#,
+        ),
         REAL,
     )
     .unwrap();

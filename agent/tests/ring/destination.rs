@@ -153,7 +153,7 @@ async fn a_session_goes_through_no_proxy_and_trusts_no_certificates_that_nobody_
     let company = signed_in().await;
     for (network, place) in [
         ("proxy = \"http://proxy.evil.example:3128\"", "proxy http://proxy.evil.example:3128/"),
-        ("ca_file = \"/nowhere/evil.pem\"", "certificates of /nowhere/evil.pem"),
+        ("ca_file = \"/nowhere/evil.pem\"", "/nowhere/evil.pem"),
     ] {
         company.configure(&format!("{CONFIG}\n[network]\n{network}\n"));
         let calls = company.token_calls();

@@ -59,7 +59,10 @@ async fn company() -> Company {
     let company = Company::open().await;
     let path = company.state().join("keys.json");
     std::fs::write(&path, KEYS).unwrap();
-    company.configure(&format!("{CONFIG}{}", KINDS.replace("PROGRAM", path.to_str().unwrap())));
+    company.configure(&format!(
+        "{CONFIG}{}",
+        KINDS.replace("PROGRAM", &path.to_str().unwrap().replace('\\', "\\\\"))
+    ));
     company
 }
 

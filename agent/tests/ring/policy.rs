@@ -194,7 +194,10 @@ async fn a_refusal_names_the_program_and_the_line_to_add() {
     assert!(refused.say.starts_with(&begin), "{refused:?}");
     assert!(refused.say.contains(&format!("`{}` in it is a script", script.display())), "{refused:?}");
     assert!(refused.say.contains(&format!("`{}` in it is not there", absent.display())), "{refused:?}");
-    assert_eq!(refused.hint, format!("add \"{}\" to allow of [policy.\"token.aspect\"]", stray.display()));
+    assert_eq!(
+        refused.hint,
+        format!("add {:?} to allow of [policy.\"token.aspect\"]", stray.to_str().unwrap())
+    );
 
     let staged = programs.staged("terraform");
     staged.change(|links| links[1].is_replaced = true);
@@ -360,6 +363,8 @@ async fn a_policy_that_would_guard_nothing_is_an_error_with_its_line() {
         ),
         ("policy = 1\n", "line 1: `policy` holds a table for each entry; write [policy.\"kind.name\"]"),
     ] {
+        #[cfg(windows)]
+        let expected = expected.replace("\"/usr/bin/terraform\"", "'C:\\Programs\\terraform.exe'");
         assert_eq!(check(text).await, [expected], "{text}");
     }
     let many = (0..65).map(|number| format!("'/bin/p{number}'")).collect::<Vec<_>>().join(", ");

@@ -116,6 +116,7 @@ impl Vault {
     }
 
     /// How many calls wait.
+    #[cfg(unix)]
     pub fn waiting(&self) -> usize {
         self.silent.receiver_count()
     }
@@ -230,6 +231,13 @@ impl Keychain for Vault {
     fn close(&self) -> Pending<'_, ()> {
         self.told().closes += 1;
         Box::pin(std::future::ready(()))
+    }
+
+    fn clear(&self) -> Pending<'_, Result<(), KeychainError>> {
+        Box::pin(async {
+            self.answers().await?;
+            self.items.clear().await
+        })
     }
 
     fn unlock<'a>(&'a self, passphrase: &'a Secret<String>) -> Pending<'a, Result<(), KeychainError>> {

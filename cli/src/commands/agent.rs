@@ -1,4 +1,7 @@
-//! `keyfob agent start|stop|restart|status`.
+//! `keyfob agent start|stop|restart|status`, and on macOS `enable|disable`.
+
+#[cfg(target_os = "macos")]
+pub mod launchd;
 
 use std::time::{Duration, Instant};
 
@@ -28,6 +31,10 @@ pub enum Command {
     Stop(Stop),
     Restart(Restart),
     Status(ShowStatus),
+    #[cfg(target_os = "macos")]
+    Enable(launchd::Enable),
+    #[cfg(target_os = "macos")]
+    Disable(launchd::Disable),
 }
 
 /// Start the agent.
@@ -89,6 +96,10 @@ pub fn run(command: &Command, world: &mut World) -> Outcome {
             show(&about, world);
             Ok(DONE)
         }
+        #[cfg(target_os = "macos")]
+        Command::Enable(_) => launchd::enable(world),
+        #[cfg(target_os = "macos")]
+        Command::Disable(_) => launchd::disable(world),
     }
 }
 
@@ -105,11 +116,10 @@ fn show(about: &About, world: &mut World) {
     }
     let text = describe(about, world.now);
     world.printer.result(&text);
-    if about.version != env!("CARGO_PKG_VERSION") {
-        world.printer.note(&format!(
-            "this command is version {}. Run: keyfob agent restart",
-            env!("CARGO_PKG_VERSION")
-        ));
+    if about.version != keyfob_ipc::VERSION {
+        world
+            .printer
+            .note(&format!("this command is version {}. Run: keyfob agent restart", keyfob_ipc::VERSION));
     }
 }
 
@@ -138,7 +148,7 @@ fn about(reply: Reply) -> Result<About, Refusal> {
 }
 
 /// Ends the running agent and waits until its process has gone, so that its lock is free. `false` where none ran.
-fn stop(world: &World) -> Result<bool, Refusal> {
+pub(super) fn stop(world: &World) -> Result<bool, Refusal> {
     let mut client = match world.reach.running() {
         Ok(client) => client,
         Err(refusal) if refusal.code == Code::AgentUnreachable => return Ok(false),

@@ -19,6 +19,7 @@ use crate::endpoint::Endpoint;
 use crate::reach::{ask_tool_at, unexpected};
 use crate::world::World;
 pub use child::Program;
+pub use folder::ELSEWHERE;
 use folder::Folder;
 pub use variables::Variables;
 

@@ -24,6 +24,7 @@ mod secret;
 mod setup;
 mod status;
 mod token;
+mod uninstall;
 mod unlock;
 mod why;
 
@@ -115,12 +116,12 @@ ENVIRONMENT
 #[derive(Debug, Parser)]
 #[command(
     name = "keyfob",
-    version,
+    version = keyfob_ipc::VERSION,
     after_long_help = AFTER_HELP,
     arg_required_else_help = true,
     max_term_width = 110
 )]
-struct CommandLine {
+pub struct CommandLine {
     /// Write JSON for programs: one object per line on standard output.
     #[arg(long, global = true)]
     json: bool,
@@ -165,6 +166,7 @@ enum Command {
     Agent(agent::Command),
     Lock(lock::Options),
     Unlock(unlock::Options),
+    Uninstall(uninstall::Options),
 }
 
 /// Reads the arguments and runs the command. Returns the exit code.
@@ -209,6 +211,7 @@ pub fn run(arguments: Vec<OsString>, world: &mut World) -> u8 {
         Command::Agent(command) => agent::run(&command, world),
         Command::Lock(options) => lock::run(&options, world),
         Command::Unlock(options) => unlock::run(&options, world),
+        Command::Uninstall(options) => uninstall::run(&options, world),
     };
     outcome.map_err(crate::prompt::mended).unwrap_or_else(|refusal| {
         let exit = refusal.code.exit();

@@ -132,10 +132,11 @@ impl Folder {
         let base = if is_short && temporary.is_absolute() { temporary } else { Path::new("/tmp") };
         let refuse = |error: String| {
             let say = format!("no folder can be made below `{}` ({error})", base.display());
-            Refusal::new(Code::PlaceUnsafe, say).hint("set TMPDIR to a folder of your own")
+            Refusal::new(Code::PlaceUnsafe, say).hint(super::exec::ELSEWHERE)
         };
         let number = getrandom::u64().map_err(|error| refuse(error.to_string()))?;
         let folder = base.join(format!("keyfob-{number:016x}"));
+        #[cfg_attr(windows, expect(unused_mut, reason = "a folder is as private there as the one it is in"))]
         let mut builder = DirBuilder::new();
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);

@@ -32,6 +32,7 @@ mod status;
 #[cfg(target_os = "linux")]
 mod terminal;
 mod token;
+mod uninstall;
 mod unlock;
 
 use std::path::PathBuf;

@@ -1,9 +1,8 @@
 //! `keyfob secret`, with an agent of a few lines.
 
-use std::collections::BTreeMap;
 use std::process::Output;
 
-use keyfob_ipc::reply::{EntryReport, EntryState, LockReport, LockedBy, SecretValues};
+use keyfob_ipc::reply::{EntryReport, EntryState, SecretValues};
 use keyfob_ipc::{Code, Door, Refusal, Reply, Secret};
 
 use crate::fake::{Profile, err, out};
@@ -297,6 +296,7 @@ fn a_value_of_several_lines_that_is_pasted_is_refused_whole() {
 #[test]
 fn nobody_is_asked_for_what_a_locked_agent_cannot_keep() {
     use crate::terminal::Session;
+    use keyfob_ipc::reply::{LockReport, LockedBy};
     let profile = Profile::with_agent(Door::Control, |_, ask| {
         if ask == "status" {
             let Reply::Status(mut status) = status() else { panic!("no status") };
@@ -349,7 +349,7 @@ fn the_only_copy_is_forgotten_by_a_person_who_says_so() {
 #[test]
 fn a_value_steers_no_terminal() {
     use crate::terminal::Session;
-    let answer: BTreeMap<&str, &str> = BTreeMap::from([("A", "x\u{1b}[2Jy\u{9b}")]);
+    let answer = std::collections::BTreeMap::from([("A", "x\u{1b}[2Jy\u{9b}")]);
     let profile = Profile::with_agent(Door::Tool, move |_, _| {
         values("secret.x", &answer.iter().map(|(name, value)| (*name, *value)).collect::<Vec<_>>()).into()
     });

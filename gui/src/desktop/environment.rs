@@ -63,6 +63,10 @@ const LIBRARIES: &str = "LD_LIBRARY_PATH";
 /// What the end-to-end tests need of that to drive the window: WebDriver starts the program with these.
 #[cfg(feature = "testing")]
 const KEPT: &[&str] = &["TAURI_AUTOMATION", "TAURI_WEBVIEW_AUTOMATION", "WEBKIT_INSPECTOR_SERVER"];
+
+/// What a program with the feature `testing` carries: `cargo xtask dist` ships none that does.
+#[cfg(feature = "testing")]
+pub const MARK: &str = "KEYFOB-TESTING-ONLY";
 #[cfg(not(feature = "testing"))]
 const KEPT: &[&str] = &[];
 

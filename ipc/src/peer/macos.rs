@@ -78,12 +78,18 @@ pub fn caller_of(stream: BorrowedFd<'_>) -> io::Result<Caller> {
     })
 }
 
-/// Whether the process that listens at the other end runs as this user.
+/// Whether the process that listens at the other end runs as this user, or is launchd.
 ///
 /// # Errors
 /// The socket's own errors.
 pub fn server_is_ours(stream: BorrowedFd<'_>) -> io::Result<bool> {
-    Ok(peer_user(stream)? == rustix::process::geteuid().as_raw())
+    Ok(may_listen(peer_user(stream)?, rustix::process::geteuid().as_raw()))
+}
+
+/// A socket of a LaunchAgent is opened by launchd, which is root's and listens there until it has started the agent; the system goes
+/// on to name it. Root needs no socket of ours to learn what this person has.
+fn may_listen(user: u32, me: u32) -> bool {
+    user == me || user == 0
 }
 
 /// The effective user at the other end, as it was on `connect` or `listen` (getpeereid(3), which reads
@@ -139,6 +145,13 @@ mod tests {
         assert!(folders().home.unwrap().is_absolute());
         assert_eq!(home_with(user, &mut []), Err(libc::ERANGE));
         assert_eq!(home_of(u32::MAX - 7), None);
+    }
+
+    #[test]
+    fn only_this_user_and_launchd_may_listen() {
+        for (user, me, may) in [(501, 501, true), (0, 501, true), (502, 501, false), (501, 0, false)] {
+            assert_eq!(may_listen(user, me), may, "{user} {me}");
+        }
     }
 
     #[test]

@@ -32,12 +32,12 @@ use windows_sys::Win32::System::Threading::{
 use crate::caller::Caller;
 use crate::refusal::{Code, Refusal};
 
-mod inherit;
+mod apart;
 mod known;
 mod overlapped;
 #[path = "process_windows.rs"]
 mod process;
-pub(crate) use inherit::keep_standard_streams;
+pub(crate) use apart::{Apart, spawn_apart};
 pub use known::folders;
 pub(crate) use overlapped::{read_within, write_within};
 pub use process::Process;

@@ -121,6 +121,30 @@ fn the_desktops_keychain_keeps_a_token_over_a_restart_and_for_one_profile_alone(
 }
 
 #[test]
+fn purging_takes_every_item_of_this_profile_and_none_of_another() {
+    let _turn = together();
+    let bus = SessionBus::start();
+    let (profile, other) = (on_a_desktop(&bus), on_a_desktop(&bus));
+    for profile in [&profile, &other] {
+        profile.add_token("aspect", VALUE);
+    }
+    let items = || bus.secret_tool(&["search", "--all", "application", "keyfob"]).matches("label = ").count();
+    assert_eq!(items(), 2);
+    // A script says so, and a locked keychain keeps everything.
+    let answer = profile.run(&["uninstall", "--purge"], "purge\n").exits(1);
+    assert!(answer.stdout.contains("token.aspect") && answer.stderr.contains("--yes"), "{answer:?}");
+    bus.lock();
+    profile.kill_agent();
+    refused(profile.run(&["uninstall", "--purge", "--yes"], ""), 5, &["locked"]);
+    bus.unlock();
+    assert_eq!(items(), 2);
+    profile.run(&["uninstall", "--purge", "--yes"], "").ok();
+    assert_eq!(items(), 1, "of the other profile");
+    assert!(profile.record().is_none() && !profile.agent_socket().exists());
+    answers(&other);
+}
+
+#[test]
 fn a_locked_keychain_is_said_without_a_prompt_and_unlocking_it_is_all_it_takes() {
     let _turn = together();
     let bus = SessionBus::start();

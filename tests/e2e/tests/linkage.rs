@@ -20,8 +20,19 @@ fn the_helper_carries_no_runtime_and_no_tls() {
 fn what_ships_has_no_fault_points() {
     assert!(contains("keyfobd", "KEYFOB_PASSPHRASE_FILE"), "the check would not find a variable");
     for program in ["keyfobd", "keyfob"] {
-        assert!(!contains(program, "KEYFOB_FAULT"), "{program} was built with the feature `testing`");
+        for mark in ["KEYFOB_FAULT", MARK] {
+            assert!(!contains(program, mark), "{program} was built with the feature `testing`");
+        }
     }
+}
+
+/// What `cargo xtask dist` looks for in what it ships.
+const MARK: &str = "KEYFOB-TESTING-ONLY";
+
+#[test]
+fn what_is_built_for_tests_is_marked_as_that() {
+    assert!(contains("keyfob-tray", MARK), "dist would ship a tray that other programs may drive");
+    assert!(!contains("keyfob-tray-shipped", MARK));
 }
 
 fn contains(program: &str, text: &str) -> bool {

@@ -105,6 +105,23 @@ impl Folder {
             .map_err(|error| failed("be removed", &path, &error))
     }
 
+    /// Removes every file of ours, the identity last: a run that was ended leaves nothing that cannot be opened.
+    pub(super) fn empty(&self) -> Result<(), KeychainError> {
+        let entries = match fs::read_dir(&self.path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            other => other.map_err(|error| failed("be read", &self.path, &error))?,
+        };
+        self.clear();
+        let identity = format!("{}.age", super::IDENTITY);
+        for entry in entries {
+            let name = entry.map_err(|error| failed("be read", &self.path, &error))?.file_name();
+            if let Some(name) = name.to_str().filter(|name| name.ends_with(".age") && *name != identity) {
+                self.remove(name)?;
+            }
+        }
+        self.remove(&identity)
+    }
+
     /// Whether any item is here.
     pub(super) fn holds_items(&self) -> Result<bool, KeychainError> {
         let entries = fs::read_dir(&self.path).map_err(|error| failed("be read", &self.path, &error))?;

@@ -369,3 +369,20 @@ proptest! {
         })?;
     }
 }
+
+#[tokio::test]
+async fn clearing_takes_every_item_and_the_identity_without_the_passphrase_and_nothing_else() {
+    let folder = place();
+    let keychain = open(folder.path()).await;
+    for item in ["token.a", "sso.Gone"] {
+        keychain.store(item, &value("value")).await.unwrap();
+    }
+    std::fs::write(folder.path().join("others.txt"), "not ours").unwrap();
+    closed(folder.path()).clear().await.unwrap();
+    let names: Vec<_> =
+        std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["others.txt"]);
+    // Again, and where there never was one.
+    closed(folder.path()).clear().await.unwrap();
+    closed(&folder.path().join("absent")).clear().await.unwrap();
+}

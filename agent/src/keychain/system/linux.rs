@@ -101,6 +101,16 @@ impl SecretService {
         delete_all(self.find(&service, item).await?.into_iter()).await
     }
 
+    async fn clear_items(&self) -> Result<(), Error> {
+        let service = self.connect().await?;
+        unlocked(&service).await?;
+        let ours = HashMap::from([("application", "keyfob"), ("profile", self.profile.as_str())]);
+        let found = service.search_items(ours).await?;
+        delete_all(found.unlocked.into_iter()).await?;
+        // They may lie in another collection.
+        if found.locked.is_empty() { Ok(()) } else { Err(Error::Locked) }
+    }
+
     async fn look(&self) -> Result<(), Error> {
         let service = self.connect().await?;
         unlocked(&service).await.map(|_| ())
@@ -168,6 +178,10 @@ impl Keychain for SecretService {
             check_item(item)?;
             self.remove_item(item).await.map_err(translate)
         })
+    }
+
+    fn clear(&self) -> Pending<'_, Result<(), KeychainError>> {
+        Box::pin(async { self.clear_items().await.map_err(translate) })
     }
 
     fn unlock<'a>(&'a self, _passphrase: &'a Secret<String>) -> Pending<'a, Result<(), KeychainError>> {

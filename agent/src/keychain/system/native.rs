@@ -82,6 +82,19 @@ impl Keychain for Native {
         }))
     }
 
+    fn clear(&self) -> Pending<'_, Result<(), KeychainError>> {
+        Box::pin(self.with(|vault| {
+            let found = platform::list(vault).map_err(|error| platform::translate(&error))?;
+            for entry in found {
+                match entry.delete_credential() {
+                    Ok(()) | Err(keyring_core::Error::NoEntry) => {}
+                    Err(error) => return Err(platform::translate(&error)),
+                }
+            }
+            Ok(())
+        }))
+    }
+
     fn unlock<'a>(&'a self, _passphrase: &'a Secret<String>) -> Pending<'a, Result<(), KeychainError>> {
         Box::pin(std::future::ready(Err(KeychainError::Failed(
             "the desktop's keychain opens when you sign in to the desktop".to_owned(),
@@ -136,7 +149,7 @@ fn failed(error: &keyring_core::Error) -> KeychainError {
 mod platform {
     use security_framework::os::macos::keychain::{KeychainUserInteractionLock, SecKeychain};
 
-    use super::{KeychainError, Secret, Vault, failed};
+    use super::{CredentialStoreApi as _, KeychainError, Secret, Vault, failed};
 
     pub(super) const MODIFIERS: [(&str, &str); 0] = [];
 
@@ -170,6 +183,12 @@ mod platform {
         vault.delete(item)
     }
 
+    /// Every entry of the profile.
+    pub(super) fn list(vault: &Vault) -> keyring_core::Result<Vec<keyring_core::Entry>> {
+        let ours = std::collections::HashMap::from([("service", vault.service.as_str())]);
+        open()?.search(&ours)
+    }
+
     pub(super) fn translate(error: &keyring_core::Error) -> KeychainError {
         use keyring_core::Error;
         let (Error::PlatformFailure(cause) | Error::NoStorageAccess(cause)) = error else {
@@ -198,7 +217,7 @@ mod platform {
 #[cfg(windows)]
 mod platform {
     use super::super::chunks::{Chunks, Entries};
-    use super::{KeychainError, Secret, Vault, failed};
+    use super::{CredentialStoreApi as _, KeychainError, Secret, Vault, failed};
 
     /// On this computer only: a roaming profile would carry the sign-in to others.
     pub(super) const MODIFIERS: [(&str, &str); 1] = [("persistence", "local")];
@@ -251,6 +270,12 @@ mod platform {
         fn delete(&self, name: &str) -> Result<(), KeychainError> {
             self.delete(name)
         }
+    }
+
+    /// Every entry of the profile, the chunks of values among them. No service has a letter that means something in a pattern.
+    pub(super) fn list(vault: &Vault) -> keyring_core::Result<Vec<keyring_core::Entry>> {
+        let pattern = format!("@{}$", vault.service);
+        open()?.search(&std::collections::HashMap::from([("pattern", pattern.as_str())]))
     }
 
     pub(super) fn translate(error: &keyring_core::Error) -> KeychainError {

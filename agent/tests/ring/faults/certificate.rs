@@ -63,7 +63,7 @@ async fn an_expired_certificate_signs_nobody_out_and_a_new_one_is_all_it_takes()
     tokio::spawn(serve(listener, Arc::clone(&acceptor), base.replace("http://", "")));
     let path = company.state().join("ca.pem");
     std::fs::write(&path, authority.0.pem()).unwrap();
-    company.configure(&format!("[network]\nca_file = \"{}\"\n{CONFIG}", path.display()));
+    company.configure(&format!("[network]\nca_file = '{}'\n{CONFIG}", path.display()));
     let (signing_in, _seen, address) = company.sign_in_under_way().await;
     // This browser has another idea of whom to trust.
     browser::visit(&address.replace(&public, &base)).await.unwrap();

@@ -220,7 +220,8 @@ async fn a_link_to_a_token_is_followed_and_nothing_but_a_plain_file_is_read() {
     company.keys("deploy").await.unwrap();
 
     let pipe = company.state().join("pipe");
-    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR).unwrap();
+    // Every Unix has the program, and not all have the call.
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let large = company.state().join("large");
     std::fs::write(&large, "e".repeat(21_000)).unwrap();
     let gone = company.state().join("gone");

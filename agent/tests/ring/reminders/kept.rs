@@ -1,5 +1,6 @@
 //! What is remembered of reminders, and what becomes of those that nobody saw.
 
+#[cfg(unix)]
 use std::os::unix::fs::PermissionsExt as _;
 
 use jiff::SignedDuration;
@@ -33,6 +34,7 @@ async fn a_file_that_is_damaged_starts_anew_and_one_that_cannot_be_written_holds
     let mut company = ending_in(10).await;
     company.agent.remind_now().await;
     let path = company.state().join("reminders.json");
+    #[cfg(unix)]
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     assert!(!std::fs::read_to_string(&path).unwrap().contains("a-token"));
     for damage in [

@@ -266,13 +266,19 @@ async fn an_agent_that_ends_ends_it() {
     let legacy = Legacy::new("echo $$ >> ids; sleep 600").await;
     let (agent, entry) = (legacy.company.agent.clone(), legacy.company.entry("legacy"));
     // A runtime of its own, which ends under the flight.
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    runtime.spawn(async move {
-        entry.source.aws_credentials(&agent, &entry, &keyfob_agent::policy::Permit::of_a_test()).await
+    let (end, ended) = tokio::sync::oneshot::channel::<()>();
+    let thread = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.spawn(async move {
+            entry.source.aws_credentials(&agent, &entry, &keyfob_agent::policy::Permit::of_a_test()).await
+        });
+        runtime.block_on(ended).unwrap();
+        runtime.shutdown_background();
     });
     legacy.has("ids").await;
-    runtime.shutdown_background();
+    end.send(()).unwrap();
     legacy.are_gone("ids").await;
+    thread.join().unwrap();
 }
 
 fn link(process: u32, role: Role) -> Link {

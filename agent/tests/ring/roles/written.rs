@@ -2,12 +2,14 @@
 
 use keyfob_agent::config::{Config, Limits, load};
 
+use crate::company::with_paths;
+
 const ROLE: &str = "role_arn = \"arn:aws:iam::123456789012:role/R\"\n";
 const REGION: &str = "region = \"eu-west-1\"\n";
 
 fn read(text: &str) -> Result<Config, String> {
     let whole = format!("[sso.okta]\nissuer = \"https://acme.okta.com\"\nclient_id = \"x\"\n{text}");
-    load(&whole, Limits { plain_loopback: false }).map_err(|errors| errors.join("; "))
+    load(&with_paths(&whole), Limits { plain_loopback: false }).map_err(|errors| errors.join("; "))
 }
 
 /// Line 4 is `[aws.x]`.
@@ -162,7 +164,7 @@ fn keys_of_a_command_go_to_aws_alone() {
         "[aws.legacy]\ncommand = [\"/x\"]\n{}",
         role("source = \"legacy\"", "endpoint_url = \"http://127.0.0.1:1\"")
     );
-    load(&here, Limits { plain_loopback: true }).unwrap();
+    load(&with_paths(&here), Limits { plain_loopback: true }).unwrap();
 }
 
 #[test]

@@ -7,7 +7,7 @@ use keyfob_ipc::{Code, ControlAsk, Refusal, ToolAsk};
 use serde_json::json;
 
 use super::{KEPT, done, filled, get, get_with, set, setting, with_kept};
-use crate::company::{CONFIG, Company, eventually};
+use crate::company::{CONFIG, Company, eventually, with_paths};
 use crate::programs::{Programs, allow, policy};
 
 fn removing(key: Option<&str>) -> ControlAsk {
@@ -289,7 +289,7 @@ async fn exec_means_the_platform_where_its_role_has_the_same_name() {
     let platform = "\n[outerbounds.prod]\ndomain = \"foo.obp.outerbounds.com\"\n";
     let role = "\n[aws.prod]\nouterbounds = \"prod\"\n";
     let found = |config: &str| {
-        let config = load(config, Limits { plain_loopback: true }).unwrap();
+        let config = load(&with_paths(config), Limits { plain_loopback: true }).unwrap();
         config.find("prod", Ask::Exec).map(|entry| entry.name.to_string()).map_err(|refusal| refusal.code)
     };
     let both = format!("{platform}{role}");

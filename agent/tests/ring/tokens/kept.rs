@@ -87,7 +87,7 @@ async fn a_token_that_its_service_gets_goes_through_no_proxy_that_nobody_confirm
     let calls = company.counts().arrived(Endpoint::TokenSelf);
     for (network, place) in [
         ("proxy = \"http://proxy.evil.example:3128\"", "proxy http://proxy.evil.example:3128/"),
-        ("ca_file = \"/nowhere/evil.pem\"", "certificates of /nowhere/evil.pem"),
+        ("ca_file = \"/nowhere/evil.pem\"", "/nowhere/evil.pem"),
     ] {
         company.configure(&format!("{CONFIG}\n[network]\n{network}\n"));
         let refusal = company.get(CLUSTER).await.unwrap_err();

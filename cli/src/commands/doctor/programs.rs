@@ -11,7 +11,7 @@ use keyfob_ipc::{Code, Refusal, text};
 use super::{attention, bad, good};
 use crate::world::World;
 
-const VERSION: &str = env!("CARGO_PKG_VERSION");
+const VERSION: &str = keyfob_ipc::VERSION;
 /// How long the agent's binary may take to tell its version.
 const PATIENCE: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_millis(5);

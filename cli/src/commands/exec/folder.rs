@@ -33,6 +33,10 @@ pub fn places(runtime: Option<&Path>, temporary: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
+/// What is said where there is no good place.
+pub const ELSEWHERE: &str =
+    if cfg!(windows) { "set TEMP to a folder of your own" } else { "set TMPDIR to a folder of your own" };
+
 /// A folder of this process.
 pub struct Folder {
     path: PathBuf,
@@ -46,8 +50,7 @@ impl Folder {
     /// # Errors
     /// [`Code::PlaceUnsafe`] where there is no such place.
     pub fn make(places: &[PathBuf]) -> Result<Self, Refusal> {
-        let refuse =
-            |say: String| Refusal::new(Code::PlaceUnsafe, say).hint("set TMPDIR to a folder of your own");
+        let refuse = |say: String| Refusal::new(Code::PlaceUnsafe, say).hint(ELSEWHERE);
         let mut refusal = refuse("there is no folder for files of this run".to_owned());
         for place in places {
             match Self::make_in(place) {
@@ -65,6 +68,10 @@ impl Folder {
         for _ in 0..TRIES {
             let number = getrandom::u64().map_err(io::Error::other)?;
             let path = place.join(format!("{PREFIX}{number:016x}"));
+            #[cfg_attr(
+                windows,
+                expect(unused_mut, reason = "a folder is as private there as the one it is in")
+            )]
             let mut builder = DirBuilder::new();
             #[cfg(unix)]
             std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
@@ -102,7 +109,7 @@ impl Folder {
         written.map_err(|error| {
             let path = keyfob_ipc::text::escape(self.path());
             Refusal::new(Code::PlaceUnsafe, format!("`{name}` cannot be written to `{path}` ({error})"))
-                .hint("make room there, or set TMPDIR to a folder of your own")
+                .hint(format!("make room there, or {ELSEWHERE}"))
         })
     }
 }

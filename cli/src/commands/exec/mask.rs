@@ -25,7 +25,7 @@ pub(super) fn hide(token: &Secret<String>, environment: &Environment) -> Result<
     }
     // What was written before may lack its line end.
     let line = zeroize::Zeroizing::new(format!("\n::add-mask::{}\n", token.expose()));
-    match write(log::find(), line.as_bytes()) {
+    match write(&log::find(), line.as_bytes()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Refusal::new(
             Code::Busy,
             format!("the token of the endpoint could not be masked in the job's log ({error})"),
@@ -37,7 +37,7 @@ pub(super) fn hide(token: &Secret<String>, environment: &Environment) -> Result<
 }
 
 /// In one write: nothing comes between. Where there is no log, `keyfob run` has said so.
-fn write(log: Log, line: &[u8]) -> io::Result<()> {
+fn write(log: &Log, line: &[u8]) -> io::Result<()> {
     match log {
         Log::Own if is_log() => {
             let mut output = io::stdout().lock();
@@ -45,7 +45,8 @@ fn write(log: Log, line: &[u8]) -> io::Result<()> {
             output.flush()
         }
         #[cfg(target_os = "linux")]
-        Log::Other(mut pipe) => {
+        Log::Other(pipe) => {
+            let mut pipe = pipe;
             let is_full = |error: &io::Error| error.kind() == io::ErrorKind::WouldBlock;
             let mut written = pipe.write_all(line);
             for _ in 0..TIMES {

@@ -9,6 +9,7 @@ use std::process::Stdio;
 use crate::world::World;
 
 /// What is said where values cannot be masked.
+#[cfg(target_os = "linux")]
 const UNMASKED: &str = "values cannot be masked in the log of this job, whose output is no pipe that keyfob can write to: print none";
 
 /// Where it is.
@@ -23,7 +24,14 @@ pub enum Log {
     OutOfReach,
 }
 
+/// What the agent gets as its standard output: elsewhere the processes of a step are not looked at.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn output(_variables: &[(OsString, OsString)], _world: &mut World) -> Stdio {
+    Stdio::inherit()
+}
+
 /// What the agent gets as its standard output.
+#[cfg(target_os = "linux")]
 pub(super) fn output(variables: &[(OsString, OsString)], world: &mut World) -> Stdio {
     let is_github =
         |(name, value): &(OsString, OsString)| name == "GITHUB_ACTIONS" && value.eq_ignore_ascii_case("true");
@@ -32,9 +40,7 @@ pub(super) fn output(variables: &[(OsString, OsString)], world: &mut World) -> S
     }
     match find() {
         Log::Own => Stdio::inherit(),
-        #[cfg(target_os = "linux")]
         Log::Other(pipe) => pipe.into(),
-        #[cfg(target_os = "linux")]
         Log::OutOfReach => {
             world.printer.note(UNMASKED);
             Stdio::null()
@@ -42,7 +48,7 @@ pub(super) fn output(variables: &[(OsString, OsString)], world: &mut World) -> S
     }
 }
 
-/// Elsewhere the processes of a step are not looked at.
+/// What we write is what there is.
 #[cfg(not(target_os = "linux"))]
 pub fn find() -> Log {
     Log::Own

@@ -14,7 +14,6 @@ use crate::json_file::{Object, Wrong};
 use crate::metaflow_file::{
     self, AWS, BOTH, IMPORT, KEY, MOVED, MetaflowFile, PROGRAM, REGION, SERVICE, SETUP,
 };
-use crate::printer::pasteable;
 use crate::reach::unexpected;
 use crate::world::World;
 
@@ -272,7 +271,7 @@ fn refuse_other_provider(file: &MetaflowFile) -> Result<(), Refusal> {
 fn others_can_read(file: &MetaflowFile) -> Option<String> {
     use std::os::unix::fs::MetadataExt as _;
     let mode = std::fs::metadata(&file.file.path).ok()?.mode() & 0o777;
-    let next = pasteable("chmod 600", &file.file.path);
+    let next = crate::printer::pasteable("chmod 600", &file.file.path);
     let next = next.unwrap_or("take that right away".to_owned());
     (mode & 0o077 != 0).then(|| format!("other users can read that file (mode {mode:o}): {next}"))
 }
@@ -318,6 +317,12 @@ fn ours(file: &MetaflowFile) -> Vec<&'static str> {
 /// What only the import remembers.
 fn of_import(file: &MetaflowFile) -> Vec<String> {
     file.words().into_iter().filter(|word| [IMPORT, MOVED].contains(&word.as_str())).collect()
+}
+
+/// Takes out what this command wrote into one file, if anything.
+pub fn remove_all(path: &std::path::Path, world: &mut World) -> Result<(), Refusal> {
+    let file = MetaflowFile::read(path)?;
+    if ours(&file).is_empty() { Ok(()) } else { remove(&file, world).map(drop) }
 }
 
 fn remove(file: &MetaflowFile, world: &mut World) -> Outcome {

@@ -164,6 +164,21 @@ pub fn run(command: &Command, world: &mut World) -> Outcome {
     }
 }
 
+/// Takes out what every setup wrote into its usual file.
+///
+/// # Errors
+/// As for each of them.
+pub fn remove_all(world: &mut World) -> Result<(), Refusal> {
+    for path in [bazel::default_file(world)?, aws::default_file(world)?] {
+        let file = read(&path)?;
+        if !block::line_numbers(file.content.as_deref().unwrap_or_default()).is_ok_and(|ours| ours.is_empty())
+        {
+            remove(&path, world)?;
+        }
+    }
+    crate::metaflow_file::all(world)?.iter().try_for_each(|path| metaflow::remove_all(path, world))
+}
+
 const BAZEL: &str = "keyfob setup bazel";
 const AWS: &str = "keyfob setup aws";
 

@@ -8,11 +8,15 @@ use keyfob_ipc::{Code, Refusal};
 use crate::desktop::arguments::HIDDEN;
 use crate::desktop::{Surroundings, refusal};
 
+/// The person's own file counts, whatever it says: it is how a session is told not to start what the whole system starts. Without
+/// one the system's does.
 pub fn is_on(program: &Path, surroundings: &Surroundings) -> Option<bool> {
     let file = place(surroundings)?;
     match std::fs::read_to_string(file) {
-        Ok(entry) => Some(!is_switched_off(&entry) && starts(&entry, program)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Some(false),
+        Ok(entry) => Some(is_started_by(&entry, program)),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            Some(of_the_system(surroundings).is_some_and(|entry| is_started_by(&entry, program)))
+        }
         Err(_) => None,
     }
 }
@@ -21,12 +25,25 @@ pub fn set(on: bool, program: &str, surroundings: &Surroundings) -> Result<(), R
     let Some(file) = place(surroundings) else {
         return Err(refusal(Code::PlaceUnsafe, "say.no-home", &[], "say.no-home-hint"));
     };
-    let done = if on { write(&file, program) } else { remove(&file) };
+    let of_the_system = of_the_system(surroundings).filter(|entry| !is_switched_off(entry));
+    let done = match (on, of_the_system) {
+        // It goes with its package.
+        (true, Some(entry)) if starts(&entry, Path::new(program)) => remove(&file),
+        (true, _) => write(&file, &entry(program)),
+        // Whatever it starts: one of the same name is what a person sees.
+        (false, Some(_)) => write(&file, &(desktop_entry(program) + SWITCHED_OFF)),
+        (false, None) => remove(&file),
+    };
     done.map_err(|error| {
         let values = [("path", &*file.display().to_string()), ("error", &*error.to_string())];
         refusal(Code::PlaceUnsafe, "say.file-unusable", &values, "say.file-unusable-hint")
     })
 }
+
+/// The same name in every folder: an entry of the person overrides that of the system by it.
+const NAME: &str = "dev.keyfob.tray.desktop";
+/// As if there were no such entry.
+const SWITCHED_OFF: &str = "Hidden=true\n";
 
 fn place(surroundings: &Surroundings) -> Option<PathBuf> {
     if cfg!(target_os = "macos") {
@@ -34,13 +51,22 @@ fn place(surroundings: &Surroundings) -> Option<PathBuf> {
         Some(home.join("Library").join("LaunchAgents").join("dev.keyfob.tray.plist"))
     } else {
         let home = surroundings.config_home.as_deref()?;
-        Some(home.join("autostart").join("keyfob-tray.desktop"))
+        Some(home.join("autostart").join(NAME))
     }
 }
 
+/// The entry that everybody gets, from the first folder that has one.
+fn of_the_system(surroundings: &Surroundings) -> Option<String> {
+    let mut folders = surroundings.config_of_the_system.iter();
+    folders.find_map(|folder| std::fs::read_to_string(folder.join("autostart").join(NAME)).ok())
+}
+
+fn is_started_by(entry: &str, program: &Path) -> bool {
+    !is_switched_off(entry) && starts(entry, program)
+}
+
 /// Written whole or not at all: a session that begins meanwhile must not run half a line.
-fn write(file: &Path, program: &str) -> std::io::Result<()> {
-    let entry = if cfg!(target_os = "macos") { property_list(program) } else { desktop_entry(program) };
+fn write(file: &Path, entry: &str) -> std::io::Result<()> {
     let folder = file.parent().unwrap_or(Path::new("/"));
     std::fs::create_dir_all(folder)?;
     let fresh = file.with_extension("new");
@@ -111,9 +137,13 @@ fn unescaped(value: &str) -> String {
     plain
 }
 
+fn entry(program: &str) -> String {
+    if cfg!(target_os = "macos") { property_list(program) } else { desktop_entry(program) }
+}
+
 fn desktop_entry(program: &str) -> String {
     format!(
-        "[Desktop Entry]\nType=Application\nName=Keyfob\nComment=Tray of Keyfob\nExec={} {HIDDEN}\nIcon=keyfob\n\
+        "[Desktop Entry]\nType=Application\nName=Keyfob\nComment=Tray of Keyfob\nExec={} {HIDDEN}\nIcon=dev.keyfob.tray\n\
          Terminal=false\nX-GNOME-Autostart-enabled=true\n",
         quoted(program)
     )
@@ -195,6 +225,56 @@ mod tests {
         assert_eq!(is_on(), Some(false));
         set(true, program, &surroundings).unwrap();
         assert_eq!(is_on(), Some(true), "setting it again mends it");
+    }
+
+    /// What a package installs, found in `folder/system`.
+    #[cfg(not(target_os = "macos"))]
+    fn with_entry_of_the_system(folder: &Path, program: &str) -> Surroundings {
+        let system = folder.join("system");
+        let entry = include_str!("../../../../installers/linux/autostart/dev.keyfob.tray.desktop");
+        let installed = system.join("autostart").join(NAME);
+        std::fs::create_dir_all(installed.parent().unwrap()).unwrap();
+        std::fs::write(installed, entry.replace("/usr/bin/keyfob-tray", program)).unwrap();
+        Surroundings {
+            config_of_the_system: vec![folder.join("none"), system],
+            ..at_home(&folder.join("home"))
+        }
+    }
+
+    #[cfg(not(target_os = "macos"))]
+    #[test]
+    fn what_the_system_starts_a_person_switches_off_and_on_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = "/opt/keyfob-tray";
+        let surroundings = with_entry_of_the_system(folder.path(), program);
+        let own = place(&surroundings).unwrap();
+        let is_on = || is_on(Path::new(program), &surroundings);
+        assert_eq!(is_on(), Some(true), "the package's entry is read");
+        for _ in 0..2 {
+            set(false, program, &surroundings).unwrap();
+            assert_eq!(is_on(), Some(false));
+            // What the desktop reads: the file of this name in the person's folder instead of the system's.
+            let entry = std::fs::read_to_string(&own).unwrap();
+            assert!(own.ends_with("autostart/dev.keyfob.tray.desktop"), "{own:?}");
+            assert!(entry.lines().any(|line| line == "Hidden=true"), "{entry}");
+            set(true, program, &surroundings).unwrap();
+            assert_eq!(is_on(), Some(true));
+            assert!(!own.exists(), "the system's serves, and goes with the package");
+        }
+    }
+
+    #[cfg(not(target_os = "macos"))]
+    #[test]
+    fn a_program_elsewhere_takes_the_place_of_the_systems() {
+        let folder = tempfile::tempdir().unwrap();
+        let surroundings = with_entry_of_the_system(folder.path(), "/usr/bin/keyfob-tray");
+        let (mine, packaged) = ("/home/me/keyfob-tray", "/usr/bin/keyfob-tray");
+        let is_on = |program: &str| is_on(Path::new(program), &surroundings);
+        assert_eq!((is_on(mine), is_on(packaged)), (Some(false), Some(true)));
+        set(true, mine, &surroundings).unwrap();
+        assert_eq!((is_on(mine), is_on(packaged)), (Some(true), Some(false)), "one of them starts");
+        set(false, mine, &surroundings).unwrap();
+        assert_eq!((is_on(mine), is_on(packaged)), (Some(false), Some(false)), "nor does the other");
     }
 
     #[cfg(not(target_os = "macos"))]

@@ -138,7 +138,7 @@ mod platform {
             .summary(&notification.title)
             .body(&if reads_markup { escaped(body) } else { body.clone() })
             .action("default", "Keyfob")
-            .hint(Hint::DesktopEntry("keyfob-tray".to_owned()))
+            .hint(Hint::DesktopEntry("dev.keyfob.tray".to_owned()))
             .urgency(if notification.is_urgent { Urgency::Critical } else { Urgency::Normal });
         if notification.is_urgent {
             made.timeout(Timeout::Never);

@@ -132,8 +132,10 @@ impl TrayMenu {
     /// When there is none in time, or when its program does not take the click.
     #[track_caller]
     pub fn click(&self, label: &str) {
-        let line = self.wait_for(label);
-        self.send_click(&line);
+        // The menu may be drawn anew between the look and the click: its lines have other numbers then, and the click did nothing.
+        wait_for(&format!("a click on {label:?} to be taken"), PATIENCE, || {
+            self.line(|line| line.label.contains(label)).is_some_and(|line| self.takes_click(&line))
+        });
     }
 
     /// Sends the click of a line, whether it can be clicked or not, as any program of the session can.
@@ -142,11 +144,14 @@ impl TrayMenu {
     /// When its program does not take it.
     #[track_caller]
     pub fn send_click(&self, line: &Line) {
+        assert!(self.takes_click(line), "{} takes no click of {line:?}", self.owner);
+    }
+
+    fn takes_click(&self, line: &Line) -> bool {
         let menu = format!("{}/Menu", self.icon);
         let id = line.id.to_string();
         let event = ["Event", "isvu", &id, "clicked", "i", "0", "0"];
-        let sent = call(&self.bus, [&self.owner, &menu, MENU], &event);
-        assert!(sent.is_some(), "{} takes no click of {line:?}", self.owner);
+        call(&self.bus, [&self.owner, &menu, MENU], &event).is_some()
     }
 
     /// The file of the icon that is shown, once there is one.

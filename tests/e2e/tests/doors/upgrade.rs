@@ -19,6 +19,8 @@ use crate::{ASPECT, ELSEWHERE, Ends, SOON, VALUE, header, log, tell, told};
 const STARTS: &str = "the agent starts";
 const GOES_ON: &str = "this version goes on";
 const SESSION: &str = "https://x.cache.acme.dev/a";
+/// How long the program's file may be away.
+const AWAY: Duration = Duration::from_secs(10);
 /// Calls a second while another version takes over.
 const RATE: u32 = 50;
 const CALLERS: u32 = 5;
@@ -384,6 +386,39 @@ fn a_door_that_was_opened_anew_is_handed_on() {
     fs::remove_file(installed.profile.agent_socket()).unwrap();
     wait_for("the door", SOON, || installed.profile.agent_socket().exists());
     assert_eq!(installed.profile.agent_pid(), agent);
+}
+
+/// Uninstalled: callers should find nobody instead of a program that is gone. An installer takes the file away for a moment, too.
+#[test]
+fn an_agent_whose_program_was_removed_ends_and_takes_its_doors_along() {
+    let installed = Installed::new(&crate::config());
+    let agent = installed.start();
+    fs::remove_file(installed.agent()).unwrap();
+    assert_eq!(installed.get(ELSEWHERE).ok().stdout, "{\"headers\":{}}\n");
+    installed.replace();
+    installed.wait_for_starts(2);
+    let removed = Instant::now();
+    fs::remove_file(installed.agent()).unwrap();
+    assert!(process::is_alive(agent));
+    wait_for("the end of the agent", AWAY + SOON, || !process::is_alive(agent));
+    assert!(removed.elapsed() >= AWAY, "an installer may take longer");
+    assert!(!installed.profile.agent_socket().exists() && !installed.profile.control_socket().exists());
+    assert!(installed.profile.record().is_none());
+    // Back again, it is started as ever.
+    installed.replace();
+    assert_ne!(installed.start(), agent);
+}
+
+/// The doors of a service manager would lead to a program that is gone.
+#[test]
+fn a_removed_agent_takes_along_the_doors_that_it_was_handed() {
+    let installed = Installed::new(&crate::config());
+    fs::DirBuilder::new().mode(0o700).create(installed.profile.runtime()).unwrap();
+    let activator = activate(&installed.profile, &installed.agent());
+    installed.get(ELSEWHERE).ok();
+    fs::remove_file(installed.agent()).unwrap();
+    wait_for("the end of the agent", AWAY + SOON, || !process::is_alive(activator.pid()));
+    assert!(!installed.profile.agent_socket().exists() && !installed.profile.control_socket().exists());
 }
 
 /// A window that watches is told by the end of its connection, and comes again.

@@ -133,7 +133,7 @@ impl Running {
     async fn ended(&self) {
         use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
         let Some(id) = i32::try_from(self.id).ok().and_then(Pid::from_raw) else { return };
-        let wait = move || waitid(WaitId::Pid(id), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT);
+        let wait = move || waitid(WaitId::Pid(id), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT).map(drop);
         let _ = tokio::task::spawn_blocking(wait).await;
     }
 
