@@ -1,5 +1,7 @@
 //! `cargo xtask build`: the product binaries, by all their names, in cargo's own target folder.
 
+pub mod remap;
+
 use std::env::consts::EXE_SUFFIX;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -46,6 +48,7 @@ pub struct Product {
 /// Builds them and says where they are.
 pub fn product(checkout: &Checkout, release: bool) -> Result<Product, Failure> {
     let keyfob = keyfob(checkout, release)?;
+    // Not `OUTLINED`: what that saves is less than what its many small functions need in the tables for unwinding.
     let folded: &[&str] = if release && links(checkout, &FOLDED) { &FOLDED } else { &[] };
     let keyfobd = program(checkout, "keyfob-agent", "keyfobd", release, &[SMALL, HUSHED].concat(), folded)?;
     let folder = keyfob.parent().unwrap_or(&checkout.root);
@@ -163,7 +166,8 @@ pub fn program(
         arguments.push("--release");
         arguments.extend(released);
     }
-    let built = checkout.artifacts(&arguments, rustc)?;
+    let flags = if release { Some(remap::flags(checkout)?) } else { None };
+    let built = checkout.artifacts_with(&arguments, rustc, flags.as_deref())?;
     let found = built.into_iter().find(|artifact| artifact.name == name && artifact.kind == Kind::Program);
     found.map(|artifact| artifact.path).ok_or_else(|| Failure::new(format!("cargo built no program {name}")))
 }

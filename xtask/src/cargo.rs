@@ -57,10 +57,29 @@ impl Checkout {
 
     /// Gives a command the root of the checkout and the environment that the person's own shell would give it.
     pub fn as_from_a_shell(&self, command: &mut Command) {
-        command.current_dir(&self.root);
+        // The version of a build is that of its sources.
+        command.current_dir(&self.root).env_remove("KEYFOB_VERSION");
         for name in &self.set_by_cargo {
             command.env_remove(name);
         }
+    }
+
+    /// When this release was made, in seconds since 1970: what `SOURCE_DATE_EPOCH` says (reproducible-builds.org), else the time of
+    /// the last commit.
+    pub fn release_time(&self) -> Result<u64, Failure> {
+        if let Some(text) = &self.source_date_epoch {
+            return text.parse().map_err(|_| {
+                Failure::wrong_use("SOURCE_DATE_EPOCH must be a number of seconds since 1970; unset it, or: SOURCE_DATE_EPOCH=1767225600")
+            });
+        }
+        let mut git = Command::new("git");
+        git.args(["log", "-1", "--format=%ct"]).stdin(Stdio::null()).stderr(Stdio::null());
+        self.as_from_a_shell(&mut git);
+        let told = git.output().ok().filter(|output| output.status.success());
+        let time = told.and_then(|output| String::from_utf8(output.stdout).ok()?.trim().parse().ok());
+        time.ok_or_else(|| {
+            Failure::wrong_use("the sources have no history to tell the time of this release; set it: SOURCE_DATE_EPOCH=$(date +%s)")
+        })
     }
 
     /// Whether this cargo has a subcommand or component, such as `fmt` or `nextest`.
@@ -73,7 +92,21 @@ impl Checkout {
     /// Runs a building subcommand and returns the executables it made or found fresh. Compiler messages go to
     /// standard error as usual. `--message-format` is added to `arguments`; what follows `rustc` goes behind `--`.
     pub fn artifacts(&self, arguments: &[&str], rustc: &[&str]) -> Result<Vec<Artifact>, Failure> {
+        self.artifacts_with(arguments, rustc, None)
+    }
+
+    /// As [`Checkout::artifacts`], with flags for every compilation, libraries too, in the place of those from anywhere else: as in
+    /// cargo's own variable for them, separated by `\u{1f}`.
+    pub fn artifacts_with(
+        &self,
+        arguments: &[&str],
+        rustc: &[&str],
+        flags: Option<&str>,
+    ) -> Result<Vec<Artifact>, Failure> {
         let mut command = self.cargo(arguments);
+        if let Some(flags) = flags {
+            command.env("CARGO_ENCODED_RUSTFLAGS", flags);
+        }
         command.arg("--message-format=json-render-diagnostics");
         if !rustc.is_empty() {
             command.arg("--").args(rustc);
@@ -81,6 +114,37 @@ impl Checkout {
         command.stdin(Stdio::null()).stderr(Stdio::inherit());
         let output = command.output().doing("start cargo")?;
         executables(arguments, output.status, &output.stdout)
+    }
+
+    /// As [`Checkout::artifacts`], of programs that take themselves for another version.
+    #[cfg(target_os = "linux")]
+    pub fn artifacts_of_version(&self, arguments: &[&str], version: &str) -> Result<Vec<Artifact>, Failure> {
+        let mut command = self.cargo(arguments);
+        command.arg("--message-format=json-render-diagnostics").env("KEYFOB_VERSION", version);
+        let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().doing("start cargo")?;
+        executables(arguments, output.status, &output.stdout)
+    }
+
+    /// What cargo knows of the crates that this system's programs are made of: the answer of `cargo metadata`.
+    pub fn metadata(&self) -> Result<Value, Failure> {
+        let target = self.target()?;
+        let mut command = self.cargo(&["metadata", "--format-version=1", "--filter-platform", &target]);
+        command.stdin(Stdio::null()).stderr(Stdio::inherit());
+        let output = command.output().doing("start cargo")?;
+        if !output.status.success() {
+            return Err(Failure::of_status("cargo metadata", output.status));
+        }
+        serde_json::from_slice(&output.stdout).doing("read the answer of cargo metadata")
+    }
+
+    /// The kind of machine that this compiler makes programs for: `x86_64-unknown-linux-gnu`.
+    pub fn target(&self) -> Result<String, Failure> {
+        let mut rustc = Command::new(self.cargo.with_file_name("rustc"));
+        rustc.arg("-vV").stdin(Stdio::null()).stderr(Stdio::inherit());
+        let told = rustc.output().doing("start rustc")?.stdout;
+        let told = String::from_utf8_lossy(&told);
+        let host = told.lines().find_map(|line| line.strip_prefix("host: "));
+        host.map(str::to_owned).ok_or_else(|| Failure::new("rustc does not say what it makes programs for"))
     }
 
     /// As [`Checkout::artifacts`], for builds that a person did not ask for: as long as nothing goes wrong, the first
@@ -104,6 +168,14 @@ impl Checkout {
         }
         executables(arguments, status, &messages)
     }
+}
+
+/// As [`Checkout::artifacts`], of a building command that was made by `arguments`.
+#[cfg(target_os = "linux")]
+pub fn artifacts_of(mut command: Command, arguments: &[&str]) -> Result<Vec<Artifact>, Failure> {
+    command.arg("--message-format=json-render-diagnostics").stdin(Stdio::null()).stderr(Stdio::inherit());
+    let output = command.output().doing("start cargo")?;
+    executables(arguments, output.status, &output.stdout)
 }
 
 fn executables(arguments: &[&str], status: ExitStatus, messages: &[u8]) -> Result<Vec<Artifact>, Failure> {

@@ -11,7 +11,10 @@ use clap::{Parser, Subcommand};
 mod bench;
 mod build;
 mod cargo;
+#[cfg(target_os = "linux")]
+mod cross;
 mod demo;
+mod dist;
 #[cfg(target_os = "linux")]
 mod extensions;
 mod failure;
@@ -61,6 +64,11 @@ enum Verb {
     Fuzz(fuzz::Arguments),
     /// Build the product binaries, by all their names
     Build(build::Arguments),
+    /// Make what people install, in target/dist, and try it out
+    Dist(dist::Arguments),
+    /// Check and lint for macOS; build, lint and test for Windows, under Wine
+    #[cfg(target_os = "linux")]
+    Cross(cross::Arguments),
     /// Measure what docs/performance.md reports, on an optimised build
     #[cfg(target_os = "linux")]
     Bench(bench::Arguments),
@@ -84,6 +92,10 @@ pub struct Checkout {
     has_display: bool,
     /// The file with the key of the display, which X11 looks for in the home folder.
     display_key: Option<PathBuf>,
+    /// The person's home folder.
+    home: Option<PathBuf>,
+    /// `SOURCE_DATE_EPOCH`: seconds since 1970.
+    source_date_epoch: Option<String>,
     /// Variables about how tests run that go on to the end-to-end tests, whose environment is otherwise empty.
     #[cfg(target_os = "linux")]
     passed_on: Vec<(&'static str, String)>,
@@ -101,6 +113,9 @@ fn main() -> ExitCode {
         #[cfg(unix)]
         Verb::Fuzz(arguments) => fuzz::run(&checkout, &arguments),
         Verb::Build(arguments) => build::run(&checkout, &arguments),
+        Verb::Dist(arguments) => dist::run(&checkout, &arguments),
+        #[cfg(target_os = "linux")]
+        Verb::Cross(arguments) => cross::run(&checkout, &arguments),
         #[cfg(target_os = "linux")]
         Verb::Bench(arguments) => bench::run(&checkout, &arguments),
         #[cfg(target_os = "linux")]
@@ -131,6 +146,8 @@ fn checkout() -> Result<Checkout, Failure> {
         path: std::env::var_os("PATH"),
         has_display: has_display(),
         display_key: display_key(),
+        home: std::env::home_dir().filter(|home| home.parent().is_some()),
+        source_date_epoch: std::env::var("SOURCE_DATE_EPOCH").ok(),
         #[cfg(target_os = "linux")]
         passed_on: ["RUST_BACKTRACE", "RUST_TEST_THREADS"]
             .into_iter()

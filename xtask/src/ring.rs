@@ -238,8 +238,8 @@ mod tests {
         let nobody = |_: &str| -> Result<(ExitStatus, Tally), Failure> { panic!("no test is run again") };
         let mut unsteady = vec!["x".to_owned()];
         assert!(!run_again(&mut failed(&["a", "b", "c"]), &mut unsteady, nobody).unwrap());
-        let nameless = Tally { failed: 2, ..failed(&["a"]) };
-        assert!(!run_again(&mut nameless.clone(), &mut Vec::new(), nobody).unwrap());
+        let mut nameless = Tally { failed: 2, ..failed(&["a"]) };
+        assert!(!run_again(&mut nameless, &mut Vec::new(), nobody).unwrap());
         assert!(!run_again(&mut failed(&[]), &mut Vec::new(), nobody).unwrap());
     }
 }

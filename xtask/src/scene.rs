@@ -262,7 +262,8 @@ fn write_private(path: &Path, text: &str) -> Result<(), Failure> {
     file.doing(format_args!("write {}", path.display()))
 }
 
-fn configuration(company: &Company, setting: &Setting) -> String {
+/// The configuration of an agent at the company.
+pub fn configuration(company: &Company, setting: &Setting) -> String {
     let at = company.addresses();
     format!(
         r#"[agent]

@@ -1,8 +1,8 @@
 //! `cargo xtask setup`: what the end-to-end tests need and Rust does not bring. What is there is left alone.
 
-mod parts;
+pub mod parts;
 pub mod python;
-mod system;
+pub mod system;
 mod users;
 
 use std::io::{IsTerminal as _, Write as _, stdin};
@@ -15,6 +15,7 @@ use crate::failure::{Doing as _, Failure, run as run_command};
 use crate::{Checkout, say};
 
 pub use parts::{Parts, installed};
+pub use system::{Package, Probe};
 pub use users::{Account, FOREIGNER, TESTER};
 
 #[derive(Args, Default)]
@@ -26,18 +27,29 @@ pub struct Arguments {
 
 /// Installs what is missing and says where the locked parts are.
 pub fn run(checkout: &Checkout, arguments: &Arguments) -> Result<Parts, Failure> {
-    let packages = system::missing_packages();
-    if !packages.is_empty() && !system::is_debian() {
-        return Err(Failure::wrong_use(format!(
-            "the end-to-end tests need these, by their names in Debian: {}; install them and run this again",
-            packages.join(" ")
-        )));
-    }
-    let script = [system::install_script(&packages), users::create_script()?].concat();
+    let packages = packages_script("the end-to-end tests", system::PACKAGES)?;
+    let script = [packages, users::create_script()?].concat();
     if !script.is_empty() {
         run_as_root(&script, arguments.yes)?;
     }
     parts::install(checkout)
+}
+
+/// Installs those of the packages whose part is not there. `what` needs them.
+pub fn install_packages(what: &str, packages: &[Package]) -> Result<(), Failure> {
+    let script = packages_script(what, packages)?;
+    if script.is_empty() { Ok(()) } else { run_as_root(&script, false) }
+}
+
+fn packages_script(what: &str, packages: &[Package]) -> Result<Vec<String>, Failure> {
+    let packages = system::missing(packages);
+    if !packages.is_empty() && !system::is_debian() {
+        return Err(Failure::wrong_use(format!(
+            "{what} need these, by their names in Debian: {}; install them and run this again",
+            packages.join(" ")
+        )));
+    }
+    Ok(system::install_script(&packages))
 }
 
 /// Runs lines of shell as root: directly, or through sudo after a yes.

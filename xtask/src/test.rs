@@ -146,10 +146,11 @@ fn run_tests(
 
 /// What took how long.
 #[derive(Default)]
-struct Steps(Vec<(&'static str, Duration)>);
+pub struct Steps(Vec<(&'static str, Duration)>);
 
 impl Steps {
-    fn time<T>(
+    /// Does a step and keeps how long it took.
+    pub fn time<T>(
         &mut self,
         name: &'static str,
         step: impl FnOnce() -> Result<T, Failure>,
@@ -160,7 +161,8 @@ impl Steps {
         outcome
     }
 
-    fn summary(&self) -> String {
+    /// Every step with its time, for one line.
+    pub fn summary(&self) -> String {
         let parts: Vec<_> =
             self.0.iter().map(|(name, time)| format!("{name} {:.1} s", time.as_secs_f64())).collect();
         parts.join(", ")

@@ -168,7 +168,6 @@ fn escaped(text: &str) -> String {
 }
 
 /// A file of one of its packages: `axe-core/axe.min.js`.
-#[cfg(target_os = "linux")]
 pub fn package_file(checkout: &Checkout, name: &str) -> PathBuf {
     checkout.root.join(FOLDER).join("node_modules").join(name)
 }

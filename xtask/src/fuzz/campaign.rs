@@ -74,7 +74,11 @@ impl Campaign<'_> {
         let results = results.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         let failures: Vec<Failure> = results.into_iter().filter_map(Result::err).collect();
         let failed = failures.len();
-        tally.add(Tally { passed: (targets.len() - failed) as u64, failed: failed as u64, ..Tally::default() });
+        tally.add(Tally {
+            passed: (targets.len() - failed) as u64,
+            failed: failed as u64,
+            ..Tally::default()
+        });
         failures.iter().for_each(|failure| say(&failure.say));
         if failed == 0 {
             Ok(())

@@ -38,22 +38,46 @@ pub struct Parts {
 
 /// Fills the cache if this state of the lock files is not in it yet.
 pub fn install(checkout: &Checkout) -> Result<Parts, Failure> {
-    let cache = cache();
-    make_own_folder(&cache)?;
-    let folder = cache.join(state(checkout)?);
-    let driver = driver_in(&cache);
-    if !folder.join(COMPLETE).exists() || !driver.exists() {
-        let lock = File::create(cache.join("lock")).doing("open the lock of the test parts")?;
-        lock.lock().doing("lock the test parts")?;
-        // Another run may have filled it while we waited.
-        if !folder.join(COMPLETE).exists() {
-            fill(checkout, &folder)?;
-        }
+    let folder = filled(&state(checkout)?, |folder| fill(checkout, folder))?;
+    let driver = driver_in(&cache());
+    if !driver.exists() {
+        let _lock = lock(&cache())?;
         if !driver.exists() {
             install_driver(checkout, &driver)?;
         }
     }
     parts_in(&folder, driver)
+}
+
+/// A folder of the cache, which is filled by the first who needs it. `name` names one state of what it is filled from.
+pub fn filled(name: &str, fill: impl FnOnce(&Path) -> Result<(), Failure>) -> Result<PathBuf, Failure> {
+    let cache = cache();
+    make_own_folder(&cache)?;
+    let folder = cache.join(name);
+    let complete = folder.join(COMPLETE);
+    if complete.exists() {
+        return Ok(folder);
+    }
+    let _lock = lock(&cache)?;
+    // Another run may have filled it while we waited.
+    if complete.exists() {
+        return Ok(folder);
+    }
+    // What is there without its mark was cut off half-way. Much of it cannot be moved, so it is made in place.
+    if folder.exists() {
+        fs::remove_dir_all(&folder).doing(format_args!("remove {}", folder.display()))?;
+    }
+    fs::create_dir(&folder).doing(format_args!("make {}", folder.display()))?;
+    fill(&folder)?;
+    File::create(complete).doing("mark the test parts as complete")?;
+    Ok(folder)
+}
+
+/// Held until it is dropped.
+fn lock(cache: &Path) -> Result<File, Failure> {
+    let lock = File::create(cache.join("lock")).doing("open the lock of the test parts")?;
+    lock.lock().doing("lock the test parts")?;
+    Ok(lock)
 }
 
 /// The parts, if they are there.
@@ -122,17 +146,12 @@ fn state(checkout: &Checkout) -> Result<String, Failure> {
 
 fn fill(checkout: &Checkout, folder: &Path) -> Result<(), Failure> {
     say(&format!("filling {} (1.3 GB, about a minute and a half)", folder.display()));
-    // What is there without its mark was cut off half-way. An environment cannot be moved, so it is made in place.
-    if folder.exists() {
-        fs::remove_dir_all(folder).doing(format_args!("remove {}", folder.display()))?;
-    }
     let node = folder.join("node");
     fs::create_dir_all(&node).doing(format_args!("make {}", node.display()))?;
     let venv = folder.join("venv");
     python::install_programs(checkout, &venv)?;
     install_node(checkout, &wheel_of_node(&venv)?, &node)?;
-    python::install_environments(checkout, &venv, &folder.join("python"))?;
-    File::create(folder.join(COMPLETE)).map(drop).doing("mark the test parts as complete")
+    python::install_environments(checkout, &venv, &folder.join("python"))
 }
 
 fn install_node(checkout: &Checkout, wheel: &Path, folder: &Path) -> Result<(), Failure> {

@@ -49,8 +49,13 @@ pub fn lock(name: &str) -> String {
 
 /// Makes the environment of the programs.
 pub fn install_programs(checkout: &Checkout, venv: &Path) -> Result<(), Failure> {
+    install_alone(venv, &checkout.root.join(PROGRAMS))
+}
+
+/// Makes an environment with an installer of its own, and what a lock names in it.
+pub fn install_alone(venv: &Path, lock: &Path) -> Result<(), Failure> {
     run_command(quiet(Command::new(PYTHON).args(["-I", "-m", "venv"]).arg(venv)))?;
-    install(venv, venv, &checkout.root.join(PROGRAMS))
+    install(venv, venv, lock)
 }
 
 /// Makes the others, with the installer of the first.

@@ -7,10 +7,17 @@ use std::process::{Command, Stdio};
 /// The system's own interpreter: Debian's `python3-dbus` is built for it, and the test users can reach it.
 pub const PYTHON: &str = "/usr/bin/python3";
 
+/// A package of Debian, and the part of it that is used.
+pub type Package = (&'static str, Probe);
+
 /// How to see that a package's part is there, also on systems that name their packages differently.
-enum Probe {
+pub enum Probe {
+    /// A program, by its file name.
     Program(&'static str),
+    /// A module of [`PYTHON`].
     PythonModule(&'static str),
+    /// A file, by its whole path.
+    File(&'static str),
     /// A library that gcc finds by this file name.
     Library(&'static str),
     /// A library that programs load while they run, by its file name.
@@ -21,8 +28,8 @@ enum Probe {
     Font(&'static str),
 }
 
-/// Each package with the part of it that the tests use.
-const PACKAGES: &[(&str, Probe)] = &[
+/// What the end-to-end tests use.
+pub const PACKAGES: &[Package] = &[
     // What other programs see in a window, and do there.
     ("at-spi2-core", Probe::Program("at-spi-bus-launcher")),
     ("dbus", Probe::Program("dbus-run-session")),
@@ -65,8 +72,8 @@ const PACKAGES: &[(&str, Probe)] = &[
 ];
 
 /// The packages whose part is not there.
-pub fn missing_packages() -> Vec<&'static str> {
-    let missing = PACKAGES.iter().filter(|(_, probe)| !probe.is_there());
+pub fn missing(packages: &[Package]) -> Vec<&'static str> {
+    let missing = packages.iter().filter(|(_, probe)| !probe.is_there());
     missing.map(|(package, _)| *package).collect()
 }
 
@@ -111,6 +118,7 @@ impl Probe {
                 python.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
                 python.status().is_ok_and(|status| status.success())
             }
+            Self::File(path) => Path::new(path).exists(),
             // gcc answers with the bare name when it finds no such file.
             Self::Library(name) => {
                 let found = Command::new("gcc").arg(format!("-print-file-name={name}")).output();
@@ -165,6 +173,8 @@ mod tests {
     fn a_probe_sees_what_is_there_and_what_is_not() {
         assert!(Probe::Program("sh").is_there());
         assert!(!Probe::Program("keyfob-has-no-such-program").is_there());
+        assert!(Probe::File("/bin/sh").is_there());
+        assert!(!Probe::File("/bin/keyfob-has-no-such-program").is_there());
         assert!(!Probe::PythonModule("keyfob_has_no_such_module").is_there());
         assert!(!Probe::Library("libkeyfob-has-no-such-library.a").is_there());
         assert!(Probe::SharedLibrary("libc.so.6").is_there());
