@@ -5,6 +5,7 @@
 ;   PROGRAMS  folder of the programs      KIBIBYTES what they take on the disk
 ;   OUT       the installer to write      ICON      icon.ico
 ;   LIBRARY   where a library lies beside the programs
+;   NOTICES   where the notices of third parties do
 ;   FOR_TESTS where it is to be packed and unpacked quickly
 ;
 ; An upgrade never stops a program that a tool is about to start: Windows cannot overwrite one that runs, but renames it. So all
@@ -79,6 +80,10 @@ Var IsMoved
   !insertmacro ${Do} keyfob-tray.exe keyfob-tray.exe
   !ifdef LIBRARY
     !insertmacro ${Do} "${LIBRARY}" "${LIBRARY}"
+  !endif
+  !ifdef NOTICES
+    !insertmacro ${Do} NOTICES.txt NOTICES.txt
+    !insertmacro ${Do} NOTICES-tray.txt NOTICES-tray.txt
   !endif
 !macroend
 

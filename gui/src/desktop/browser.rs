@@ -85,6 +85,7 @@ fn start((program, arguments): Candidate) -> bool {
 mod tests {
     use super::*;
 
+    #[cfg(unix)]
     const ADDRESS: &str = "https://acme.example/authorize?state=%41&x=1";
 
     #[test]

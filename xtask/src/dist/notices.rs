@@ -23,7 +23,6 @@ pub struct Programs {
 /// The agent and the command line.
 pub const COMMAND_LINE: Programs = Programs { packages: &["keyfob", "keyfob-agent"], has_page: false };
 /// The tray.
-#[cfg_attr(windows, expect(dead_code, reason = "there all programs are in one package"))]
 pub const TRAY: Programs = Programs { packages: &["keyfob-gui"], has_page: true };
 
 /// The beginnings of file names under which sources carry their terms.

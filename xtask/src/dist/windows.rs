@@ -6,6 +6,8 @@ use std::process::{Command, Stdio};
 
 use crate::Checkout;
 use crate::build::OTHER_NAMES;
+#[cfg(windows)]
+use crate::dist::notices;
 use crate::failure::{Doing as _, Failure};
 
 /// What must lie beside each other.
@@ -13,6 +15,9 @@ pub const PROGRAMS: [&str; 3] = ["keyfob.exe", "keyfobd.exe", "keyfob-tray.exe"]
 
 /// What the tray is linked with where it is built by mingw; Microsoft's linker takes it into the program.
 pub const LIBRARY: &str = "WebView2Loader.dll";
+
+/// What others wrote that is inside, and its terms: packed where both lie beside the programs.
+const NOTICES: [&str; 2] = ["NOTICES.txt", "NOTICES-tray.txt"];
 
 /// The installer of a release.
 #[cfg(windows)]
@@ -23,6 +28,10 @@ pub fn pack(checkout: &Checkout, release: &super::Release) -> Result<(), Failure
     let files = PROGRAMS.into_iter().zip([&release.keyfob, &release.keyfobd, &release.tray]);
     for (name, file) in files.chain(of_the_tray) {
         fs::copy(file, programs.path().join(name)).doing(format_args!("copy {}", file.display()))?;
+    }
+    for (name, of_whom) in NOTICES.into_iter().zip([&notices::COMMAND_LINE, &notices::TRAY]) {
+        let file = programs.path().join(name);
+        fs::write(&file, notices::of(checkout, of_whom)?).doing(format_args!("write {}", file.display()))?;
     }
     let installer = Installer { version: &release.version, epoch: release.epoch, is_for_tests: false };
     let made = installer.make(checkout, programs.path(), &release.folder)?;
@@ -62,6 +71,9 @@ impl Installer<'_> {
         }
         if library {
             makensis.arg(format!("-DLIBRARY={LIBRARY}"));
+        }
+        if NOTICES.iter().all(|name| programs.join(name).is_file()) {
+            makensis.arg("-DNOTICES");
         }
         makensis.arg(checkout.root.join("installers/windows/keyfob.nsi"));
         makensis.env("SOURCE_DATE_EPOCH", self.epoch.to_string()).stdin(Stdio::null());

@@ -176,6 +176,7 @@ mod tests {
         all
     }
 
+    #[cfg(target_os = "linux")]
     fn numbers(shown: &[(u64, Receiver<()>)]) -> Vec<u64> {
         shown.iter().map(|(number, _)| *number).collect()
     }
