@@ -65,7 +65,7 @@ impl Checkout {
     }
 
     /// When this release was made, in seconds since 1970: what `SOURCE_DATE_EPOCH` says (reproducible-builds.org), else the time of
-    /// the last commit.
+    /// the last commit, else of the last change of the lock file.
     pub fn release_time(&self) -> Result<u64, Failure> {
         if let Some(text) = &self.source_date_epoch {
             return text.parse().map_err(|_| {
@@ -77,9 +77,17 @@ impl Checkout {
         self.as_from_a_shell(&mut git);
         let told = git.output().ok().filter(|output| output.status.success());
         let time = told.and_then(|output| String::from_utf8(output.stdout).ok()?.trim().parse().ok());
-        time.ok_or_else(|| {
-            Failure::wrong_use("the sources have no history to tell the time of this release; set it: SOURCE_DATE_EPOCH=$(date +%s)")
-        })
+        if let Some(time) = time {
+            return Ok(time);
+        }
+        // Sources without a history: an unpacked archive keeps the times of its files.
+        let lock = self.root.join("Cargo.lock");
+        let written =
+            std::fs::metadata(&lock).and_then(|file| file.modified()).doing("look at Cargo.lock")?;
+        say(
+            "the sources have no history, so Cargo.lock tells the time of this release; or set SOURCE_DATE_EPOCH",
+        );
+        Ok(written.duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs())
     }
 
     /// Whether this cargo has a subcommand or component, such as `fmt` or `nextest`.
