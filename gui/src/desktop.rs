@@ -20,7 +20,7 @@ mod browser;
 pub mod command_line;
 pub mod environment;
 mod icons;
-#[cfg(any(target_os = "linux", test))]
+#[cfg(any(unix, test))]
 mod markup;
 mod notifications;
 mod only_one;
